@@ -1,0 +1,22 @@
+//! Types and formats that the phone and the server share.
+//!
+//! Everything here is pure: no IO, no clock, no global randomness, no async. What a phone writes
+//! and a server reads is defined once, in this crate, and pinned by snapshot tests.
+//!
+//! * [`ids`], [`money`], [`time`]: newtypes, one word and one meaning each.
+//! * [`schedule`]: instalments, splitting, due dates, days past due.
+//! * [`entry`]: what a device captures, one file a type.
+//! * [`board`]: the shared, editable part of a dossier and the admission of a stranger's change.
+//! * [`facts`]: what the server tells a phone about a dossier.
+//! * [`wire`]: envelopes, the exchange, signatures, framing, limits.
+
+pub mod board;
+pub mod cbor;
+pub mod codes;
+pub mod entry;
+pub mod facts;
+pub mod ids;
+pub mod money;
+pub mod schedule;
+pub mod time;
+pub mod wire;
