@@ -1,1 +1,5 @@
-//! server
+//! The Daybook server. Capabilities are modules: rules (pure), SQL and routes in small files.
+
+pub mod db;
+pub mod ledger;
+pub mod portfolio;

@@ -1,0 +1,2 @@
+//! phone
+fn main() {}

@@ -1,0 +1,334 @@
+//! The two engines behind one enum.
+//!
+//! Business code sees `&mut Tx`. A statement is a `const` with `$n` placeholders in the subset both
+//! engines speak, run through [`on_db!`]. Many rows go through one statement with [`batch`]: its rows
+//! are the common table expression `v`, `VALUES` with `?` on SQLite and `UNNEST` of arrays on
+//! PostgreSQL, and the rest of the statement is the same text on both.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+
+/// Prepared statements kept per connection: batches of several sizes times all statements.
+const STATEMENT_CACHE: usize = 1_000;
+/// Rows of one SQLite statement; beyond about 100 the gain is gone.
+const SQLITE_BATCH_ROWS: usize = 64;
+/// Connections for reading (SQLite) or for everything (PostgreSQL).
+const POOL_CONNECTIONS: u32 = 8;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+
+static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
+static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");
+
+/// A database, of either engine.
+#[derive(Debug, Clone)]
+pub enum Db {
+    /// One file: one connection writes, several read.
+    Sqlite {
+        /// The one writer.
+        writer: SqlitePool,
+        /// The readers.
+        readers: SqlitePool,
+    },
+    /// A PostgreSQL server.
+    Postgres(PgPool),
+}
+
+/// A transaction, of either engine. Dropped without [`Tx::commit`] it leaves nothing behind.
+#[derive(Debug)]
+pub enum Tx {
+    /// On SQLite.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On PostgreSQL.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// Runs the same expression on the connection of whichever engine the transaction is of.
+#[macro_export]
+macro_rules! on_db {
+    ($tx:expr, $conn:ident => $body:expr) => {
+        match $tx {
+            $crate::db::Tx::Sqlite(tx) => {
+                let $conn = &mut **tx;
+                $body
+            }
+            $crate::db::Tx::Postgres(tx) => {
+                let $conn = &mut **tx;
+                $body
+            }
+        }
+    };
+}
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL names no engine.
+    #[error("--db takes sqlite:PATH or postgres://USER@HOST/NAME, not {0:?}")]
+    Url(String),
+    /// The engine says no.
+    #[error("the database cannot be opened: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// Its tables are newer than this program, or were changed by hand.
+    #[error("the database cannot be migrated: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+impl Db {
+    /// Opens `sqlite:PATH` (made when it is missing) or `postgres://...`, and brings its tables up
+    /// to date.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            Self::open_sqlite(Path::new(path)).await
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Self::open_postgres(url).await
+        } else {
+            Err(OpenError::Url(url.to_owned()))
+        }
+    }
+
+    async fn open_sqlite(path: &Path) -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An answered envelope must survive power loss.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(ACQUIRE_TIMEOUT)
+            .statement_cache_capacity(STATEMENT_CACHE)
+            .pragma("cache_size", "-65536")
+            .pragma("temp_store", "memory")
+            .disable_statement_logging();
+        let pool = |connections| {
+            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None)
+        };
+        let writer = pool(1).connect_with(options.clone()).await?;
+        SQLITE_MIGRATIONS.run(&writer).await?;
+        let readers = pool(POOL_CONNECTIONS).connect_with(options.pragma("cache_size", "-8192")).await?;
+        Ok(Self::Sqlite { writer, readers })
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self, OpenError> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("daybook")
+            .statement_cache_capacity(STATEMENT_CACHE)
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new().max_connections(POOL_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
+        let pool = pool.connect_with(options).await?;
+        POSTGRES_MIGRATIONS.run(&pool).await?;
+        Ok(Self::Postgres(pool))
+    }
+
+    /// Begins a transaction that writes. On SQLite it waits for the writer and holds it; on
+    /// PostgreSQL it is READ COMMITTED and takes its locks itself.
+    pub async fn write(&self) -> sqlx::Result<Tx> {
+        Ok(match self {
+            Self::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Begins a transaction that reads one snapshot.
+    pub async fn read(&self) -> sqlx::Result<Tx> {
+        Ok(match self {
+            Self::Sqlite { readers, .. } => Tx::Sqlite(readers.begin().await?),
+            Self::Postgres(pool) => {
+                Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+        })
+    }
+
+    /// Closes all connections, after what runs has finished.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// Makes it durable.
+    pub async fn commit(self) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+    }
+
+    /// Leaves nothing behind.
+    pub async fn rollback(self) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await,
+            Self::Postgres(tx) => tx.rollback().await,
+        }
+    }
+
+    /// Whether it is on PostgreSQL, where rows are locked one by one.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}
+
+/// Whether the same transaction may succeed when it is run again: a serialization failure or a
+/// deadlock.
+pub fn is_transient(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("40001" | "40P01"))
+}
+
+/// Whether the statement itself was at fault (a constraint), as opposed to the database's health.
+pub fn is_constraint_violation(error: &sqlx::Error) -> bool {
+    use sqlx::error::ErrorKind;
+    error.as_database_error().is_some_and(|error| !matches!(error.kind(), ErrorKind::Other))
+}
+
+/// A row of a batch. Declared with [`batch_row!`].
+pub trait BatchRow: Sized + Sync {
+    /// The columns of `v`, with PostgreSQL's types.
+    const COLUMNS: &'static [(&'static str, &'static str)];
+    /// Adds this row's values.
+    fn add_sqlite(&self, arguments: &mut SqliteArguments) -> Result<(), sqlx::error::BoxDynError>;
+    /// Adds all rows, an array a column.
+    fn add_postgres(rows: &[Self], arguments: &mut PgArguments) -> Result<(), sqlx::error::BoxDynError>;
+}
+
+/// Declares a struct whose values make the rows of a batch: `field: Type => "postgres type"`.
+#[macro_export]
+macro_rules! batch_row {
+    ($(#[$doc:meta])* $vis:vis struct $name:ident { $($(#[$fdoc:meta])* $field:ident: $ty:ty => $pg:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        $vis struct $name { $($(#[$fdoc])* pub $field: $ty),+ }
+
+        impl $crate::db::BatchRow for $name {
+            const COLUMNS: &'static [(&'static str, &'static str)] = &[$((stringify!($field), $pg)),+];
+
+            fn add_sqlite(
+                &self,
+                arguments: &mut sqlx::sqlite::SqliteArguments,
+            ) -> Result<(), sqlx::error::BoxDynError> {
+                use sqlx::Arguments as _;
+                $(arguments.add(&self.$field)?;)+
+                Ok(())
+            }
+
+            fn add_postgres(
+                rows: &[Self],
+                arguments: &mut sqlx::postgres::PgArguments,
+            ) -> Result<(), sqlx::error::BoxDynError> {
+                use sqlx::Arguments as _;
+                $(arguments.add(rows.iter().map(|row| row.$field.clone()).collect::<Vec<$ty>>())?;)+
+                Ok(())
+            }
+        }
+    };
+}
+
+/// Many rows through one statement. `tail` reads them as `v`:
+/// `insert into t (a, b) select a, b from v where true on conflict do nothing`,
+/// `update t set b = v.b from v where t.a = v.a`, `select t.* from v join t on t.a = v.a`.
+pub mod batch {
+    use super::{
+        AssertSqlSafe, BatchRow, FromRow, PgArguments, PgRow, Postgres, SQLITE_BATCH_ROWS, Sqlite, SqliteArguments,
+        SqliteRow, Tx,
+    };
+
+    /// Runs `tail` for its effect; returns how many rows it touched.
+    pub async fn execute<R: BatchRow>(tx: &mut Tx, rows: &[R], tail: &str) -> sqlx::Result<u64> {
+        let mut touched = 0;
+        match tx {
+            Tx::Sqlite(tx) => {
+                for chunk in sqlite_chunks(rows) {
+                    let (sql, arguments) = sqlite(chunk, tail)?;
+                    let query = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(sql), arguments);
+                    touched += query.execute(&mut **tx).await?.rows_affected();
+                }
+            }
+            Tx::Postgres(tx) if !rows.is_empty() => {
+                let (sql, arguments) = postgres(rows, tail)?;
+                let query = sqlx::query_with::<Postgres, _>(AssertSqlSafe(sql), arguments);
+                touched = query.execute(&mut **tx).await?.rows_affected();
+            }
+            Tx::Postgres(_) => {}
+        }
+        Ok(touched)
+    }
+
+    /// Runs `tail` for the rows it returns, in no particular order.
+    pub async fn fetch<R, O>(tx: &mut Tx, rows: &[R], tail: &str) -> sqlx::Result<Vec<O>>
+    where
+        R: BatchRow,
+        O: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let mut found = Vec::new();
+        match tx {
+            Tx::Sqlite(tx) => {
+                for chunk in sqlite_chunks(rows) {
+                    let (sql, arguments) = sqlite(chunk, tail)?;
+                    let query = sqlx::query_as_with::<Sqlite, O, _>(AssertSqlSafe(sql), arguments);
+                    found.append(&mut query.fetch_all(&mut **tx).await?);
+                }
+            }
+            Tx::Postgres(tx) if !rows.is_empty() => {
+                let (sql, arguments) = postgres(rows, tail)?;
+                found = sqlx::query_as_with::<Postgres, O, _>(AssertSqlSafe(sql), arguments).fetch_all(&mut **tx).await?;
+            }
+            Tx::Postgres(_) => {}
+        }
+        Ok(found)
+    }
+
+    /// Chunks whose sizes are powers of two, so that few texts are prepared again and again.
+    fn sqlite_chunks<R>(rows: &[R]) -> impl Iterator<Item = &[R]> {
+        let mut rest = rows;
+        std::iter::from_fn(move || {
+            let size = SQLITE_BATCH_ROWS.min(1 << rest.len().checked_ilog2()?);
+            let (chunk, after) = rest.split_at(size);
+            rest = after;
+            Some(chunk)
+        })
+    }
+
+    fn sqlite<R: BatchRow>(rows: &[R], tail: &str) -> sqlx::Result<(String, SqliteArguments)> {
+        let mut arguments = SqliteArguments::default();
+        for row in rows {
+            row.add_sqlite(&mut arguments).map_err(sqlx::Error::Encode)?;
+        }
+        Ok((sqlite_text::<R>(rows.len(), tail), arguments))
+    }
+
+    fn postgres<R: BatchRow>(rows: &[R], tail: &str) -> sqlx::Result<(String, PgArguments)> {
+        let mut arguments = PgArguments::default();
+        R::add_postgres(rows, &mut arguments).map_err(sqlx::Error::Encode)?;
+        Ok((postgres_text::<R>(tail), arguments))
+    }
+
+    /// The statement's text for so many rows on SQLite.
+    pub fn sqlite_text<R: BatchRow>(rows: usize, tail: &str) -> String {
+        let one = format!("({})", vec!["?"; R::COLUMNS.len()].join(","));
+        format!("with v({}) as (values {}) {tail}", columns::<R>(), vec![one.as_str(); rows].join(","))
+    }
+
+    /// The statement's text on PostgreSQL.
+    pub fn postgres_text<R: BatchRow>(tail: &str) -> String {
+        let arrays = R::COLUMNS.iter().enumerate().map(|(i, (_, ty))| format!("${}::{ty}[]", i + 1));
+        let arrays: Vec<_> = arrays.collect();
+        format!("with v({}) as (select * from unnest({})) {tail}", columns::<R>(), arrays.join(","))
+    }
+
+    fn columns<R: BatchRow>() -> String {
+        let names: Vec<_> = R::COLUMNS.iter().map(|(name, _)| *name).collect();
+        names.join(",")
+    }
+}

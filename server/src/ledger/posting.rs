@@ -1,0 +1,596 @@
+//! Which lines an event makes in the ledger: journey.md 5, with the lines model.md adds.
+//!
+//! Every function here is pure and answers a [`Journal`], which exists only balanced: its lines sum to
+//! zero. (kind, event id) is unique where journals are stored, so posting an event twice posts it once.
+//! Nothing booked is changed; a mistake is met by a [`reversal`] and a new journal.
+//!
+//! What is deliberately not here: who may book what, and which payments are valid.
+
+use std::fmt;
+use std::str::FromStr;
+
+use daybook_shared::money::{Currency, MoneyError};
+use daybook_shared::time::Date;
+use uuid::Uuid;
+
+/// Declares an enum of codes of our own making, with their one spelling in SQL and JSON.
+macro_rules! spelled {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$vdoc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every one, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Its stable spelling.
+            pub fn code(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $code,)+
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.code())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownCode;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($code => Ok(Self::$variant),)+
+                    _ => Err(UnknownCode(text.chars().take(32).collect())),
+                }
+            }
+        }
+    };
+}
+
+/// A code in the ledger that this build does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger has no {0:?}")]
+pub struct UnknownCode(String);
+
+spelled! {
+    /// A kind of ledger account. The comment says what it is and whom its subject names.
+    GlCode {
+        /// Asset: money at the bank.
+        Bank = "bank",
+        /// Asset: money at the mobile-money operator.
+        Momo = "momo",
+        /// Asset: what the card acquirer owes us.
+        CardClearing = "card_clearing",
+        /// Asset, by user: cash an officer collected and owes us. May be below zero for a while.
+        OfficerCash = "officer_cash",
+        /// Asset, by user: shortages an officer owes us.
+        OfficerRecv = "officer_recv",
+        /// Asset, by user: cash a cashier counted and holds.
+        Till = "till",
+        /// Asset, by account: what the customer owes along the schedule, gross.
+        PlanRecv = "plan_recv",
+        /// Contra asset, by account: profit or interest in it that is not yet earned.
+        Unearned = "unearned",
+        /// Equity: the other side of what was imported.
+        Opening = "opening",
+        /// Clearing with the shop's sales ledger.
+        Orders = "orders",
+        /// Liability: money whose place is not known yet.
+        Suspense = "suspense",
+        /// Liability, by customer: what was paid above what is owed.
+        Credit = "credit",
+        /// Income: money on written-off accounts.
+        Recovery = "recovery",
+        /// Asset: money on its way between two of our places.
+        InTransit = "in_transit",
+    }
+}
+
+spelled! {
+    /// What a journal is about; the number is its line in journey.md 5 and model.md.
+    JournalKind {
+        /// 0: an account taken over with what is still owed on it.
+        Import = "import",
+        /// 1: an account activated.
+        Activation = "activation",
+        /// 3, 4, 5 and 6: a payment on an account, the part above what is owed to the customer's credit.
+        Repayment = "repayment",
+        /// 4b: a cashier counted what an officer handed over.
+        Count = "count",
+        /// 6b: a customer's credit used on an account.
+        CreditApplied = "credit_applied",
+        /// 7: money whose place is not known, or whose entry is held.
+        Suspense = "suspense",
+        /// 7b: its place found.
+        Identified = "identified",
+        /// 7b: given back to the payer.
+        SentBack = "sent_back",
+        /// 12: money on a written-off account.
+        Recovery = "recovery",
+        /// R: the mirror of another journal.
+        Reversal = "reversal",
+    }
+}
+
+/// A ledger account: its kind and, where there is one for each of them, the internal key of the user,
+/// account or customer it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GlAccount {
+    /// The kind.
+    pub code: GlCode,
+    /// The internal key of the subject.
+    pub subject: Option<i64>,
+}
+
+#[expect(missing_docs, reason = "the accounts are described once, at GlCode")]
+impl GlAccount {
+    pub const BANK: Self = Self::of(GlCode::Bank, None);
+    pub const MOMO: Self = Self::of(GlCode::Momo, None);
+    pub const CARD_CLEARING: Self = Self::of(GlCode::CardClearing, None);
+    pub const OPENING: Self = Self::of(GlCode::Opening, None);
+    pub const ORDERS: Self = Self::of(GlCode::Orders, None);
+    pub const SUSPENSE: Self = Self::of(GlCode::Suspense, None);
+    pub const RECOVERY: Self = Self::of(GlCode::Recovery, None);
+    pub const IN_TRANSIT: Self = Self::of(GlCode::InTransit, None);
+
+    pub const fn officer_cash(user: i64) -> Self {
+        Self::of(GlCode::OfficerCash, Some(user))
+    }
+
+    pub const fn officer_recv(user: i64) -> Self {
+        Self::of(GlCode::OfficerRecv, Some(user))
+    }
+
+    pub const fn till(user: i64) -> Self {
+        Self::of(GlCode::Till, Some(user))
+    }
+
+    pub const fn plan_recv(account: i64) -> Self {
+        Self::of(GlCode::PlanRecv, Some(account))
+    }
+
+    pub const fn unearned(account: i64) -> Self {
+        Self::of(GlCode::Unearned, Some(account))
+    }
+
+    pub const fn credit(customer: i64) -> Self {
+        Self::of(GlCode::Credit, Some(customer))
+    }
+
+    const fn of(code: GlCode, subject: Option<i64>) -> Self {
+        Self { code, subject }
+    }
+}
+
+/// `officer_cash:12`, for logs and messages.
+impl fmt::Display for GlAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.code.fmt(f)?;
+        self.subject.map_or(Ok(()), |subject| write!(f, ":{subject}"))
+    }
+}
+
+/// One line of a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Line {
+    /// The ledger account.
+    pub account: GlAccount,
+    /// Minor units: positive is debit, negative credit.
+    pub minor: i64,
+}
+
+fn dr(account: GlAccount, minor: i64) -> Line {
+    Line { account, minor }
+}
+
+/// A credit line. `minor` is not negative, so its negation fits.
+fn cr(account: GlAccount, minor: i64) -> Line {
+    Line { account, minor: -minor }
+}
+
+/// What happened, when it is booked and in what money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Event {
+    /// The id of the event: of an entry, a payment, a decision.
+    pub id: Uuid,
+    /// What ties a journal to its reversal and to what replaces it.
+    pub correlation: Uuid,
+    /// The day of the books; at or after the value date.
+    pub booked_on: Date,
+    /// The currency of every line.
+    pub currency: Currency,
+}
+
+/// Why an event cannot be booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PostingError {
+    /// Fewer than two lines are not zero.
+    #[error("a journal has at least two lines that are not zero")]
+    NothingToBook,
+    /// Debits and credits differ by this much.
+    #[error("a journal sums to zero, not to {0}")]
+    Unbalanced(i64),
+    /// An amount below zero where only its size is asked for.
+    #[error("an amount is not negative, but {0} is")]
+    Negative(i64),
+    /// More is unearned than is owed, in minor units.
+    #[error("{unearned_minor} is unearned of a receivable of {receivable_minor}")]
+    Unearned {
+        /// What is unearned.
+        unearned_minor: i64,
+        /// What is owed.
+        receivable_minor: i64,
+    },
+    /// Beyond 64 bits.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+}
+
+/// The lines of one event. Exists only balanced, with at least two lines, none of them zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journal {
+    kind: JournalKind,
+    event: Event,
+    lines: Vec<Line>,
+}
+
+impl Journal {
+    /// A journal of these lines, as booked or as read back; lines of zero are left out.
+    pub fn new(kind: JournalKind, event: Event, mut lines: Vec<Line>) -> Result<Self, PostingError> {
+        lines.retain(|line| line.minor != 0);
+        if lines.len() < 2 {
+            return Err(PostingError::NothingToBook);
+        }
+        let sum: i128 = lines.iter().map(|line| i128::from(line.minor)).sum();
+        match i64::try_from(sum) {
+            Ok(0) => Ok(Self { kind, event, lines }),
+            Ok(sum) => Err(PostingError::Unbalanced(sum)),
+            Err(_) => Err(MoneyError::Overflow.into()),
+        }
+    }
+
+    /// What it is about.
+    pub fn kind(&self) -> JournalKind {
+        self.kind
+    }
+
+    /// The event it books.
+    pub fn event(&self) -> Event {
+        self.event
+    }
+
+    /// Its lines.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+}
+
+/// Where the money of a payment goes: to the account as far as it is owed, the rest to the customer's
+/// credit (the payment's `Allocation`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Internal key of the account.
+    pub account: i64,
+    /// Internal key of the customer.
+    pub customer: i64,
+    /// To the account, minor units.
+    pub to_plan_minor: i64,
+    /// To the customer's credit, minor units.
+    pub to_credit_minor: i64,
+}
+
+/// Line 0: an account is taken over: Dr plan_recv; Cr unearned, opening. `receivable_minor` is all that is
+/// unpaid of its schedule, `unearned_minor` the profit in it not yet earned.
+pub fn import(event: Event, account: i64, receivable_minor: i64, unearned_minor: i64) -> Result<Journal, PostingError> {
+    receivable(JournalKind::Import, event, account, receivable_minor, unearned_minor, GlAccount::OPENING)
+}
+
+/// Line 1: an account is activated: Dr plan_recv; Cr unearned, orders. `receivable_minor` is its whole
+/// schedule, `unearned_minor` the profit in it.
+pub fn activation(
+    event: Event,
+    account: i64,
+    receivable_minor: i64,
+    unearned_minor: i64,
+) -> Result<Journal, PostingError> {
+    receivable(JournalKind::Activation, event, account, receivable_minor, unearned_minor, GlAccount::ORDERS)
+}
+
+fn receivable(
+    kind: JournalKind,
+    event: Event,
+    account: i64,
+    receivable_minor: i64,
+    unearned_minor: i64,
+    against: GlAccount,
+) -> Result<Journal, PostingError> {
+    not_negative([receivable_minor, unearned_minor])?;
+    if unearned_minor > receivable_minor {
+        return Err(PostingError::Unearned { unearned_minor, receivable_minor });
+    }
+    let lines = vec![
+        dr(GlAccount::plan_recv(account), receivable_minor),
+        cr(against, receivable_minor - unearned_minor),
+        cr(GlAccount::unearned(account), unearned_minor),
+    ];
+    Journal::new(kind, event, lines)
+}
+
+/// Lines 3, 4, 5 and 6: a payment of `amount_minor` that came to `source`: Dr source; Cr plan_recv, credit.
+pub fn repayment(
+    event: Event,
+    source: GlAccount,
+    amount_minor: i64,
+    applied: Applied,
+) -> Result<Journal, PostingError> {
+    pay(JournalKind::Repayment, event, source, amount_minor, applied)
+}
+
+/// Line 7b: money in suspense finds its place: Dr suspense; Cr plan_recv, credit.
+pub fn identified(event: Event, amount_minor: i64, applied: Applied) -> Result<Journal, PostingError> {
+    pay(JournalKind::Identified, event, GlAccount::SUSPENSE, amount_minor, applied)
+}
+
+fn pay(
+    kind: JournalKind,
+    event: Event,
+    source: GlAccount,
+    amount_minor: i64,
+    applied: Applied,
+) -> Result<Journal, PostingError> {
+    let Applied { account, customer, to_plan_minor, to_credit_minor } = applied;
+    not_negative([amount_minor, to_plan_minor, to_credit_minor])?;
+    let lines = vec![
+        dr(source, amount_minor),
+        cr(GlAccount::plan_recv(account), to_plan_minor),
+        cr(GlAccount::credit(customer), to_credit_minor),
+    ];
+    Journal::new(kind, event, lines)
+}
+
+/// Line 7: money whose place is not known, or whose entry is held, came to `source`: Dr source; Cr suspense.
+pub fn suspense(event: Event, source: GlAccount, amount_minor: i64) -> Result<Journal, PostingError> {
+    transfer(JournalKind::Suspense, event, source, GlAccount::SUSPENSE, amount_minor)
+}
+
+/// Line 7b: money in suspense goes back to the payer out of `from`: Dr suspense; Cr from.
+pub fn sent_back(event: Event, from: GlAccount, amount_minor: i64) -> Result<Journal, PostingError> {
+    transfer(JournalKind::SentBack, event, GlAccount::SUSPENSE, from, amount_minor)
+}
+
+/// Line 12: money on a written-off account came to `source`, which is suspense if it was held before:
+/// Dr source; Cr recovery. The schedule is not touched.
+pub fn recovery(event: Event, source: GlAccount, amount_minor: i64) -> Result<Journal, PostingError> {
+    transfer(JournalKind::Recovery, event, source, GlAccount::RECOVERY, amount_minor)
+}
+
+/// Line 6b: a customer's credit is used on an account: Dr credit; Cr plan_recv.
+pub fn credit_applied(event: Event, customer: i64, account: i64, amount_minor: i64) -> Result<Journal, PostingError> {
+    let (from, to) = (GlAccount::credit(customer), GlAccount::plan_recv(account));
+    transfer(JournalKind::CreditApplied, event, from, to, amount_minor)
+}
+
+fn transfer(
+    kind: JournalKind,
+    event: Event,
+    debit: GlAccount,
+    credit: GlAccount,
+    amount_minor: i64,
+) -> Result<Journal, PostingError> {
+    not_negative([amount_minor])?;
+    Journal::new(kind, event, vec![dr(debit, amount_minor), cr(credit, amount_minor)])
+}
+
+/// Cash that an officer handed over to a cashier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Internal key of the officer.
+    pub officer: i64,
+    /// Internal key of the cashier.
+    pub cashier: i64,
+    /// What the officer said it is, minor units.
+    pub declared_minor: i64,
+    /// What the cashier counted, minor units.
+    pub counted_minor: i64,
+}
+
+/// Line 4b: a cashier counts what an officer declared: Dr till for what is there; Cr officer_cash for what was
+/// declared. A shortage is the officer's debt, a surplus goes to suspense; no customer is touched (S32).
+pub fn count(event: Event, handed_over: HandedOver) -> Result<Journal, PostingError> {
+    let HandedOver { officer, cashier, declared_minor, counted_minor } = handed_over;
+    not_negative([declared_minor, counted_minor])?;
+    let lines = vec![
+        dr(GlAccount::till(cashier), counted_minor),
+        dr(GlAccount::officer_recv(officer), (declared_minor - counted_minor).max(0)),
+        cr(GlAccount::officer_cash(officer), declared_minor),
+        cr(GlAccount::SUSPENSE, (counted_minor - declared_minor).max(0)),
+    ];
+    Journal::new(JournalKind::Count, event, lines)
+}
+
+/// Line R: the mirror of a journal, under the same correlation: together they are zero on every account.
+pub fn reversal(of: &Journal, event_id: Uuid, booked_on: Date) -> Result<Journal, PostingError> {
+    let mirrored = of.lines.iter().map(|line| {
+        let minor = line.minor.checked_neg().ok_or(MoneyError::Overflow)?;
+        Ok(Line { minor, ..*line })
+    });
+    let lines = mirrored.collect::<Result<_, MoneyError>>()?;
+    Journal::new(JournalKind::Reversal, Event { id: event_id, booked_on, ..of.event }, lines)
+}
+
+fn not_negative<const N: usize>(amounts_minor: [i64; N]) -> Result<(), PostingError> {
+    amounts_minor.into_iter().find(|minor| *minor < 0).map_or(Ok(()), |minor| Err(PostingError::Negative(minor)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OFFICER: i64 = 12;
+    const CASHIER: i64 = 7;
+    const ACCOUNT: i64 = 100;
+    const CUSTOMER: i64 = 55;
+
+    fn event() -> Event {
+        let booked_on = "2026-03-05".parse().unwrap();
+        let currency = "SAR".parse().unwrap();
+        Event { id: Uuid::from_bytes([1; 16]), correlation: Uuid::from_bytes([2; 16]), booked_on, currency }
+    }
+
+    fn applied(to_plan_minor: i64, to_credit_minor: i64) -> Applied {
+        Applied { account: ACCOUNT, customer: CUSTOMER, to_plan_minor, to_credit_minor }
+    }
+
+    fn handed_over(declared_minor: i64, counted_minor: i64) -> HandedOver {
+        HandedOver { officer: OFFICER, cashier: CASHIER, declared_minor, counted_minor }
+    }
+
+    fn check(journal: Result<Journal, PostingError>, kind: &str, expected: &[(&str, i64)]) {
+        let journal = journal.unwrap();
+        let lines: Vec<_> = journal.lines().iter().map(|line| (line.account.to_string(), line.minor)).collect();
+        let expected: Vec<_> = expected.iter().map(|(account, minor)| ((*account).to_owned(), *minor)).collect();
+        assert_eq!((journal.kind().code(), lines), (kind, expected));
+        assert_eq!(journal.event(), event());
+    }
+
+    /// The examples of journey.md 5, in halalas, and the lines that model.md adds.
+    #[test]
+    fn every_event_makes_its_lines() {
+        let (cash, momo) = (GlAccount::officer_cash(OFFICER), GlAccount::MOMO);
+        check(
+            import(event(), ACCOUNT, 660_000, 33_259),
+            "import",
+            &[("plan_recv:100", 660_000), ("opening", -626_741), ("unearned:100", -33_259)],
+        );
+        check(
+            activation(event(), ACCOUNT, 1_320_000, 120_000),
+            "activation",
+            &[("plan_recv:100", 1_320_000), ("orders", -1_200_000), ("unearned:100", -120_000)],
+        );
+        check(activation(event(), ACCOUNT, 40_000, 0), "activation", &[("plan_recv:100", 40_000), ("orders", -40_000)]);
+        check(
+            repayment(event(), cash, 110_000, applied(110_000, 0)),
+            "repayment",
+            &[("officer_cash:12", 110_000), ("plan_recv:100", -110_000)],
+        );
+        check(
+            repayment(event(), GlAccount::CARD_CLEARING, 110_000, applied(110_000, 0)),
+            "repayment",
+            &[("card_clearing", 110_000), ("plan_recv:100", -110_000)],
+        );
+        check(
+            repayment(event(), momo, 130_000, applied(110_000, 20_000)),
+            "repayment",
+            &[("momo", 130_000), ("plan_recv:100", -110_000), ("credit:55", -20_000)],
+        );
+        check(
+            repayment(event(), cash, 500, applied(0, 500)),
+            "repayment",
+            &[("officer_cash:12", 500), ("credit:55", -500)],
+        );
+        check(
+            credit_applied(event(), CUSTOMER, ACCOUNT, 20_000),
+            "credit_applied",
+            &[("credit:55", 20_000), ("plan_recv:100", -20_000)],
+        );
+        check(suspense(event(), momo, 900), "suspense", &[("momo", 900), ("suspense", -900)]);
+        check(
+            identified(event(), 900, applied(600, 300)),
+            "identified",
+            &[("suspense", 900), ("plan_recv:100", -600), ("credit:55", -300)],
+        );
+        check(sent_back(event(), momo, 900), "sent_back", &[("suspense", 900), ("momo", -900)]);
+        check(recovery(event(), momo, 900), "recovery", &[("momo", 900), ("recovery", -900)]);
+        check(
+            count(event(), handed_over(110_000, 110_000)),
+            "count",
+            &[("till:7", 110_000), ("officer_cash:12", -110_000)],
+        );
+        check(
+            count(event(), handed_over(110_000, 105_000)),
+            "count",
+            &[("till:7", 105_000), ("officer_recv:12", 5000), ("officer_cash:12", -110_000)],
+        );
+        check(
+            count(event(), handed_over(110_000, 111_000)),
+            "count",
+            &[("till:7", 111_000), ("officer_cash:12", -110_000), ("suspense", -1000)],
+        );
+    }
+
+    #[test]
+    fn what_does_not_balance_is_not_a_journal() {
+        let bank = GlAccount::BANK;
+        let amount = |minor| repayment(event(), bank, minor, applied(60, 30));
+        assert_eq!(amount(100), Err(PostingError::Unbalanced(10)));
+        assert_eq!(amount(-90), Err(PostingError::Negative(-90)));
+        assert_eq!(suspense(event(), bank, 0), Err(PostingError::NothingToBook));
+        assert_eq!(count(event(), handed_over(0, 0)), Err(PostingError::NothingToBook));
+        let unearned = PostingError::Unearned { unearned_minor: 11, receivable_minor: 10 };
+        assert_eq!(activation(event(), ACCOUNT, 10, 11), Err(unearned));
+        let wrapping = vec![dr(bank, i64::MAX), dr(bank, i64::MAX), dr(bank, 2)];
+        assert_eq!(Journal::new(JournalKind::Count, event(), wrapping), Err(MoneyError::Overflow.into()));
+    }
+
+    #[test]
+    fn a_reversal_keeps_the_correlation_and_names_its_own_event() {
+        let journal = suspense(event(), GlAccount::MOMO, 900).unwrap();
+        let (id, booked_on) = (Uuid::from_bytes([9; 16]), "2026-04-01".parse().unwrap());
+        let reversed = reversal(&journal, id, booked_on).unwrap();
+        assert_eq!(reversed.event(), Event { id, booked_on, ..event() });
+        assert_eq!(reversed.kind(), JournalKind::Reversal);
+    }
+
+    #[test]
+    fn codes_are_read_as_they_are_spelled() {
+        assert!(GlCode::ALL.iter().all(|code| code.code().parse() == Ok(*code)));
+        assert!(JournalKind::ALL.iter().all(|kind| kind.code().parse() == Ok(*kind)));
+        assert!("cash_short".parse::<GlCode>().is_err());
+    }
+
+    fn journals() -> impl Strategy<Value = Result<Journal, PostingError>> {
+        (0..10_u8, 0..=i64::MAX / 2, 0..=i64::MAX / 2).prop_map(|(which, a, b)| {
+            let (event, cash) = (event(), GlAccount::officer_cash(OFFICER));
+            match which {
+                0 => import(event, ACCOUNT, a.max(b), a.min(b)),
+                1 => activation(event, ACCOUNT, a.max(b), a.min(b)),
+                2 => repayment(event, cash, a + b, applied(a, b)),
+                3 => identified(event, a + b, applied(a, b)),
+                4 => suspense(event, cash, a),
+                5 => sent_back(event, cash, a),
+                6 => recovery(event, cash, a),
+                7 => credit_applied(event, CUSTOMER, ACCOUNT, a),
+                8 => count(event, handed_over(a, b)),
+                _ => count(event, handed_over(b, b)),
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_journal_balances_and_its_reversal_undoes_it_on_every_account(journal in journals()) {
+            prop_assume!(journal != Err(PostingError::NothingToBook));
+            let journal = journal.unwrap();
+            let reversed = reversal(&journal, Uuid::from_bytes([9; 16]), journal.event().booked_on).unwrap();
+            let mut balances: BTreeMap<GlAccount, i128> = BTreeMap::new();
+            for line in journal.lines() {
+                prop_assert_ne!(line.minor, 0);
+                *balances.entry(line.account).or_default() += i128::from(line.minor);
+            }
+            prop_assert_eq!(balances.values().sum::<i128>(), 0);
+            for line in reversed.lines() {
+                *balances.entry(line.account).or_default() += i128::from(line.minor);
+            }
+            prop_assert!(balances.values().all(|balance| *balance == 0));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! What envelopes and frames promise, and their bytes, pinned.
