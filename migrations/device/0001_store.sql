@@ -34,6 +34,7 @@ create table phone (
     trusted_boot_ms integer,
     officer blob,                                   -- (sealed) cash in hand and allowance
     caseloads_hash integer not null default 0,
+    news_seen integer not null default 0,           -- the newest later verdicts applied
     budget_bytes integer not null,
     whole_responses integer not null default 0,
     send_cursors integer not null default 0,

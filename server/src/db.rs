@@ -282,7 +282,8 @@ pub mod batch {
             }
             Tx::Postgres(tx) if !rows.is_empty() => {
                 let (sql, arguments) = postgres(rows, tail)?;
-                found = sqlx::query_as_with::<Postgres, O, _>(AssertSqlSafe(sql), arguments).fetch_all(&mut **tx).await?;
+                found =
+                    sqlx::query_as_with::<Postgres, O, _>(AssertSqlSafe(sql), arguments).fetch_all(&mut **tx).await?;
             }
             Tx::Postgres(_) => {}
         }

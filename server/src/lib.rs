@@ -1,5 +1,17 @@
 //! The Daybook server. Capabilities are modules: rules (pure), SQL and routes in small files.
 
+pub mod app;
+pub mod audit;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod db;
+pub mod http;
+pub mod keys;
 pub mod ledger;
 pub mod portfolio;
+pub mod settings;
+pub mod spelled;
+pub mod sync;
+pub mod testing;

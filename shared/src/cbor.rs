@@ -5,9 +5,7 @@ use minicbor::decode::{Decoder, Error};
 
 /// Reads a byte string of exactly `N` bytes.
 pub fn array<const N: usize>(d: &mut Decoder<'_>) -> Result<[u8; N], Error> {
-    d.bytes()?
-        .try_into()
-        .map_err(|_| Error::message("byte string of another length").at(d.position()))
+    d.bytes()?.try_into().map_err(|_| Error::message("byte string of another length").at(d.position()))
 }
 
 /// Encodes a value whose encoder cannot fail.

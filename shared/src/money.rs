@@ -28,8 +28,8 @@ impl Currency {
     /// How many digits the minor unit has (ISO 4217): 0, 2 or 3.
     pub fn exponent(self) -> u32 {
         match &self.0 {
-            b"XOF" | b"XAF" | b"RWF" | b"UGX" | b"JPY" | b"BIF" | b"DJF" | b"GNF" | b"KMF" | b"VND" | b"KRW" | b"CLP"
-            | b"PYG" | b"XPF" | b"VUV" | b"ISK" => 0,
+            b"XOF" | b"XAF" | b"RWF" | b"UGX" | b"JPY" | b"BIF" | b"DJF" | b"GNF" | b"KMF" | b"VND" | b"KRW"
+            | b"CLP" | b"PYG" | b"XPF" | b"VUV" | b"ISK" => 0,
             b"KWD" | b"BHD" | b"OMR" | b"JOD" | b"TND" | b"IQD" | b"LYD" => 3,
             _ => 2,
         }
@@ -94,7 +94,9 @@ impl<'b, C> minicbor::Decode<'b, C> for Currency {
 crate::ids::sql_as!(Currency, String, |currency| currency.code().to_owned(), |raw| Ok(raw.parse()?));
 
 /// An amount: minor units (cents, fils, whole shillings where there are none) of one currency.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, minicbor::Encode, minicbor::Decode)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, minicbor::Encode, minicbor::Decode,
+)]
 #[cbor(array)]
 pub struct Money {
     /// Integer minor units.

@@ -18,11 +18,12 @@ pub const DAY_MS: i64 = 86_400_000;
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
+    /// The last instant a `Timestamp` can hold, in the year 9999.
+    pub const MAX: Self = Self(253_402_300_799_999_999);
 
     /// From microseconds since the epoch, kept within the years a `TIMESTAMPTZ` and RFC 3339 can say.
     pub fn from_micros(micros: i64) -> Self {
-        const YEAR_9999: i64 = 253_402_300_799_999_999;
-        Self(micros.clamp(0, YEAR_9999))
+        Self(micros.clamp(0, Self::MAX.0))
     }
 
     /// From milliseconds since the epoch, kept within the same bounds.
@@ -327,7 +328,9 @@ mod tests {
 
     #[test]
     fn dates_and_instants_round_trip_through_text() {
-        for (text, days) in [("1970-01-01", 0), ("2000-01-01", 10_957), ("2026-11-22", 20_779), ("9999-12-31", 2_932_896)] {
+        for (text, days) in
+            [("1970-01-01", 0), ("2000-01-01", 10_957), ("2026-11-22", 20_779), ("9999-12-31", 2_932_896)]
+        {
             let date: Date = text.parse().unwrap();
             assert_eq!((date.days(), date.to_string().as_str()), (days, text));
         }

@@ -7,55 +7,12 @@
 //! What is deliberately not here: who may book what, and which payments are valid.
 
 use std::fmt;
-use std::str::FromStr;
 
 use daybook_shared::money::{Currency, MoneyError};
 use daybook_shared::time::Date;
 use uuid::Uuid;
 
-/// Declares an enum of codes of our own making, with their one spelling in SQL and JSON.
-macro_rules! spelled {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name {
-            $($(#[$vdoc])* $variant,)+
-        }
-
-        impl $name {
-            /// Every one, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// Its stable spelling.
-            pub fn code(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $code,)+
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.code())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownCode;
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match text {
-                    $($code => Ok(Self::$variant),)+
-                    _ => Err(UnknownCode(text.chars().take(32).collect())),
-                }
-            }
-        }
-    };
-}
-
-/// A code in the ledger that this build does not know.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger has no {0:?}")]
-pub struct UnknownCode(String);
+use crate::spelled::spelled;
 
 spelled! {
     /// A kind of ledger account. The comment says what it is and whom its subject names.

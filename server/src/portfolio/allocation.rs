@@ -57,6 +57,8 @@ impl FromStr for Waterfall {
     }
 }
 
+crate::spelled::sql_by_code!(Waterfall);
+
 /// A valid payment of an account, as far as allocation cares. Sorts by value date, then id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Payment {

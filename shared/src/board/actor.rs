@@ -53,8 +53,8 @@ mod tests {
     #[test]
     fn an_actor_never_changes() {
         let (device, install, dossier) = ([1; 16].into(), [2; 16].into(), [3; 16].into());
-        insta::assert_snapshot!(device_actor(device, install, dossier, 0), @"");
-        insta::assert_snapshot!(device_actor(device, install, dossier, 1), @"");
-        insta::assert_snapshot!(user_actor([4; 16].into(), Epoch([5; 8]), dossier), @"");
+        insta::assert_snapshot!(device_actor(device, install, dossier, 0), @"102b14b74e22a321c19b59b877af45f0");
+        insta::assert_snapshot!(device_actor(device, install, dossier, 1), @"cdf975105938f38cc3193b714f206069");
+        insta::assert_snapshot!(user_actor([4; 16].into(), Epoch([5; 8]), dossier), @"461a73f7d6bb8ef1e5a20cbab7f8e58f");
     }
 }

@@ -121,7 +121,7 @@ pub fn admit(board: &Confirmed, change: &[u8], expected: &Expected) -> Result<Ve
     let mut copy = board.doc.clone();
     chain(&mut copy, &scan, expected)?;
     guarded(|| grammar::check(board, &expanded, expected.role)).ok_or(Reject::Apply)??;
-    let board = apply(board, copy, parsed, expected.limits.board_bytes_max)?;
+    let board = apply(board, copy, parsed, &expected.limits)?;
     let change = AdmittedChange::new(scan.hash, change.to_vec());
     Ok(Verdict::Admitted(Box::new(Admitted { change, board })))
 }
@@ -162,7 +162,7 @@ fn chain(copy: &mut Automerge, scan: &Scan, expected: &Expected) -> Result<(), R
 }
 
 /// Applies the change to the copy; proves that the copy gives it back, saves, and loads again.
-fn apply(board: &Confirmed, mut copy: Automerge, change: Change, bytes_max: usize) -> Result<Confirmed, Reject> {
+fn apply(board: &Confirmed, mut copy: Automerge, change: Change, limits: &Limits) -> Result<Confirmed, Reject> {
     let hash = change.hash();
     let bytes = change.raw_bytes().to_vec();
     let given_back = guarded(|| {
@@ -176,5 +176,5 @@ fn apply(board: &Confirmed, mut copy: Automerge, change: Change, bytes_max: usiz
     if !copy.get_heads().contains(&hash) {
         return Err(Reject::Apply);
     }
-    if after.doc_bytes().len() > bytes_max { Err(Reject::BoardFull) } else { Ok(after) }
+    if after.is_over(limits) { Err(Reject::BoardFull) } else { Ok(after) }
 }

@@ -46,7 +46,7 @@ pub struct Confirmed {
 impl Confirmed {
     /// The board of a dossier that nobody has written to yet.
     pub fn genesis(kind: BoardKind) -> Self {
-        let doc = load_doc(genesis(kind)).expect("invariant: genesis is a constant that a test loads");
+        let doc = genesis_doc(kind);
         let bytes = doc.save();
         Self { kind, doc, bytes }
     }
@@ -66,6 +66,14 @@ impl Confirmed {
             return Err(BoardError::Damaged);
         }
         Ok(Self { kind, doc: loaded, bytes })
+    }
+
+    /// Whether the board is larger than the limits allow.
+    pub(super) fn is_over(&self, limits: &Limits) -> bool {
+        let stats = self.doc.stats();
+        self.bytes.len() > limits.board_bytes_max
+            || stats.num_changes > limits.board_changes_max
+            || stats.num_ops > limits.board_ops_max
     }
 
     /// Which kind of dossier this board belongs to.
@@ -107,7 +115,9 @@ impl Confirmed {
         if !hashes.iter().all(|hash| has_change(&doc, &ChangeHash(hash.0))) {
             return Err(BoardError::Apply);
         }
-        Self::saved(self.kind, &doc)
+        // No proof that it loads again: the server has proved that before it handed them out.
+        let bytes = guarded(|| doc.save()).ok_or(BoardError::Apply)?;
+        Ok(Self { kind: self.kind, doc, bytes })
     }
 }
 
@@ -158,13 +168,18 @@ pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(run)).ok()
 }
 
+fn genesis_doc(kind: BoardKind) -> Automerge {
+    load_doc(genesis(kind)).expect("invariant: genesis is a constant that a test loads")
+}
+
 fn load_doc(bytes: &[u8]) -> Result<Automerge, BoardError> {
     // The library takes no bytes at all for an empty document.
     if bytes.is_empty() {
         return Err(BoardError::Damaged);
     }
     let options = LoadOptions::new().text_encoding(TextEncoding::UnicodeCodePoint);
-    let doc = guarded(|| Automerge::load_with_options(bytes, options)).and_then(Result::ok).ok_or(BoardError::Damaged)?;
+    let doc =
+        guarded(|| Automerge::load_with_options(bytes, options)).and_then(Result::ok).ok_or(BoardError::Damaged)?;
     // Changes behind the document chunk whose dependencies are missing wait in a queue, silently.
     if doc.get_missing_deps(&[]).is_empty() { Ok(doc) } else { Err(BoardError::Damaged) }
 }

@@ -10,7 +10,7 @@ use super::actor::ActorId;
 use super::admit::AdmittedChange;
 use super::confirmed::{Confirmed, guarded};
 use super::genesis::root_object;
-use super::keys::{BOARD_BYTES_MAX, BoardKey, BoardKind, BoardRole, CHANGE_BYTES_MAX, CHANGE_OPS_MAX, Limits};
+use super::keys::{BoardKey, BoardKind, BoardRole, CHANGE_BYTES_MAX, CHANGE_OPS_MAX, CHANGE_PREDS_MAX, Limits};
 use super::plan::{Edit, EditError, Step, plan};
 use super::prescan::prescan;
 use crate::ids::ChangeHash;
@@ -18,18 +18,23 @@ use crate::time::Timestamp;
 
 /// Packing stays a little below the limits, as dependencies, other actors and concurrent values
 /// come on top.
-const PACK_OPS_MAX: usize = CHANGE_OPS_MAX as usize - 16;
+const PACK_OPS_MAX: usize = 240;
+const _: () = assert!(PACK_OPS_MAX as u64 + 16 <= CHANGE_OPS_MAX && CHANGE_OPS_MAX <= CHANGE_PREDS_MAX);
 const PACK_BYTES_MAX: usize = CHANGE_BYTES_MAX - 4096;
 
 /// What an edit made.
 #[derive(Debug, Clone)]
 pub struct Edited {
-    /// The changes, in order; none if the board already was as asked.
-    pub changes: Vec<AdmittedChange>,
+    changes: Vec<AdmittedChange>,
     board: Confirmed,
 }
 
 impl Edited {
+    /// The changes, in order; none if the board already was as asked.
+    pub fn changes(&self) -> &[AdmittedChange] {
+        &self.changes
+    }
+
     /// The board after the edit.
     pub fn board(&self) -> &Confirmed {
         &self.board
@@ -43,6 +48,11 @@ impl Edited {
     /// The heads of the document after the edit.
     pub fn heads(&self) -> Vec<ChangeHash> {
         self.board.heads()
+    }
+
+    /// The changes and the board after them.
+    pub fn into_parts(self) -> (Vec<AdmittedChange>, Confirmed) {
+        (self.changes, self.board)
     }
 }
 
@@ -80,10 +90,7 @@ impl Confirmed {
             return Ok(Edited { changes, board: self.clone() });
         }
         let board = Confirmed::saved(self.kind, &doc)?;
-        if board.doc_bytes().len() > BOARD_BYTES_MAX {
-            return Err(EditError::BoardFull);
-        }
-        Ok(Edited { changes, board })
+        if board.is_over(&Limits::default()) { Err(EditError::BoardFull) } else { Ok(Edited { changes, board }) }
     }
 }
 
@@ -93,7 +100,7 @@ fn packs(steps: &[Step]) -> impl Iterator<Item = &[Step]> {
     std::iter::from_fn(move || {
         let (mut ops, mut bytes) = (0, 0);
         let fits = |step: &&Step| {
-            ops += step.ops();
+            ops += step.weight();
             bytes += step.bytes();
             ops <= PACK_OPS_MAX && bytes <= PACK_BYTES_MAX
         };
@@ -122,9 +129,7 @@ fn commit(
 fn make(tx: &mut Transaction<'_>, kind: BoardKind, step: &Step) -> Result<(), AutomergeError> {
     let object = |key| root_object(kind, key).unwrap_or(ROOT);
     match step {
-        Step::Splice { key, at, delete, insert } => {
-            tx.splice_text(object(*key), *at, delete.cast_signed(), insert)
-        }
+        Step::Splice { key, at, delete, insert } => tx.splice_text(object(*key), *at, delete.cast_signed(), insert),
         Step::AddTag(tag) => tx.put(object(BoardKey::Tags), tag, true),
         Step::RemoveTag(tag) => tx.delete(object(BoardKey::Tags), tag.as_str()),
         Step::AddTask(task) => {

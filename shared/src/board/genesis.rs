@@ -9,9 +9,22 @@ use automerge::ObjId;
 use super::keys::{BoardKey, BoardKind, Shape};
 use crate::ids::{ChangeHash, sha256};
 
-const CASE: &[u8] = &[133, 111, 74, 131, 195, 134, 151, 78, 1, 74, 0, 16, 100, 97, 121, 98, 111, 111, 107, 47, 103, 101, 110, 101, 115, 105, 115, 49, 1, 1, 0, 0, 0, 5, 21, 29, 52, 1, 66, 6, 86, 2, 112, 2, 124, 4, 110, 111, 116, 101, 4, 116, 97, 103, 115, 5, 116, 97, 115, 107, 115, 11, 105, 110, 115, 116, 114, 117, 99, 116, 105, 111, 110, 4, 127, 4, 2, 0, 127, 4, 4, 0, 4, 0];
-const DAY: &[u8] = &[133, 111, 74, 131, 105, 22, 223, 3, 1, 54, 0, 16, 100, 97, 121, 98, 111, 111, 107, 47, 103, 101, 110, 101, 115, 105, 115, 49, 1, 1, 0, 0, 0, 5, 21, 13, 52, 1, 66, 2, 86, 2, 112, 2, 127, 11, 111, 102, 102, 105, 99, 101, 114, 95, 115, 101, 113, 1, 127, 1, 127, 6, 127, 0];
-const AGENT: &[u8] = &[133, 111, 74, 131, 157, 87, 208, 77, 1, 50, 0, 16, 100, 97, 121, 98, 111, 111, 107, 47, 103, 101, 110, 101, 115, 105, 115, 49, 1, 1, 0, 0, 0, 5, 21, 9, 52, 1, 66, 2, 86, 2, 112, 2, 127, 7, 115, 99, 95, 110, 111, 116, 101, 1, 127, 4, 127, 0, 127, 0];
+const CASE: &[u8] = &[
+    133, 111, 74, 131, 195, 134, 151, 78, 1, 74, 0, 16, 100, 97, 121, 98, 111, 111, 107, 47, 103, 101, 110, 101, 115,
+    105, 115, 49, 1, 1, 0, 0, 0, 5, 21, 29, 52, 1, 66, 6, 86, 2, 112, 2, 124, 4, 110, 111, 116, 101, 4, 116, 97, 103,
+    115, 5, 116, 97, 115, 107, 115, 11, 105, 110, 115, 116, 114, 117, 99, 116, 105, 111, 110, 4, 127, 4, 2, 0, 127, 4,
+    4, 0, 4, 0,
+];
+const DAY: &[u8] = &[
+    133, 111, 74, 131, 105, 22, 223, 3, 1, 54, 0, 16, 100, 97, 121, 98, 111, 111, 107, 47, 103, 101, 110, 101, 115,
+    105, 115, 49, 1, 1, 0, 0, 0, 5, 21, 13, 52, 1, 66, 2, 86, 2, 112, 2, 127, 11, 111, 102, 102, 105, 99, 101, 114, 95,
+    115, 101, 113, 1, 127, 1, 127, 6, 127, 0,
+];
+const AGENT: &[u8] = &[
+    133, 111, 74, 131, 157, 87, 208, 77, 1, 50, 0, 16, 100, 97, 121, 98, 111, 111, 107, 47, 103, 101, 110, 101, 115,
+    105, 115, 49, 1, 1, 0, 0, 0, 5, 21, 9, 52, 1, 66, 2, 86, 2, 112, 2, 127, 7, 115, 99, 95, 110, 111, 116, 101, 1,
+    127, 4, 127, 0, 127, 0,
+];
 
 /// The author of every genesis.
 pub(super) const GENESIS_ACTOR: [u8; 16] = *b"daybook/genesis1";
@@ -75,9 +88,9 @@ mod tests {
 
     #[test]
     fn genesis_never_changes() {
-        insta::assert_snapshot!(genesis_hash(BoardKind::Case), @"");
-        insta::assert_snapshot!(genesis_hash(BoardKind::Day), @"");
-        insta::assert_snapshot!(genesis_hash(BoardKind::Agent), @"");
+        insta::assert_snapshot!(genesis_hash(BoardKind::Case), @"c386974e8db5a7d7b103ce8e438ea6ee8d70bd1b024f33abca00870ef0eac985");
+        insta::assert_snapshot!(genesis_hash(BoardKind::Day), @"6916df03b105f6d3bfd697aad7005b96ea7a0ce55e7366b0edbd45baa8607ef9");
+        insta::assert_snapshot!(genesis_hash(BoardKind::Agent), @"9d57d04d5bb7f91d7b43c0afa438a2f57943b8211b160bbb849b35be72f691d0");
     }
 
     #[test]
@@ -90,7 +103,7 @@ mod tests {
                 let (_, id) = board.doc.get(ROOT, key.name()).unwrap().expect("the key exists");
                 let object = root_object(kind, key);
                 assert!(object.is_none_or(|object| object == id), "{key}");
-                let automerge::ObjId::Id(number, actor, _) = id else { panic!("{key} is the root") };
+                let ObjId::Id(number, actor, _) = id else { panic!("{key} is the root") };
                 let is_object = !matches!(key.shape(), Shape::Scalar(_));
                 assert_eq!(key_of_object(kind, number, &actor), is_object.then_some(key));
             }

@@ -10,6 +10,11 @@ pub const CHANGE_PREDS_MAX: u64 = 256;
 pub const START_OP_AHEAD_MAX: u64 = 10_000;
 /// The largest board, saved, in bytes.
 pub const BOARD_BYTES_MAX: usize = 256 * 1024;
+/// The most changes a board is made of. Loading one takes 20 us a change, and a saved change may
+/// compress to next to nothing, so the size alone bounds no cost.
+pub const BOARD_CHANGES_MAX: u64 = 4096;
+/// The most operations a board holds, what was deleted included.
+pub const BOARD_OPS_MAX: u64 = 64 * 1024;
 
 /// The longest note, in characters (Unicode scalar values, as all limits below).
 pub const NOTE_CHARS_MAX: usize = 4000;
@@ -41,6 +46,10 @@ pub struct Limits {
     pub start_op_ahead_max: u64,
     /// The largest saved board.
     pub board_bytes_max: usize,
+    /// The most changes of a board.
+    pub board_changes_max: u64,
+    /// The most operations of a board.
+    pub board_ops_max: u64,
 }
 
 impl Default for Limits {
@@ -51,6 +60,8 @@ impl Default for Limits {
             preds_max: CHANGE_PREDS_MAX,
             start_op_ahead_max: START_OP_AHEAD_MAX,
             board_bytes_max: BOARD_BYTES_MAX,
+            board_changes_max: BOARD_CHANGES_MAX,
+            board_ops_max: BOARD_OPS_MAX,
         }
     }
 }

@@ -37,6 +37,8 @@ mod admit_tests;
 #[cfg(test)]
 mod edit_tests;
 #[cfg(test)]
+mod harm_tests;
+#[cfg(test)]
 mod hostile;
 
 pub use actor::{ActorId, device_actor, user_actor};
@@ -45,9 +47,9 @@ pub use confirmed::{BoardError, Confirmed, heads, merge};
 pub use edit::{Edited, edit};
 pub use genesis::genesis;
 pub use keys::{
-    BOARD_BYTES_MAX, BoardKey, BoardKind, BoardRole, CHANGE_BYTES_MAX, CHANGE_OPS_MAX, CHANGE_PREDS_MAX,
-    INSTRUCTION_CHARS_MAX, Limits, NOTE_CHARS_MAX, OFFICER_SEQ_CHARS_MAX, START_OP_AHEAD_MAX, TAG_CHARS_MAX, TAGS_MAX,
-    TASK_BY_CHARS_MAX, TASK_TEXT_CHARS_MAX, TASKS_MAX,
+    BOARD_BYTES_MAX, BOARD_CHANGES_MAX, BOARD_OPS_MAX, BoardKey, BoardKind, BoardRole, CHANGE_BYTES_MAX,
+    CHANGE_OPS_MAX, CHANGE_PREDS_MAX, INSTRUCTION_CHARS_MAX, Limits, NOTE_CHARS_MAX, OFFICER_SEQ_CHARS_MAX,
+    START_OP_AHEAD_MAX, TAG_CHARS_MAX, TAGS_MAX, TASK_BY_CHARS_MAX, TASK_TEXT_CHARS_MAX, TASKS_MAX,
 };
 pub use plan::{Edit, EditError};
 pub use prescan::{Scan, prescan};

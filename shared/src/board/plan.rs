@@ -113,31 +113,30 @@ pub(super) enum Step {
     OfficerSeq(String),
 }
 
-/// A splice longer than this is cut, so that it fits a change with room to spare.
-const SPLICE_CHARS_MAX: usize = 128;
-const _: () = assert!(SPLICE_CHARS_MAX as u64 * 2 <= CHANGE_OPS_MAX);
+/// A splice longer than this is cut; four pieces make a change.
+const SPLICE_CHARS_MAX: usize = 60;
+const _: () = assert!(SPLICE_CHARS_MAX as u64 * 4 + 16 <= CHANGE_OPS_MAX);
 
 impl Step {
-    /// How many operations this makes at most; as many predecessors, but for concurrent values.
-    pub(super) fn ops(&self) -> usize {
+    /// How many operations or predecessors this makes at most. A key of a map may hold several
+    /// concurrent values, all of which a put replaces; they are counted as four.
+    pub(super) fn weight(&self) -> usize {
         match self {
             Self::Splice { delete, insert, .. } => delete + insert.chars().count(),
-            Self::AddTag(_) | Self::RemoveTag(_) | Self::SetTaskDone(..) | Self::OfficerSeq(_) => 1,
-            Self::AddTask(_) => 4,
+            _ => 4,
         }
     }
 
     /// About how many bytes of a change this fills.
     pub(super) fn bytes(&self) -> usize {
         let text = match self {
-            Self::Splice { insert: text, .. }
-            | Self::AddTag(text)
-            | Self::RemoveTag(text)
-            | Self::OfficerSeq(text) => text.len(),
+            Self::Splice { insert: text, .. } | Self::AddTag(text) | Self::RemoveTag(text) | Self::OfficerSeq(text) => {
+                text.len()
+            }
             Self::AddTask(task) => task.text.len() + task.by.len() + 36,
             Self::SetTaskDone(..) => 4,
         };
-        text + self.ops() * 16
+        text + self.weight() * 16
     }
 }
 
@@ -174,9 +173,7 @@ struct Planner {
 impl Planner {
     fn edit(&mut self, key: BoardKey, edit: &Edit) -> Result<(), EditError> {
         match edit {
-            Edit::NoteSplice { at, delete, insert } => {
-                self.splice(key, *at, *delete, insert)
-            }
+            Edit::NoteSplice { at, delete, insert } => self.splice(key, *at, *delete, insert),
             Edit::NoteReplace(text) | Edit::Instruction(text) | Edit::ScNote(text) => self.replace(key, text),
             Edit::AddTag(tag) => self.add_tag(tag),
             Edit::RemoveTag(tag) => {

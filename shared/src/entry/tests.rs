@@ -33,81 +33,99 @@ fn one_of_each() -> Vec<(&'static str, Entry)> {
     let at = Timestamp::from_millis(1_795_326_600_000);
     let other = EntryId::from([9; 16]);
     vec![
-        ("visit", Entry {
-            head: head(EntryType::Visit),
-            body: Body::Visit(Visit {
-                kind: VisitKind::Field,
-                started_at: at,
-                ended_at: at.plus_ms(600_000),
-                person_met: PersonMet::Customer,
-                identity_verified: true,
-                outcome: VisitOutcome::Ptp,
-                reasons: Some(vec![VisitReason::SeasonalIncome]),
-                note: Some("sells maize after the harvest".into()),
-                next_action: Some(NextAction { action: "VISIT".into(), on: day.plus_days(7) }),
-                no_fix_reason: None,
-                stop: Some(other),
-                witness: Some("the chief".into()),
-                id_shown: Some(true),
-                customer_invited: Some(false),
-            }),
-        }),
-        ("repayment", Entry {
-            head: head(EntryType::Repayment),
-            body: Body::Repayment(Repayment {
-                account: AccountId::from([6; 16]),
-                amount: kes(150_000),
-                channel: Channel::Cash,
-                receipt: Some("AB12-000042".parse().unwrap()),
-                external_ref: None,
-                value_date: day,
-                payer_name: Some("a brother".into()),
-                payer_phone: Some("+254700000001".into()),
-                visit: Some(other),
-                customer_ack: CustomerAck::Signature,
-                over_limit: None,
-            }),
-        }),
-        ("promise", Entry {
-            head: head(EntryType::Promise),
-            body: Body::Promise(Promise {
-                amount: kes(50_000),
-                promised_date: day.plus_days(5),
-                channel: PromiseChannel::MobileMoney,
-                contact_ref: Some(other),
-            }),
-        }),
-        ("correction", Entry {
-            head: head(EntryType::Correction),
-            body: Body::Correction(Correction {
-                target: other,
-                kind: CorrectionKind::WrongAmount,
-                proposed: Some(Proposed { amount_minor: Some(140_000), account: None, value_date: None }),
-                reason: "typed one zero too many".into(),
-            }),
-        }),
-        ("cash_handover", Entry {
-            head: head(EntryType::CashHandover),
-            body: Body::CashHandover(CashHandover {
-                to: HandoverTo::Cashier,
-                declared: kes(150_000),
-                repayments: vec![other],
-                slip: Some("S-77".into()),
-            }),
-        }),
-        ("transaction_check", Entry {
-            head: head(EntryType::TransactionCheck),
-            body: Body::TransactionCheck(TransactionCheck {
-                agent: AgentId::from([7; 16]),
-                txn_ref: "QF12AB34".into(),
-                txn_type: CheckedTransaction::CashOut,
-                amount: kes(20_000),
-                txn_at: at,
-                book_amount_minor: Some(20_000),
-                customer_confirmed: Some(true),
-                result: CheckResult::Match,
-            }),
-        }),
+        (
+            "visit",
+            Entry {
+                head: head(EntryType::Visit),
+                body: Body::Visit(Visit {
+                    kind: VisitKind::Field,
+                    started_at: at,
+                    ended_at: at.plus_ms(600_000),
+                    person_met: PersonMet::Customer,
+                    identity_verified: true,
+                    outcome: VisitOutcome::Ptp,
+                    reasons: Some(vec![VisitReason::SeasonalIncome]),
+                    note: Some("sells maize after the harvest".into()),
+                    next_action: Some(NextAction { action: "VISIT".into(), on: day.plus_days(7) }),
+                    no_fix_reason: None,
+                    stop: Some(other),
+                    witness: Some("the chief".into()),
+                    id_shown: Some(true),
+                    customer_invited: Some(false),
+                }),
+            },
+        ),
+        (
+            "repayment",
+            Entry {
+                head: head(EntryType::Repayment),
+                body: Body::Repayment(Repayment {
+                    account: AccountId::from([6; 16]),
+                    amount: kes(150_000),
+                    channel: Channel::Cash,
+                    receipt: Some("AB12-000042".parse().unwrap()),
+                    external_ref: None,
+                    value_date: day,
+                    payer_name: Some("a brother".into()),
+                    payer_phone: Some("+254700000001".into()),
+                    visit: Some(other),
+                    customer_ack: CustomerAck::Signature,
+                    over_limit: None,
+                }),
+            },
+        ),
+        (
+            "promise",
+            Entry {
+                head: head(EntryType::Promise),
+                body: Body::Promise(Promise {
+                    amount: kes(50_000),
+                    promised_date: day.plus_days(5),
+                    channel: PromiseChannel::MobileMoney,
+                    contact_ref: Some(other),
+                }),
+            },
+        ),
+        (
+            "correction",
+            Entry {
+                head: head(EntryType::Correction),
+                body: Body::Correction(Correction {
+                    target: other,
+                    kind: CorrectionKind::WrongAmount,
+                    proposed: Some(Proposed { amount_minor: Some(140_000), account: None, value_date: None }),
+                    reason: "typed one zero too many".into(),
+                }),
+            },
+        ),
+        (
+            "cash_handover",
+            Entry {
+                head: head(EntryType::CashHandover),
+                body: Body::CashHandover(CashHandover {
+                    to: HandoverTo::Cashier,
+                    declared: kes(150_000),
+                    repayments: vec![other],
+                    slip: Some("S-77".into()),
+                }),
+            },
+        ),
+        (
+            "transaction_check",
+            Entry {
+                head: head(EntryType::TransactionCheck),
+                body: Body::TransactionCheck(TransactionCheck {
+                    agent: AgentId::from([7; 16]),
+                    txn_ref: "QF12AB34".into(),
+                    txn_type: CheckedTransaction::CashOut,
+                    amount: kes(20_000),
+                    txn_at: at,
+                    book_amount_minor: Some(20_000),
+                    customer_confirmed: Some(true),
+                    result: CheckResult::Match,
+                }),
+            },
+        ),
     ]
 }
 

@@ -8,11 +8,11 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
+use super::framing;
 use super::limits::{
     ANCHORS_MAX, DOSSIER_BOARD_CHANGES_MAX, ENVELOPE_BOARD_CHANGES_MAX, ENVELOPE_ITEMS_MAX, INFLATED_BYTES_MAX,
 };
 use super::sign::{Context, PublicKey, Signature, Signer};
-use super::framing;
 use crate::cbor;
 use crate::ids::{AckHash, BootId, DeploymentId, DeviceId, DossierId, EnvelopeId, InstallId, KeyId, sha256};
 use crate::time::Timestamp;

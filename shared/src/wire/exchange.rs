@@ -67,6 +67,12 @@ pub struct Request {
     /// The number of the newest [`News`] applied; 0 before the first.
     #[n(9)]
     pub news_seen: u64,
+    /// The last number of the newest receipt block this install holds; 0 for none.
+    #[n(10)]
+    pub receipt_last: u32,
+    /// Receipt numbers it has left.
+    #[n(11)]
+    pub receipts_left: u32,
 }
 
 /// A dossier the phone holds, and its version.

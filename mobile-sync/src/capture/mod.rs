@@ -1,0 +1,367 @@
+//! Recording what happened, where it happened.
+//!
+//! [`Store::capture`] checks a draft with the rules that need nothing but this phone, makes the entry,
+//! and inserts it: one transaction, one fsync, durable when it returns. It needs no network and no
+//! dossier. [`Store::edit_board`] does the same for notes, tags and tasks.
+//!
+//! A cash limit stops an officer from *taking* cash, never from *recording* it: beyond the allowance
+//! or the lease the answer is [`CaptureError::OverrideRequired`], and the same draft with an
+//! [`Override`] is stored, flagged, under a provisional receipt number.
+//!
+//! Not here: what the capture means for balances. The phone never allocates.
+
+mod board;
+mod draft;
+mod rules;
+
+use daybook_shared::entry::{Body, Entry, EntryError, EntryType, Head, ReceiptNumber, SCHEMA_VERSION};
+use daybook_shared::facts::{Profile, SectionKind, State};
+use daybook_shared::ids::{DossierId, EntryId};
+use daybook_shared::money::{Currency, Money, MoneyError};
+use daybook_shared::time::{Date, Timestamp, Zone};
+use rand::Rng;
+
+pub use board::EditBoardError;
+pub use draft::{Draft, Override, RepaymentDraft, What};
+
+use crate::Moment;
+use crate::store::{Db, Enrolment, NewEntry, Phone, Store, StoreError};
+use crate::view::cash;
+
+/// What a capture gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Captured {
+    /// The entry's id.
+    pub id: EntryId,
+    /// The dossier it belongs to.
+    pub dossier: DossierId,
+    /// The payer's receipt number, for a repayment that has one.
+    pub receipt: Option<ReceiptNumber>,
+    /// Whether that number is provisional: no block was at hand, or the capture was an override.
+    pub provisional: bool,
+    /// What the officer should look at again.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something to look at again. The capture is stored all the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// Over 1.2 times what is owed.
+    #[error("{amount} is more than 1.2 times what is owed ({owed}): is the amount right?")]
+    OverPayoff {
+        /// What was captured.
+        amount: Money,
+        /// What is owed in all, as far as this phone knows.
+        owed: Money,
+    },
+    /// The phone does not hold this case: the server may hold the entry back.
+    #[error("this phone does not hold this case: the office has to release the entry")]
+    NotHeld,
+}
+
+/// Why cash needs an override.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OverrideReason {
+    /// More than this phone may still take.
+    #[error("this phone may still take {left} in cash")]
+    Allowance {
+        /// What is left.
+        left: Money,
+    },
+    /// The lease has run out.
+    #[error("the login has run out")]
+    LeaseLapsed,
+    /// The money came more than a week ago.
+    #[error("the money came more than {} days ago", rules::BACKDATED_DAYS_MAX)]
+    Backdated,
+}
+
+/// Why a draft was not stored. Nothing is in the file.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The phone has to be enrolled first.
+    #[error("this phone is not enrolled yet: enrol it with the code from the office")]
+    NotEnrolled,
+    /// The draft breaks a rule of its type.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// The money is not in the account's currency.
+    #[error("the account is in {expected}, not in {given}")]
+    Currency {
+        /// The account's.
+        expected: Currency,
+        /// The draft's.
+        given: Currency,
+    },
+    /// The value date lies ahead.
+    #[error("the value date {given} is ahead: today is {today}")]
+    ValueDate {
+        /// The draft's.
+        given: Date,
+        /// The business date.
+        today: Date,
+    },
+    /// The promised day is out of range.
+    #[error("a promise is for {earliest} to {latest}, not for {given}")]
+    PromisedDate {
+        /// The draft's.
+        given: Date,
+        /// The first day allowed.
+        earliest: Date,
+        /// The last day allowed.
+        latest: Date,
+    },
+    /// Cash that this phone should not take. The same draft with an [`Override`] is stored.
+    #[error("{0}. Ask the supervisor for a code, or say that the cash is in your hand already")]
+    OverrideRequired(OverrideReason),
+    /// The paper receipt's number is one of this phone's own numbers.
+    #[error("{0} is a number of this phone: a paper receipt has another series")]
+    OwnReceiptNumber(ReceiptNumber),
+    /// A hand-over names an entry that is not cash this officer captured.
+    #[error("{0} is not cash you captured")]
+    NotCash(EntryId),
+    /// A correction of an entry this phone does not know, and the draft does not name its dossier.
+    #[error("{0} is not on this phone: say which case it belongs to")]
+    UnknownTarget(EntryId),
+    /// The amounts do not fit.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What the rules need to know about the moment.
+pub(crate) struct Circumstances {
+    pub phone: Phone,
+    pub enrolment: Enrolment,
+    pub now: Moment,
+    /// The best guess at the instant it is.
+    pub at: Timestamp,
+    /// The business date of that instant.
+    pub today: Date,
+}
+
+impl Store {
+    /// Records what happened. When this returns, it is durable and on its way.
+    ///
+    /// # Errors
+    /// See [`CaptureError`]: the rules that need nothing but this phone. Nothing is stored.
+    pub fn capture(&mut self, draft: Draft, now: Moment, rng: &mut dyn Rng) -> Result<Captured, CaptureError> {
+        let uncounted = match self.uncounted_cash.take() {
+            Some(known) => known,
+            None => cash::uncounted(self.read())?,
+        };
+        let done = self.write(|db| db.capture(draft, &uncounted, now, rng));
+        let taken = done.as_ref().ok().and_then(|(_, taken)| *taken);
+        let mut sums = uncounted;
+        // A sum that does not fit is summed again, and fails there, where it can be reported.
+        self.uncounted_cash = taken.map_or(Ok(()), |taken| cash::add(&mut sums, taken)).is_ok().then_some(sums);
+        done.map(|(captured, _)| captured)
+    }
+
+    /// The business date now, in the lender's zone.
+    ///
+    /// # Errors
+    /// [`CaptureError::NotEnrolled`] before the zone is known.
+    pub fn business_date(&self, now: Moment) -> Result<Date, CaptureError> {
+        self.read().circumstances(now).map(|circumstances| circumstances.today)
+    }
+}
+
+impl Db<'_> {
+    pub(crate) fn circumstances(self, now: Moment) -> Result<Circumstances, CaptureError> {
+        let phone = self.phone()?;
+        let enrolment = phone.enrolment.clone().ok_or(CaptureError::NotEnrolled)?;
+        let at = phone.estimated(now);
+        let today = enrolment.zone.date_of(at);
+        Ok(Circumstances { phone, enrolment, now, at, today })
+    }
+
+    /// Makes and inserts the entry; beside it the cash that it adds to the officer's hand.
+    fn capture(
+        self,
+        draft: Draft,
+        uncounted: &[Money],
+        now: Moment,
+        rng: &mut dyn Rng,
+    ) -> Result<(Captured, Option<Money>), CaptureError> {
+        let here = self.circumstances(now)?;
+        let Draft { what, gps, attachments, offset_min } = draft;
+        let dossier = self.dossier_for(&what, &here)?;
+        let basis = self.version_of(dossier)?;
+        let mut warnings = Vec::new();
+        let made = self.body_of(what, dossier, &here, uncounted, &mut warnings)?;
+        let id = EntryId::new(here.at, rng);
+        let head = Head {
+            id,
+            entry_type: made.entry_type,
+            schema_version: SCHEMA_VERSION,
+            dossier,
+            captured_at: now.wall,
+            offset_min: offset_min.unwrap_or_else(|| offset_of(&here.enrolment.zone, here.at)),
+            boot_id: now.boot_id,
+            boot_ms: now.boot_ms,
+            after: here.phone.after,
+            device: here.phone.device,
+            basis: basis.unwrap_or(0),
+            gps,
+            attachments: (!attachments.is_empty()).then_some(attachments),
+        };
+        let entry = Entry { head, body: made.body };
+        entry.check()?;
+        let bytes = entry.encode();
+        // What a reader would not take must not be stored: length and depth are checked here.
+        Entry::decode(&bytes)?;
+        let cash = cash::of(&entry.body);
+        if matches!(entry.body, Body::CashHandover(_)) {
+            self.open_day(dossier)?;
+        } else if basis.is_none() {
+            warnings.push(Warning::NotHeld);
+        }
+        self.insert_capture(&NewEntry { id, dossier, bytes: &bytes, is_cash: cash.is_some() }, rng)?;
+        let receipt = match entry.body {
+            Body::Repayment(repayment) => repayment.receipt,
+            _ => None,
+        };
+        Ok((Captured { id, dossier, receipt, provisional: made.provisional, warnings }, cash))
+    }
+
+    /// The dossier an entry belongs to, derived from what it is about.
+    fn dossier_for(self, what: &What, here: &Circumstances) -> Result<DossierId, CaptureError> {
+        Ok(match what {
+            What::Visit { account, .. } | What::Promise { account, .. } => DossierId::case(*account),
+            What::Repayment(draft) => DossierId::case(draft.account),
+            What::Correction { dossier: Some(dossier), .. } => *dossier,
+            What::Correction { dossier: None, correction } => {
+                let target = self.entry(correction.target)?;
+                target.ok_or(CaptureError::UnknownTarget(correction.target))?.dossier
+            }
+            What::CashHandover(_) => DossierId::day(here.enrolment.user, here.today),
+            What::TransactionCheck(check) => {
+                let (year, month, _) = here.today.ymd();
+                let quarter = u8::try_from((month - 1) / 3 + 1).expect("a month is 1 to 12");
+                DossierId::agent(check.agent, year, quarter)
+            }
+        })
+    }
+
+    fn body_of(
+        self,
+        what: What,
+        dossier: DossierId,
+        here: &Circumstances,
+        uncounted: &[Money],
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Made, CaptureError> {
+        Ok(match what {
+            What::Visit { visit, .. } => Made::plain(EntryType::Visit, Body::Visit(visit)),
+            What::Promise { promise, .. } => {
+                rules::promise(&promise, self.currency_of(dossier)?, here.today)?;
+                Made::plain(EntryType::Promise, Body::Promise(promise))
+            }
+            What::Correction { correction, .. } => Made::plain(EntryType::Correction, Body::Correction(correction)),
+            What::CashHandover(handover) => {
+                self.check_handover(&handover.repayments)?;
+                Made::plain(EntryType::CashHandover, Body::CashHandover(handover))
+            }
+            What::TransactionCheck(check) => Made::plain(EntryType::TransactionCheck, Body::TransactionCheck(check)),
+            What::Repayment(draft) => {
+                let state = self.section::<State>(dossier, SectionKind::State)?;
+                warnings.extend(rules::over_payoff(&draft.amount, state.as_ref()));
+                self.repayment_of(draft, dossier, here, uncounted)?
+            }
+        })
+    }
+
+    fn repayment_of(
+        self,
+        draft: RepaymentDraft,
+        dossier: DossierId,
+        here: &Circumstances,
+        uncounted: &[Money],
+    ) -> Result<Made, CaptureError> {
+        let value_date = draft.value_date.unwrap_or(here.today);
+        rules::currency(&draft.amount, self.currency_of(dossier)?)?;
+        let reason = if draft.is_cash() {
+            let allowance = self.officer()?.map(|officer| officer.allowance);
+            let lapsed = here.phone.lease_lapsed(here.now);
+            rules::override_reason(&draft.amount, value_date, here.today, allowance.as_deref(), uncounted, lapsed)?
+        } else {
+            rules::value_date(value_date, here.today)?;
+            None
+        };
+        let over_limit = match (&reason, &draft.over_limit) {
+            (None, _) => None,
+            (Some(_), Some(given)) => Some(given.text().to_owned()),
+            (Some(reason), None) => return Err(CaptureError::OverrideRequired(reason.clone())),
+        };
+        let (receipt, provisional) = self.receipt_for(&draft, over_limit.is_some(), here)?;
+        let body = Body::Repayment(draft.into_repayment(value_date, receipt, over_limit));
+        Ok(Made { entry_type: EntryType::Repayment, body, provisional })
+    }
+
+    /// The number for the payer: the paper's where there is one, else the next of the block, else a
+    /// provisional one. Only cash needs one.
+    fn receipt_for(
+        self,
+        draft: &RepaymentDraft,
+        over_limit: bool,
+        here: &Circumstances,
+    ) -> Result<(Option<ReceiptNumber>, bool), CaptureError> {
+        let install = here.phone.install;
+        if let Some(paper) = &draft.paper_receipt {
+            let own_series = ReceiptNumber::provisional_series(install) == paper.series();
+            if own_series || self.in_own_block(paper)? {
+                return Err(CaptureError::OwnReceiptNumber(paper.clone()));
+            }
+            return Ok((Some(paper.clone()), false));
+        }
+        if !draft.is_cash() {
+            return Ok((None, false));
+        }
+        if !over_limit && let Some(number) = self.take_block_number(install)? {
+            return Ok((Some(number), false));
+        }
+        Ok((Some(self.take_provisional_number(install)?), true))
+    }
+
+    fn currency_of(self, dossier: DossierId) -> Result<Option<Currency>, CaptureError> {
+        let profile = self.section::<Profile>(dossier, SectionKind::Profile)?;
+        Ok(profile.map(|profile| profile.currency))
+    }
+
+    /// What a hand-over names is cash of this officer's, as far as this phone knows the entries.
+    fn check_handover(self, repayments: &[EntryId]) -> Result<(), CaptureError> {
+        for id in repayments {
+            let Some(entry) = self.entry(*id)? else { continue };
+            let is_cash = Entry::decode(&entry.bytes).is_ok_and(|entry| cash::of(&entry.body).is_some());
+            if !entry.own || !is_cash {
+                return Err(CaptureError::NotCash(*id));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Made {
+    entry_type: EntryType,
+    body: Body,
+    provisional: bool,
+}
+
+impl Made {
+    fn plain(entry_type: EntryType, body: Body) -> Self {
+        Self { entry_type, body, provisional: false }
+    }
+}
+
+/// Minutes by which the lender's zone is ahead of universal time at an instant.
+fn offset_of(zone: &Zone, at: Timestamp) -> i16 {
+    let offset = jiff::tz::TimeZone::get(zone.name()).ok().zip(jiff::Timestamp::from_microsecond(at.micros()).ok());
+    let seconds = offset.map_or(0, |(zone, at)| zone.to_offset(at).seconds());
+    i16::try_from(seconds / 60).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

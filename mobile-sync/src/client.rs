@@ -1,0 +1,226 @@
+//! The dull loop that drives a session over HTTP.
+//!
+//! It sends what the session says, feeds it the body as it comes, and waits when told to. TLS is
+//! judged by trusted time, never by the wall clock: a phone whose clock says 1970 or 2030 connects.
+
+mod tls;
+
+use std::time::Duration;
+
+use daybook_shared::time::Timestamp;
+use rand::Rng;
+use reqwest::header::RETRY_AFTER;
+
+use crate::Moment;
+use crate::enrol::{self, EnrolError};
+use crate::session::{Effect, Event, HttpRequest, Session, SessionError, SyncReport};
+use crate::store::{Store, StoreError};
+pub use tls::Roots;
+
+/// No connection within this: try again later.
+const CONNECT_S: u64 = 20;
+/// No byte within this: the connection is as good as dead.
+const SILENCE_S: u64 = 45;
+
+/// How a client reaches its server.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Which certificate authorities are trusted.
+    pub roots: Roots,
+    /// Allow plain HTTP to other hosts than this one. For test networks only: the lease travels in
+    /// the open.
+    pub plain_http: bool,
+}
+
+/// Why nothing was exchanged, or an exchange could not be finished.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address is not one.
+    #[error("{0:?} is not the address of a server: it looks like https://daybook.example.com")]
+    Address(String),
+    /// Plain HTTP to a host that is not this one.
+    #[error("{0:?} is not encrypted: use https (plain http is for 127.0.0.1 and localhost)")]
+    PlainHttp(String),
+    /// TLS could not be set up.
+    #[error("encryption cannot be set up: {0}")]
+    Tls(String),
+    /// The connection failed; for enrolment and login, which do not retry by themselves.
+    #[error("the server cannot be reached: {0}. Check the address and the connection, then try again")]
+    Transport(String),
+    /// The exchange itself failed.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// Enrolment or login failed.
+    #[error(transparent)]
+    Enrol(#[from] EnrolError),
+}
+
+impl From<StoreError> for ClientError {
+    fn from(error: StoreError) -> Self {
+        Self::Session(error.into())
+    }
+}
+
+/// A server's address and how to get there. One client serves any number of stores.
+#[derive(Debug, Clone)]
+pub struct Client {
+    base: String,
+    options: Options,
+    /// For plain HTTP one client is enough; with TLS each exchange has its own trusted time.
+    plain: Option<reqwest::Client>,
+}
+
+impl Client {
+    /// A client of the server at this address, for example `https://daybook.example.com`.
+    ///
+    /// # Errors
+    /// [`ClientError::Address`], [`ClientError::PlainHttp`].
+    pub fn new(base: &str, options: Options) -> Result<Self, ClientError> {
+        let address = reqwest::Url::parse(base).map_err(|_| ClientError::Address(base.to_owned()))?;
+        let host = address.host_str().ok_or_else(|| ClientError::Address(base.to_owned()))?;
+        let is_this_host = matches!(host, "127.0.0.1" | "localhost" | "[::1]");
+        let plain = match address.scheme() {
+            "https" => None,
+            "http" if is_this_host || options.plain_http => {
+                let config = tls::config(&Roots::None, Timestamp::EPOCH).map_err(ClientError::Tls)?;
+                Some(builder(config).build().map_err(|error| ClientError::Tls(error.to_string()))?)
+            }
+            "http" => return Err(ClientError::PlainHttp(base.to_owned())),
+            _ => return Err(ClientError::Address(base.to_owned())),
+        };
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), options, plain })
+    }
+
+    /// Syncs a store until there is nothing left to do, or no use in trying.
+    ///
+    /// `clock` says what moment it is, each time it is asked.
+    ///
+    /// # Errors
+    /// [`ClientError::Session`]: the store failed or the phone is not enrolled. That the server could
+    /// not be reached is not an error but the report's end.
+    pub async fn sync(
+        &self,
+        store: &mut Store,
+        clock: &(impl Fn() -> Moment + Sync),
+        rng: &mut (impl Rng + Send),
+    ) -> Result<SyncReport, ClientError> {
+        let http = self.http(store, clock())?;
+        let mut session = Session::new();
+        let mut effects = session.handle(store, clock(), rng, Event::Start)?;
+        loop {
+            effects = match effects.pop() {
+                Some(Effect::Finished(report)) => return Ok(report),
+                Some(Effect::Wait { ms }) => {
+                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                    session.handle(store, clock(), rng, Event::TimerFired)?
+                }
+                Some(Effect::Send(request)) => {
+                    exchange(&http, &self.base, request, &mut session, store, clock, rng).await?
+                }
+                None => unreachable!("invariant: every effect is followed by events until the next"),
+            };
+        }
+    }
+
+    /// Enrols this phone with the office's code. Safe to repeat after a lost answer.
+    ///
+    /// # Errors
+    /// [`ClientError::Transport`], [`ClientError::Enrol`].
+    pub async fn enrol(
+        &self,
+        store: &mut Store,
+        (code, platform): (&str, &str),
+        clock: &(impl Fn() -> Moment + Sync),
+        rng: &mut (impl Rng + Send),
+    ) -> Result<(), ClientError> {
+        let request = enrol::enrolment_request(store, code, platform)?;
+        let (status, body) = self.ask(store, request, clock()).await?;
+        Ok(enrol::accept_enrolment(store, (status, &body), clock(), rng)?)
+    }
+
+    /// Logs in for a new lease, which opens the views again.
+    ///
+    /// # Errors
+    /// [`ClientError::Transport`], [`ClientError::Enrol`].
+    pub async fn login(
+        &self,
+        store: &mut Store,
+        (login, password): (&str, &str),
+        clock: &(impl Fn() -> Moment + Sync),
+        rng: &mut (impl Rng + Send),
+    ) -> Result<(), ClientError> {
+        let request = enrol::lease_request(store, login, password)?;
+        let (status, body) = self.ask(store, request, clock()).await?;
+        Ok(enrol::accept_lease(store, (status, &body), rng)?)
+    }
+
+    async fn ask(&self, store: &Store, request: HttpRequest, now: Moment) -> Result<(u16, Vec<u8>), ClientError> {
+        let failed = |error: reqwest::Error| ClientError::Transport(cause(&error));
+        let http = self.http(store, now)?;
+        let response = outgoing(&http, &self.base, request).send().await.map_err(failed)?;
+        let status = response.status().as_u16();
+        Ok((status, response.bytes().await.map_err(failed)?.to_vec()))
+    }
+
+    /// A connection pool whose TLS believes in the store's trusted time.
+    fn http(&self, store: &Store, now: Moment) -> Result<reqwest::Client, ClientError> {
+        if let Some(plain) = &self.plain {
+            return Ok(plain.clone());
+        }
+        let trusted = store.read().phone()?.trusted(now);
+        let config = tls::config(&self.options.roots, trusted).map_err(ClientError::Tls)?;
+        builder(config).build().map_err(|error| ClientError::Tls(error.to_string()))
+    }
+}
+
+fn builder(config: rustls::ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(config)
+        .connect_timeout(Duration::from_secs(CONNECT_S))
+        .read_timeout(Duration::from_secs(SILENCE_S))
+        .redirect(reqwest::redirect::Policy::none())
+}
+
+fn outgoing(http: &reqwest::Client, base: &str, request: HttpRequest) -> reqwest::RequestBuilder {
+    let HttpRequest { path, headers, body, .. } = request;
+    let outgoing = http.post(format!("{base}{path}")).body(body);
+    headers.into_iter().fold(outgoing, |outgoing, (name, value)| outgoing.header(name, value))
+}
+
+/// One request and its response, fed to the session as they come; gives what it wants next.
+async fn exchange(
+    http: &reqwest::Client,
+    base: &str,
+    request: HttpRequest,
+    session: &mut Session,
+    store: &mut Store,
+    clock: &(impl Fn() -> Moment + Sync),
+    rng: &mut (impl Rng + Send),
+) -> Result<Vec<Effect>, SessionError> {
+    let Ok(mut response) = outgoing(http, base, request).send().await else {
+        return session.handle(store, clock(), rng, Event::TransportFailed);
+    };
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let status = response.status().as_u16();
+    let retry_after_ms = retry_after.map(|seconds| seconds.saturating_mul(1000));
+    session.handle(store, clock(), rng, Event::Status { status, retry_after_ms })?;
+    loop {
+        let effects = match response.chunk().await {
+            Ok(Some(bytes)) => session.handle(store, clock(), rng, Event::BodyBytes(&bytes))?,
+            Ok(None) => return session.handle(store, clock(), rng, Event::BodyEnd),
+            Err(_) => return session.handle(store, clock(), rng, Event::TransportFailed),
+        };
+        if !effects.is_empty() {
+            return Ok(effects);
+        }
+    }
+}
+
+/// The innermost reason, which says more to people than "error sending request".
+fn cause(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,537 @@
+//! One sync with the server, as a state machine: `(now, rng, event) -> effects`.
+//!
+//! There is no socket, clock, thread or sleep in here. A host feeds [`Event`]s and carries out the
+//! [`Effect`]s: the HTTP client does it over a network, a simulation in memory. Everything that must
+//! outlive a crash is in the [`Store`] before the effect that depends on it is given out, so a
+//! session may be dropped at any point and a new one goes on from there.
+//!
+//! One round is one request and its response:
+//!
+//! 1. Seal what is pending and take the next request number: one transaction.
+//! 2. Send. All unanswered envelopes go, oldest first, and the cursors that changed.
+//! 3. Apply each whole frame of the response in a transaction of its own, as it comes.
+//! 4. Go on while there is more, or while there is something left to send; wait and try again,
+//!    with full jitter, when the connection or the server failed.
+//!
+//! A phone that was revoked only hands in (`POST /v1/deposit`) and learns whether that changed.
+
+mod answers;
+mod apply;
+mod backoff;
+mod problem;
+mod request;
+
+use daybook_shared::ids::DossierId;
+use daybook_shared::time::Timestamp;
+use daybook_shared::wire::exchange::End;
+use daybook_shared::wire::framing::FrameReader;
+use daybook_shared::wire::limits::BUDGET_BYTES_MIN;
+use daybook_shared::wire::sign::DeviceState;
+use rand::Rng;
+
+use crate::Moment;
+use crate::store::{Store, StoreError};
+pub use backoff::{BACKOFF_MS_MAX, BACKOFF_MS_MIN, RETRY_AFTER_MS_MAX};
+use problem::Problem;
+pub(crate) use problem::{code_of, stale_request};
+use request::Sent;
+pub(crate) use request::proof_header;
+
+/// Failures in a row, without a whole frame in between, before a session gives up.
+pub const FAILURES_MAX: u32 = 6;
+/// Failures of one session altogether: a server that always breaks after the first frame.
+pub const FAILURES_TOTAL_MAX: u32 = 200;
+/// Requests of one session. Half a gigabyte at the smallest budget: beyond that, something is wrong.
+pub const ROUND_TRIPS_MAX: u32 = 100_000;
+/// Rounds in a row that say "more" and bring nothing.
+pub const IDLE_ROUNDS_MAX: u32 = 3;
+/// New installs a session may start before it leaves the matter to people.
+pub const NEW_INSTALLS_MAX: u32 = 2;
+/// Times a session follows the server's "stale request number".
+pub const STALE_REQUESTS_MAX: u32 = 3;
+/// The largest budget a phone asks for.
+pub const BUDGET_BYTES_UP_TO: u32 = 2 * 1024 * 1024;
+/// Whole responses in a row after which the budget is doubled.
+pub const WHOLE_RESPONSES_TO_DOUBLE: u32 = 2;
+/// The longest problem document that is read, in bytes.
+const PROBLEM_BYTES_MAX: usize = 64 * 1024;
+
+/// What happened outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// Begin. The first event of a session.
+    Start,
+    /// The response's status line and headers have come.
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// `Retry-After`, in milliseconds, where there was one.
+        retry_after_ms: Option<u64>,
+    },
+    /// The next bytes of the body, as they come.
+    BodyBytes(&'a [u8]),
+    /// The body has ended as it should.
+    BodyEnd,
+    /// The connection could not be made, broke, or took too long.
+    TransportFailed,
+    /// The time of [`Effect::Wait`] is over.
+    TimerFired,
+}
+
+/// What is to be done outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Send this request and report what comes. A response still being read is of no more interest.
+    Send(HttpRequest),
+    /// Wait, then say [`Event::TimerFired`]. A response still being read is of no more interest.
+    Wait {
+        /// How long, in milliseconds.
+        ms: u64,
+    },
+    /// The session is over.
+    Finished(SyncReport),
+}
+
+/// A request as it has to be sent, to the byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// The method.
+    pub method: &'static str,
+    /// The path, which the device's signature covers.
+    pub path: &'static str,
+    /// Headers: lower-case name and value.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body, which the device's signature covers.
+    pub body: Vec<u8>,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyncEnd {
+    /// Nothing is left to send, and this phone holds all the server had for it.
+    UpToDate,
+    /// What was captured is handed in; nothing comes down until the officer logs in again.
+    LoginRequired,
+    /// The server has revoked this phone. What was captured is handed in.
+    Locked(DeviceState),
+    /// The server would not read an envelope; it is kept. Everything else went on.
+    EnvelopeRefused {
+        /// The envelope's number.
+        number: u64,
+        /// The server's stable code.
+        code: String,
+    },
+    /// The server said no for good.
+    Rejected {
+        /// The HTTP status.
+        status: u16,
+        /// The problem's stable code, if it named one.
+        code: Option<String>,
+    },
+    /// Too many failures; what was captured is safe, and a later sync goes on where this one was.
+    GaveUp(GaveUp),
+}
+
+/// Why a session stopped trying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GaveUp {
+    /// No connection, or it kept breaking.
+    #[error("the server cannot be reached")]
+    Unreachable,
+    /// The server kept failing.
+    #[error("the server has a problem (status {0})")]
+    ServerError(u16),
+    /// Responses that break the protocol, or that are not signed by the pinned server key.
+    #[error("the server's answers make no sense, or are not the enrolled server's")]
+    Protocol,
+    /// New installs did not help.
+    #[error("the server does not accept this phone's numbering: ask the office")]
+    Numbering,
+}
+
+/// What a session did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncReport {
+    /// How it ended.
+    pub end: SyncEnd,
+    /// Requests sent.
+    pub round_trips: u32,
+    /// Times it waited and tried again.
+    pub retries: u32,
+    /// Bytes of request bodies, as sent.
+    pub bytes_up: u64,
+    /// Bytes of response bodies, as received.
+    pub bytes_down: u64,
+    /// Whole frames applied.
+    pub frames: u32,
+    /// Envelopes whose items got their verdicts.
+    pub envelopes_answered: u32,
+    /// Own entries that got a verdict, the first or another one.
+    pub entries_answered: u32,
+    /// Parts of dossiers that came.
+    pub deltas: u32,
+    /// Own board changes that the server put aside; the words are drafts now.
+    pub quarantined: u32,
+    /// Dossiers that left this phone.
+    pub purged: Vec<DossierId>,
+    /// New installs that had to be started.
+    pub new_installs: u32,
+}
+
+impl Default for SyncReport {
+    fn default() -> Self {
+        Self {
+            end: SyncEnd::UpToDate,
+            round_trips: 0,
+            retries: 0,
+            bytes_up: 0,
+            bytes_down: 0,
+            frames: 0,
+            envelopes_answered: 0,
+            entries_answered: 0,
+            deltas: 0,
+            quarantined: 0,
+            purged: Vec::new(),
+            new_installs: 0,
+        }
+    }
+}
+
+/// Why a session cannot go on at all. The store holds what was applied before.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The phone has to be enrolled first.
+    #[error("this phone is not enrolled yet: enrol it with the code from the office")]
+    NotEnrolled,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where the machine stands.
+#[derive(Debug)]
+enum Phase {
+    Idle,
+    AwaitingStatus(Sent),
+    Reading(Reading),
+    ReadingProblem { sent: Sent, status: u16, retry_after_ms: Option<u64>, body: Vec<u8> },
+    Waiting,
+    Done,
+}
+
+#[derive(Debug)]
+struct Reading {
+    sent: Sent,
+    reader: FrameReader,
+    frames: u32,
+    /// Something in this response was new to this phone.
+    news: bool,
+    ended: Option<End>,
+}
+
+/// One sync. See the module's documentation.
+#[derive(Debug)]
+pub struct Session {
+    phase: Phase,
+    report: SyncReport,
+    failures: u32,
+    failures_total: u32,
+    idle_rounds: u32,
+    stale_requests: u32,
+    asked_twice: bool,
+    /// The envelope the server would not read: nothing after it can be taken this time.
+    refused: Option<(u64, String)>,
+    last_failure: GaveUp,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Session {
+    /// A session that has not begun.
+    pub fn new() -> Self {
+        Self {
+            phase: Phase::Idle,
+            report: SyncReport::default(),
+            failures: 0,
+            failures_total: 0,
+            idle_rounds: 0,
+            stale_requests: 0,
+            asked_twice: false,
+            refused: None,
+            last_failure: GaveUp::Unreachable,
+        }
+    }
+
+    /// Whether [`Effect::Finished`] was given out.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Done)
+    }
+
+    /// Takes an event. Events that make no sense in the present state are ignored.
+    ///
+    /// # Errors
+    /// [`SessionError`]: the store failed, or the phone is not enrolled. The session is over then.
+    pub fn handle(
+        &mut self,
+        store: &mut Store,
+        now: Moment,
+        rng: &mut dyn Rng,
+        event: Event<'_>,
+    ) -> Result<Vec<Effect>, SessionError> {
+        // Whatever fails below leaves the session over.
+        let phase = std::mem::replace(&mut self.phase, Phase::Done);
+        let effect = match (phase, event) {
+            (Phase::Idle, Event::Start) | (Phase::Waiting, Event::TimerFired) => {
+                Some(self.begin_round(store, now, rng)?)
+            }
+            (Phase::AwaitingStatus(sent), Event::Status { status: 200, .. }) => {
+                self.phase =
+                    Phase::Reading(Reading { sent, reader: FrameReader::new(), frames: 0, news: false, ended: None });
+                None
+            }
+            (Phase::AwaitingStatus(sent), Event::Status { status, retry_after_ms }) => {
+                self.phase = Phase::ReadingProblem { sent, status, retry_after_ms, body: Vec::new() };
+                None
+            }
+            (Phase::AwaitingStatus(_), Event::TransportFailed | Event::BodyEnd) => {
+                Some(self.fail(GaveUp::Unreachable, None, rng))
+            }
+            (Phase::Reading(reading), Event::BodyBytes(bytes)) => self.read_body(reading, bytes, store, now, rng)?,
+            (Phase::Reading(reading), Event::BodyEnd | Event::TransportFailed) => {
+                Some(self.end_response(reading, store, now, rng)?)
+            }
+            (Phase::ReadingProblem { sent, status, retry_after_ms, mut body }, Event::BodyBytes(bytes)) => {
+                self.report.bytes_down += bytes.len() as u64;
+                body.extend_from_slice(&bytes[..bytes.len().min(PROBLEM_BYTES_MAX.saturating_sub(body.len()))]);
+                self.phase = Phase::ReadingProblem { sent, status, retry_after_ms, body };
+                None
+            }
+            (Phase::ReadingProblem { sent, status, retry_after_ms, body }, Event::BodyEnd | Event::TransportFailed) => {
+                Some(self.end_problem(&sent, Problem::read(status, retry_after_ms, &body), store, now, rng)?)
+            }
+            (phase, _) => {
+                self.phase = phase;
+                None
+            }
+        };
+        Ok(effect.into_iter().collect())
+    }
+
+    /// Seals, numbers, and gives out the next request.
+    fn begin_round(&mut self, store: &mut Store, now: Moment, rng: &mut dyn Rng) -> Result<Effect, SessionError> {
+        if self.report.round_trips >= ROUND_TRIPS_MAX {
+            return Ok(self.finish(SyncEnd::GaveUp(GaveUp::Protocol)));
+        }
+        let first = self.report.round_trips == 0;
+        let uploads = self.refused.is_none();
+        let (request, sent, generation) = store.write(|db| request::build(db, uploads, first, now, rng))?;
+        if let Some(generation) = generation {
+            store.keep_generation(generation)?;
+        }
+        self.report.round_trips += 1;
+        self.report.bytes_up += request.body.len() as u64;
+        self.phase = Phase::AwaitingStatus(sent);
+        Ok(Effect::Send(request))
+    }
+
+    /// Applies what the next bytes complete, one frame and one transaction after the other.
+    fn read_body(
+        &mut self,
+        mut reading: Reading,
+        bytes: &[u8],
+        store: &mut Store,
+        now: Moment,
+        rng: &mut dyn Rng,
+    ) -> Result<Option<Effect>, SessionError> {
+        self.report.bytes_down += bytes.len() as u64;
+        let Ok(frames) = reading.reader.push(bytes) else {
+            return self.broken(&reading, GaveUp::Protocol, store, rng).map(Some);
+        };
+        for frame in frames {
+            store.uncounted_cash = None;
+            let first = reading.frames == 0;
+            let sent = &reading.sent;
+            let applied = match store.write(|db| apply::frame(db, &frame, sent, first, now, rng)) {
+                Ok(applied) => applied,
+                Err(apply::ApplyError::Store(error)) => return Err(error.into()),
+                Err(apply::ApplyError::Protocol(_)) => {
+                    return self.broken(&reading, GaveUp::Protocol, store, rng).map(Some);
+                }
+            };
+            reading.frames += 1;
+            reading.news |= applied.news;
+            reading.ended = frame.end.or(reading.ended);
+            self.failures = 0;
+            self.count(applied);
+        }
+        self.phase = Phase::Reading(reading);
+        Ok(None)
+    }
+
+    fn count(&mut self, applied: apply::Applied) {
+        let report = &mut self.report;
+        report.frames += 1;
+        report.envelopes_answered += applied.envelopes_answered;
+        report.entries_answered += applied.entries_answered;
+        report.deltas += applied.deltas;
+        report.quarantined += applied.quarantined;
+        report.new_installs += applied.new_installs;
+        report.purged.extend(applied.purged);
+        self.refused = applied.refused.or(self.refused.take());
+    }
+
+    /// The body is over, as it should be or not: what counts is whether its last frame came.
+    fn end_response(
+        &mut self,
+        reading: Reading,
+        store: &mut Store,
+        now: Moment,
+        rng: &mut dyn Rng,
+    ) -> Result<Effect, SessionError> {
+        let Some(end) = reading.ended else { return self.broken(&reading, GaveUp::Unreachable, store, rng) };
+        let phone = store.read().phone()?;
+        let (budget, whole) = backoff::after_whole(phone.budget_bytes, phone.whole_responses);
+        let complete = end == End::Complete && !reading.sent.deposit && !phone.login_required;
+        store.write(|db| {
+            if complete {
+                db.set_synced_at(phone.trusted(now))?;
+            }
+            db.set_budget(budget, whole)
+        })?;
+        self.failures = 0;
+        self.idle_rounds = if reading.news { 0 } else { self.idle_rounds + 1 };
+        self.next(&reading.sent, end, store, now, rng)
+    }
+
+    /// After a whole response: another round, or the end.
+    fn next(
+        &mut self,
+        sent: &Sent,
+        end: End,
+        store: &mut Store,
+        now: Moment,
+        rng: &mut dyn Rng,
+    ) -> Result<Effect, SessionError> {
+        let db = store.read();
+        let phone = db.phone()?;
+        let unsent = db.count_pending_entries()? + db.count_pending_changes()?;
+        let unanswered = db.count_unanswered_envelopes(phone.install)?;
+        let to_send = self.refused.is_none() && unsent + unanswered > 0;
+        if self.report.new_installs > NEW_INSTALLS_MAX {
+            return Ok(self.finish(SyncEnd::GaveUp(GaveUp::Numbering)));
+        }
+        if phone.state != DeviceState::Ok {
+            // Handing in has no verdicts; the acknowledgement's number says what is held.
+            let moved = phone.acked_number > sent.acked_number || !sent.deposit;
+            let left = unsent > 0 || phone.acked_number < phone.number_last;
+            if left && moved {
+                return self.begin_round(store, now, rng);
+            }
+            return Ok(self.finish(SyncEnd::Locked(phone.state)));
+        }
+        if phone.login_required && !to_send {
+            return Ok(self.finish(SyncEnd::LoginRequired));
+        }
+        let wishes = (phone.send_cursors || phone.send_have) && !self.asked_twice;
+        self.asked_twice |= phone.send_cursors || phone.send_have;
+        let more = end == End::More || to_send || wishes || sent.deposit;
+        if more && self.idle_rounds < IDLE_ROUNDS_MAX {
+            return self.begin_round(store, now, rng);
+        }
+        if more && !wishes {
+            return Ok(self.finish(SyncEnd::GaveUp(GaveUp::Protocol)));
+        }
+        let end = match self.refused.take() {
+            Some((number, code)) => SyncEnd::EnvelopeRefused { number, code },
+            None => SyncEnd::UpToDate,
+        };
+        Ok(self.finish(end))
+    }
+
+    /// A response that broke off or made no sense: smaller pieces next time.
+    fn broken(
+        &mut self,
+        reading: &Reading,
+        why: GaveUp,
+        store: &mut Store,
+        rng: &mut dyn Rng,
+    ) -> Result<Effect, SessionError> {
+        if reading.ended.is_none() {
+            let budget = backoff::after_broken(store.read().phone()?.budget_bytes);
+            store.write(|db| db.set_budget(budget, 0))?;
+        }
+        Ok(self.fail(why, None, rng))
+    }
+
+    /// The server answered with a problem.
+    fn end_problem(
+        &mut self,
+        sent: &Sent,
+        problem: Problem,
+        store: &mut Store,
+        now: Moment,
+        rng: &mut dyn Rng,
+    ) -> Result<Effect, SessionError> {
+        match problem {
+            Problem::StaleRequest { last } if self.stale_requests < STALE_REQUESTS_MAX => {
+                self.stale_requests += 1;
+                // Raising the number is all an intact phone needs. The last try is for one whose
+                // numbers somebody else is using at the same time.
+                let way_out = self.stale_requests == STALE_REQUESTS_MAX;
+                store.write(|db| {
+                    db.raise_request_number(last)?;
+                    if way_out { db.begin_install(now, rng) } else { Ok(()) }
+                })?;
+                self.report.new_installs += u32::from(way_out);
+                self.begin_round(store, now, rng)
+            }
+            Problem::LoginRequired => {
+                store.write(|db| db.set_login_required(true))?;
+                Ok(self.finish(SyncEnd::LoginRequired))
+            }
+            Problem::Revoked if !sent.deposit => {
+                store.write(|db| db.set_state(DeviceState::Revoked))?;
+                self.begin_round(store, now, rng)
+            }
+            Problem::Passing { status, retry_after_ms } => {
+                Ok(self.fail(GaveUp::ServerError(status), retry_after_ms, rng))
+            }
+            Problem::StaleRequest { .. } => Ok(self.finish(SyncEnd::GaveUp(GaveUp::Numbering))),
+            Problem::Revoked => Ok(self.finish(SyncEnd::Locked(DeviceState::Revoked))),
+            Problem::Lasting { status, code } => Ok(self.finish(SyncEnd::Rejected { status, code })),
+        }
+    }
+
+    fn fail(&mut self, why: GaveUp, retry_after_ms: Option<u64>, rng: &mut dyn Rng) -> Effect {
+        self.last_failure = why;
+        self.failures_total += 1;
+        if self.failures >= FAILURES_MAX || self.failures_total >= FAILURES_TOTAL_MAX {
+            return self.finish(SyncEnd::GaveUp(self.last_failure));
+        }
+        let ms = backoff::wait_ms(self.failures, retry_after_ms, rng);
+        self.failures += 1;
+        self.report.retries += 1;
+        self.phase = Phase::Waiting;
+        Effect::Wait { ms }
+    }
+
+    fn finish(&mut self, end: SyncEnd) -> Effect {
+        self.phase = Phase::Done;
+        self.report.end = end;
+        Effect::Finished(self.report.clone())
+    }
+}
+
+const _: () = assert!(BUDGET_BYTES_MIN <= BUDGET_BYTES_UP_TO);
+
+/// When a session's last complete response came, by trusted time.
+pub fn last_sync(store: &Store) -> Result<Option<Timestamp>, StoreError> {
+    store.read().phone().map(|phone| phone.synced_at)
+}
+
+#[cfg(test)]
+mod tests;

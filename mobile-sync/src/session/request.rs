@@ -1,0 +1,131 @@
+//! Building a request: what goes up, and its proof.
+
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use daybook_shared::cbor;
+use daybook_shared::ids::{DossierId, InstallId};
+use daybook_shared::wire::exchange::{CaseloadCursor, MEDIA_TYPE, Request, VERSION, cursors_hash};
+use daybook_shared::wire::framing::deflate;
+use daybook_shared::wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENVELOPES_MAX};
+use daybook_shared::wire::sign::{DeviceState, RequestProof};
+use rand::Rng;
+
+use super::{HttpRequest, SessionError};
+use crate::Moment;
+use crate::store::{Db, Enrolment, Phone};
+
+/// Raw bytes of envelopes in one request; what does not compress still stays below the server's limit.
+const ENVELOPES_BYTES_MAX: usize = REQUEST_BYTES_MAX / 2;
+
+/// What a session remembers of a request until its answer.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub install: InstallId,
+    /// Sent to `/v1/deposit`: only an acknowledgement comes back.
+    pub deposit: bool,
+    pub envelopes: BTreeSet<u64>,
+    /// Every cursor as it was when the request was made: what the server knows once it has answered.
+    pub cursors: Vec<CaseloadCursor>,
+    pub purged: Vec<DossierId>,
+    pub acked_number: u64,
+}
+
+/// Seals what is pending, takes a request number, and makes the request; beside it the generation for
+/// the host to keep, when it moved on. All in the caller's transaction, so that everything is durable
+/// before the first byte leaves.
+pub(super) fn build(
+    db: Db<'_>,
+    uploads: bool,
+    first: bool,
+    now: Moment,
+    rng: &mut dyn Rng,
+) -> Result<(HttpRequest, Sent, Option<u64>), SessionError> {
+    let (_, mut generation) = db.seal_pending(now, rng)?;
+    let phone = db.phone()?;
+    let enrolment = phone.enrolment.clone().ok_or(SessionError::NotEnrolled)?;
+    if first {
+        db.drop_old(phone.trusted(now))?;
+        if generation.is_none() {
+            let next = phone.generation.saturating_add(1);
+            db.set_generation(next)?;
+            generation = Some(next);
+        }
+    }
+    let (request, sent) = contents(db, &phone, uploads)?;
+    let body = deflate(&cbor::to_vec(&request));
+    let path = if sent.deposit { "/v1/deposit" } else { "/v1/sync" };
+    let headers = headers(db, &phone, &enrolment, path, &body)?;
+    Ok((HttpRequest { method: "POST", path, headers, body }, sent, generation))
+}
+
+fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent), SessionError> {
+    let deposit = phone.state != DeviceState::Ok;
+    // A deposit has no verdicts: what the acknowledgement covers is handed in.
+    let from_number = if deposit { phone.acked_number.saturating_add(1) } else { 0 };
+    let limits = if uploads { (REQUEST_ENVELOPES_MAX, ENVELOPES_BYTES_MAX) } else { (0, 0) };
+    let envelopes = db.envelopes_to_send(phone.install, from_number, limits)?;
+    let mut sent = Sent {
+        install: phone.install,
+        deposit,
+        envelopes: envelopes.iter().map(|envelope| envelope.number).collect(),
+        cursors: Vec::new(),
+        purged: Vec::new(),
+        acked_number: phone.acked_number,
+    };
+    let mut request = Request {
+        version: VERSION,
+        epoch: phone.epoch,
+        budget_bytes: phone.budget_bytes,
+        cursors_hash: 0,
+        cursors: Vec::new(),
+        envelopes: envelopes.into_iter().map(|envelope| envelope.bytes.into()).collect(),
+        purged: Vec::new(),
+        have: None,
+        caseloads_hash: 0,
+        news_seen: 0,
+        receipt_last: 0,
+        receipts_left: 0,
+    };
+    if !deposit {
+        sent.cursors = db.cursors(false)?;
+        sent.purged = db.purged()?;
+        let all = sent.cursors.iter().map(|cursor| (&cursor.caseload, cursor.cursor.0.as_slice()));
+        request.cursors_hash = cursors_hash(all);
+        request.cursors = db.cursors(!phone.send_cursors)?;
+        request.purged.clone_from(&sent.purged);
+        request.have = if phone.send_have { Some(db.held()?) } else { None };
+        request.caseloads_hash = phone.caseloads_hash;
+        request.news_seen = phone.news_seen;
+        request.receipt_last = db.newest_block_last(phone.install)?;
+        request.receipts_left = u32::try_from(db.receipt_numbers_left(phone.install)?).unwrap_or(u32::MAX);
+    }
+    Ok((request, sent))
+}
+
+fn headers(
+    db: Db<'_>,
+    phone: &Phone,
+    enrolment: &Enrolment,
+    path: &str,
+    body: &[u8],
+) -> Result<Vec<(&'static str, String)>, SessionError> {
+    let number = db.next_request_number()?;
+    let who = (phone.device, phone.install, number);
+    let proof = RequestProof::make(&db.signer()?, enrolment.deployment, who, ("POST", path, body));
+    let mut headers = vec![
+        ("content-type", MEDIA_TYPE.to_owned()),
+        ("accept", MEDIA_TYPE.to_owned()),
+        (RequestProof::HEADER, proof_header(&proof)),
+    ];
+    if let Some(lease) = db.lease()? {
+        headers.push(("authorization", format!("Bearer {lease}")));
+    }
+    Ok(headers)
+}
+
+/// A proof as its header carries it.
+pub(crate) fn proof_header(proof: &RequestProof) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(cbor::to_vec(proof))
+}

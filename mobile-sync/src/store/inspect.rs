@@ -1,0 +1,77 @@
+//! What a store holds, without rules, locks or words: for comparing a phone with its server in
+//! tests and in support. An app shows people [`crate::view`].
+
+use daybook_shared::board::BoardView;
+use daybook_shared::ids::{DossierId, EntryId};
+use daybook_shared::money::Money;
+use daybook_shared::wire::envelope::Envelope;
+use daybook_shared::wire::outcome::Outcome;
+
+use super::{Store, StoreError};
+
+impl Store {
+    /// The dossiers here and the version of each, by id.
+    pub fn dossiers(&self) -> Result<Vec<(DossierId, u64)>, StoreError> {
+        Ok(self.read().held()?.into_iter().map(|held| (held.dossier, held.version)).collect())
+    }
+
+    /// A dossier's entries by id: the bytes their phones made, and the verdict where there is one.
+    pub fn entries_of(&self, dossier: DossierId) -> Result<Vec<(EntryId, Vec<u8>, Option<Outcome>)>, StoreError> {
+        let entries = self.read().entries_of(dossier)?;
+        let mut entries: Vec<_> =
+            entries.into_iter().map(|entry| (entry.id, entry.bytes, entry.state.outcome().cloned())).collect();
+        entries.sort_unstable_by_key(|(id, ..)| *id);
+        Ok(entries)
+    }
+
+    /// A dossier's facts: each section's CBOR with its number
+    /// ([`daybook_shared::facts::SectionKind::number`]), ascending.
+    pub fn facts_of(&self, dossier: DossierId) -> Result<Vec<(u8, Vec<u8>)>, StoreError> {
+        Ok(self.read().sections_of(dossier)?.into_iter().collect())
+    }
+
+    /// A dossier's board with this phone's own changes on top; `None` for a dossier whose kind is not
+    /// known, which has no board.
+    pub fn board_of(&self, dossier: DossierId) -> Result<Option<BoardView>, StoreError> {
+        Ok(self.read().working_board(dossier)?.map(|working| working.board.view()))
+    }
+
+    /// Own captures without a verdict, in the order of capture.
+    pub fn unanswered(&self) -> Result<Vec<EntryId>, StoreError> {
+        Ok(self.read().open_entries()?.into_iter().map(|entry| entry.id).collect())
+    }
+
+    /// Every own capture this store holds, in the order of capture, with its verdict where there is one.
+    pub fn own_entries(&self) -> Result<Vec<(EntryId, Vec<u8>, Option<Outcome>)>, StoreError> {
+        let own = self.read().own_entries()?;
+        Ok(own.into_iter().map(|entry| (entry.id, entry.bytes, entry.state.outcome().cloned())).collect())
+    }
+
+    /// Own board changes without a verdict, on all boards.
+    pub fn unanswered_board_changes(&self) -> Result<u64, StoreError> {
+        self.read().count_board_changes()
+    }
+
+    /// The envelopes of the present install that wait for a verdict, oldest first, as they are sent.
+    pub fn unanswered_envelopes(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let install = self.install()?;
+        let envelopes = self.read().envelopes_to_send(install, 0, (usize::MAX, usize::MAX))?;
+        Ok(envelopes.into_iter().map(|envelope| envelope.bytes).collect())
+    }
+
+    /// The envelopes that [`Self::unanswered_envelopes`] gives, read.
+    pub fn unanswered_envelopes_read(&self) -> Result<Vec<Envelope>, StoreError> {
+        let bad = |_| StoreError::BadRow { table: "envelope" };
+        self.unanswered_envelopes()?.iter().map(|bytes| Envelope::decode(bytes).map_err(bad)).collect()
+    }
+
+    /// Cash in hand by currency: see [`crate::view::cash`] for the formula.
+    pub fn cash_in_hand(&self) -> Result<Vec<Money>, StoreError> {
+        crate::view::cash::in_hand(self.read())
+    }
+
+    /// What a request asks for in bytes of compressed response: halved and doubled by experience.
+    pub fn budget_bytes(&self) -> Result<u32, StoreError> {
+        self.read().phone().map(|phone| phone.budget_bytes)
+    }
+}

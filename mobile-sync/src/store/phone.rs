@@ -1,0 +1,338 @@
+//! The one row about the phone itself: who it is, and where it stands with the server.
+
+use daybook_shared::cbor;
+use daybook_shared::ids::{AckHash, BootId, DeploymentId, DeviceId, EnvelopeId, Epoch, Hash, InstallId, UserId};
+use daybook_shared::money::Currency;
+use daybook_shared::time::{Timestamp, Zone};
+use daybook_shared::wire::envelope::Anchor;
+use daybook_shared::wire::exchange::OfficerBlock;
+use daybook_shared::wire::limits::ANCHORS_MAX;
+use daybook_shared::wire::sign::{Acknowledgement, Algorithm, DeviceState, PublicKey, Signed, Signer};
+use rand::Rng;
+use rusqlite::{Row, params};
+
+use super::{BUDGET_BYTES_AT_FIRST, CHECK_VALUE, Db, Place, StoreError, bytes, bytes_or_null};
+use crate::Moment;
+use crate::time::{Heard, estimated, trusted};
+
+const TABLE: &str = "phone";
+pub(super) const CHECK: Place<'static> = Place { table: "phone.check_value", row: b"1" };
+const SEED: Place<'static> = Place { table: "phone.seed", row: b"1" };
+const USER_NAME: Place<'static> = Place { table: "phone.user_name", row: b"1" };
+const LEASE: Place<'static> = Place { table: "phone.lease", row: b"1" };
+const OFFICER: Place<'static> = Place { table: "phone.officer", row: b"1" };
+/// Anchors kept; the header of an envelope carries at most [`ANCHORS_MAX`] of them.
+const ANCHORS_KEPT: i64 = 64;
+
+/// What enrolment gave the phone.
+#[derive(Debug, Clone)]
+pub(crate) struct Enrolment {
+    pub deployment: DeploymentId,
+    pub user: UserId,
+    pub server_key: PublicKey,
+    pub zone: Zone,
+    pub currency: Currency,
+}
+
+/// The phone's row, but for its secrets and names.
+#[derive(Debug, Clone)]
+pub(crate) struct Phone {
+    pub generation: u64,
+    pub device: DeviceId,
+    pub install: InstallId,
+    pub provisional_last: u32,
+    pub number_last: u64,
+    pub envelope_last: EnvelopeId,
+    pub acked_number: u64,
+    pub acked_envelope: EnvelopeId,
+    pub request_number: u64,
+    pub enrolment: Option<Enrolment>,
+    pub epoch: Option<Epoch>,
+    pub lease_exp_s: Option<i64>,
+    pub login_required: bool,
+    pub state: DeviceState,
+    pub after: AckHash,
+    pub heard: Option<Heard>,
+    pub caseloads_hash: u64,
+    pub news_seen: u64,
+    pub budget_bytes: u32,
+    pub whole_responses: u32,
+    pub send_cursors: bool,
+    pub send_have: bool,
+    pub synced_at: Option<Timestamp>,
+}
+
+impl Phone {
+    /// The earliest instant it can be.
+    pub(crate) fn trusted(&self, now: Moment) -> Timestamp {
+        trusted(self.heard, now)
+    }
+
+    /// The best guess at the instant it is.
+    pub(crate) fn estimated(&self, now: Moment) -> Timestamp {
+        estimated(self.heard, now)
+    }
+
+    /// Whether the right to see data has run out, or the server asked for a login.
+    pub(crate) fn lease_lapsed(&self, now: Moment) -> bool {
+        self.login_required || self.lease_exp_s.is_none_or(|exp_s| self.trusted(now).seconds() >= exp_s)
+    }
+}
+
+impl Db<'_> {
+    pub(super) fn insert_phone(self, generation: u64, now: Moment, rng: &mut dyn Rng) -> Result<(), StoreError> {
+        const SQL: &str = "insert into phone (id, check_value, generation, device, seed, install, envelope_last, \
+            acked_envelope, after, budget_bytes) values (1, ?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8)";
+        let made_at = estimated(None, now);
+        let (device, install) = (DeviceId::new(made_at, rng), InstallId::new(made_at, rng));
+        let seed = Signer::generate(rng).seed();
+        let check = self.vault.seal(CHECK, CHECK_VALUE, rng);
+        let seed = self.vault.seal(SEED, &seed, rng);
+        let none = (EnvelopeId::NONE.0, AckHash::NONE.0);
+        self.execute_one(
+            SQL,
+            params![
+                check,
+                generation.cast_signed(),
+                device.as_bytes(),
+                seed,
+                install.as_bytes(),
+                none.0,
+                none.1,
+                BUDGET_BYTES_AT_FIRST
+            ],
+        )
+    }
+
+    pub(crate) fn phone(self) -> Result<Phone, StoreError> {
+        const SQL: &str = "select device, install, provisional_last, number_last, envelope_last, acked_number, \
+            acked_envelope, request_number, deployment, user_id, server_key, zone, currency, epoch, lease_exp, \
+            login_required, state, after, trusted_at, trusted_boot_id, trusted_boot_ms, caseloads_hash, budget_bytes, \
+            whole_responses, send_cursors, send_have, synced_at, generation, news_seen from phone";
+        self.first(SQL, [], phone_of)?.ok_or(StoreError::BadRow { table: TABLE })
+    }
+
+    pub(crate) fn signer(self) -> Result<Signer, StoreError> {
+        let sealed: Vec<u8> = self.conn.prepare_cached("select seed from phone")?.query_row([], |row| row.get(0))?;
+        let seed = self.open(SEED, &sealed)?;
+        let seed = seed.as_slice().try_into().map_err(|_| StoreError::BadRow { table: SEED.table })?;
+        Ok(Signer::from_seed(seed))
+    }
+
+    pub(crate) fn user_name(self) -> Result<Option<String>, StoreError> {
+        let sealed = self.first("select user_name from phone where user_name is not null", [], |row| {
+            Ok(row.get::<_, Vec<u8>>(0)?)
+        })?;
+        sealed.map(|sealed| self.open_text(USER_NAME, &sealed)).transpose()
+    }
+
+    /// The lease, for the header of a request.
+    pub(crate) fn lease(self) -> Result<Option<String>, StoreError> {
+        let sealed =
+            self.first("select lease from phone where lease is not null", [], |row| Ok(row.get::<_, Vec<u8>>(0)?))?;
+        sealed.map(|sealed| self.open_text(LEASE, &sealed)).transpose()
+    }
+
+    /// Keeps a lease and when it runs out, in seconds since 1970.
+    pub(crate) fn set_lease(self, lease: &str, exp_s: i64, rng: &mut dyn Rng) -> Result<(), StoreError> {
+        const SQL: &str = "update phone set lease = ?1, lease_exp = ?2, login_required = 0";
+        self.execute_one(SQL, params![self.vault.seal(LEASE, lease.as_bytes(), rng), exp_s])
+    }
+
+    pub(crate) fn set_enrolment(
+        self,
+        enrolment: &Enrolment,
+        user_name: &str,
+        certificate: &Signed,
+        rng: &mut dyn Rng,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "update phone set deployment = ?1, user_id = ?2, server_key = ?3, zone = ?4, currency = ?5, \
+            user_name = ?6, certificate = ?7, request_number = max(request_number, 1)";
+        self.execute_one(
+            SQL,
+            params![
+                enrolment.deployment.as_bytes(),
+                enrolment.user.as_bytes(),
+                enrolment.server_key.bytes.0,
+                enrolment.zone.name(),
+                enrolment.currency.code(),
+                self.vault.seal(USER_NAME, user_name.as_bytes(), rng),
+                cbor::to_vec(certificate),
+            ],
+        )
+    }
+
+    pub(crate) fn set_epoch(self, epoch: Epoch) -> Result<(), StoreError> {
+        self.execute_one("update phone set epoch = ?1", params![epoch.0])
+    }
+
+    pub(crate) fn set_login_required(self, required: bool) -> Result<(), StoreError> {
+        self.execute_one("update phone set login_required = ?1", params![required])
+    }
+
+    pub(crate) fn set_state(self, state: DeviceState) -> Result<(), StoreError> {
+        self.execute_one("update phone set state = ?1", params![state_number(state)])
+    }
+
+    /// The newest server time, to judge leases and certificates by; an older one changes nothing.
+    pub(crate) fn set_heard(self, server: Timestamp, now: Moment) -> Result<(), StoreError> {
+        const SQL: &str = "update phone set trusted_at = ?1, trusted_boot_id = ?2, trusted_boot_ms = ?3 \
+            where trusted_at is null or trusted_at <= ?1";
+        self.execute(SQL, params![server.micros(), now.boot_id.0, now.boot_ms.cast_signed()])
+    }
+
+    /// Keeps an acknowledgement of the server's: what entries name as `after`, and an anchor in time.
+    pub(crate) fn set_acknowledgement(
+        self,
+        hash: AckHash,
+        ack: &Acknowledgement,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        const INSERT: &str = "insert into anchor (ack, server_at, wall, boot_id, boot_ms) values (?1, ?2, ?3, ?4, ?5)";
+        const PRUNE: &str = "delete from anchor where seq <= (select max(seq) from anchor) - ?1";
+        self.execute_one("update phone set after = ?1", params![hash.0])?;
+        self.set_heard(ack.at, now)?;
+        self.set_state(ack.state)?;
+        self.execute_one(
+            INSERT,
+            params![hash.0, ack.at.micros(), now.wall.micros(), now.boot_id.0, now.boot_ms.cast_signed()],
+        )?;
+        self.execute(PRUNE, params![ANCHORS_KEPT])
+    }
+
+    /// The anchors of an envelope's header: the newest of each boot, oldest first.
+    pub(crate) fn anchors(self) -> Result<Vec<Anchor>, StoreError> {
+        const SQL: &str = "select ack, wall, boot_id, boot_ms from anchor \
+            where seq in (select max(seq) from anchor group by boot_id) order by seq desc limit ?1";
+        let limit = i64::try_from(ANCHORS_MAX).expect("a handful");
+        let mut anchors = self.all(SQL, params![limit], |row| {
+            let arrived = Moment {
+                wall: Timestamp::from_micros(row.get(1)?),
+                boot_id: BootId(bytes(row, 2, "anchor")?),
+                boot_ms: row.get::<_, i64>(3)?.cast_unsigned(),
+            };
+            Ok(Anchor { ack: AckHash(bytes(row, 0, "anchor")?), arrived })
+        })?;
+        anchors.reverse();
+        Ok(anchors)
+    }
+
+    pub(crate) fn officer(self) -> Result<Option<OfficerBlock>, StoreError> {
+        let sealed =
+            self.first("select officer from phone where officer is not null", [], |row| Ok(row.get::<_, Vec<u8>>(0)?))?;
+        let Some(sealed) = sealed else { return Ok(None) };
+        let block = minicbor::decode(&self.open(OFFICER, &sealed)?);
+        block.map(Some).map_err(|_| StoreError::BadRow { table: OFFICER.table })
+    }
+
+    /// Keeps the server's figures. They hold every capture that has its verdict by now, so those stop
+    /// being added to them.
+    pub(crate) fn set_officer(self, block: &OfficerBlock, rng: &mut dyn Rng) -> Result<(), StoreError> {
+        let sealed = self.vault.seal(OFFICER, &cbor::to_vec(block), rng);
+        self.execute_one("update phone set officer = ?1", params![sealed])?;
+        self.execute("update entry set uncounted = 0 where uncounted = 1 and state = 2", [])
+    }
+
+    /// The next request number, durable once the transaction is.
+    pub(crate) fn next_request_number(self) -> Result<u64, StoreError> {
+        const SQL: &str = "update phone set request_number = request_number + 1 returning request_number";
+        let number: i64 = self.conn.prepare_cached(SQL)?.query_row([], |row| row.get(0))?;
+        Ok(number.cast_unsigned())
+    }
+
+    /// Makes the request number at least this one, when the server has seen it.
+    pub(crate) fn raise_request_number(self, last: u64) -> Result<(), StoreError> {
+        let last = i64::try_from(last).unwrap_or(i64::MAX - 1);
+        self.execute_one("update phone set request_number = max(request_number, ?1)", params![last])
+    }
+
+    pub(crate) fn set_budget(self, budget_bytes: u32, whole_responses: u32) -> Result<(), StoreError> {
+        const SQL: &str = "update phone set budget_bytes = ?1, whole_responses = ?2";
+        self.execute_one(SQL, params![budget_bytes, whole_responses])
+    }
+
+    pub(crate) fn set_wishes(self, send_cursors: bool, send_have: bool) -> Result<(), StoreError> {
+        const SQL: &str = "update phone set send_cursors = ?1, send_have = ?2";
+        self.execute_one(SQL, params![send_cursors, send_have])
+    }
+
+    pub(crate) fn set_caseloads_hash(self, hash: u64) -> Result<(), StoreError> {
+        self.execute_one("update phone set caseloads_hash = ?1", params![hash.cast_signed()])
+    }
+
+    /// How far the later verdicts on own entries are applied.
+    pub(crate) fn set_news_seen(self, number: u64) -> Result<(), StoreError> {
+        self.execute_one("update phone set news_seen = ?1", params![number.cast_signed()])
+    }
+
+    pub(crate) fn set_synced_at(self, at: Timestamp) -> Result<(), StoreError> {
+        self.execute_one("update phone set synced_at = ?1", params![at.micros()])
+    }
+}
+
+fn phone_of(row: &Row<'_>) -> Result<Phone, StoreError> {
+    Ok(Phone {
+        generation: row.get::<_, i64>(27)?.cast_unsigned(),
+        device: bytes(row, 0, TABLE)?.into(),
+        install: bytes(row, 1, TABLE)?.into(),
+        provisional_last: row.get(2)?,
+        number_last: row.get::<_, i64>(3)?.cast_unsigned(),
+        envelope_last: EnvelopeId(bytes(row, 4, TABLE)?),
+        acked_number: row.get::<_, i64>(5)?.cast_unsigned(),
+        acked_envelope: EnvelopeId(bytes(row, 6, TABLE)?),
+        request_number: row.get::<_, i64>(7)?.cast_unsigned(),
+        enrolment: enrolment_of(row)?,
+        epoch: bytes_or_null(row, 13, TABLE)?.map(Epoch),
+        lease_exp_s: row.get(14)?,
+        login_required: row.get(15)?,
+        state: state_of(row.get(16)?),
+        after: AckHash(bytes(row, 17, TABLE)?),
+        heard: heard_of(row)?,
+        caseloads_hash: row.get::<_, i64>(21)?.cast_unsigned(),
+        news_seen: row.get::<_, i64>(28)?.cast_unsigned(),
+        budget_bytes: row.get(22)?,
+        whole_responses: row.get(23)?,
+        send_cursors: row.get(24)?,
+        send_have: row.get(25)?,
+        synced_at: row.get::<_, Option<i64>>(26)?.map(Timestamp::from_micros),
+    })
+}
+
+fn enrolment_of(row: &Row<'_>) -> Result<Option<Enrolment>, StoreError> {
+    let bad = StoreError::BadRow { table: TABLE };
+    let Some(deployment) = bytes_or_null::<16>(row, 8, TABLE)? else { return Ok(None) };
+    let (zone, currency): (String, String) = (row.get(11)?, row.get(12)?);
+    let (Ok(zone), Ok(currency)) = (Zone::named(&zone), currency.parse()) else { return Err(bad) };
+    let server_key = PublicKey { algorithm: Algorithm::Ed25519, bytes: Hash(bytes(row, 10, TABLE)?) };
+    Ok(Some(Enrolment {
+        deployment: deployment.into(),
+        user: bytes(row, 9, TABLE)?.into(),
+        server_key,
+        zone,
+        currency,
+    }))
+}
+
+fn heard_of(row: &Row<'_>) -> Result<Option<Heard>, StoreError> {
+    let Some(server) = row.get::<_, Option<i64>>(18)? else { return Ok(None) };
+    let server = Timestamp::from_micros(server);
+    let boot_id = BootId(bytes(row, 19, TABLE)?);
+    let arrived = Moment { wall: server, boot_id, boot_ms: row.get::<_, i64>(20)?.cast_unsigned() };
+    Ok(Some(Heard { server, arrived }))
+}
+
+fn state_number(state: DeviceState) -> i64 {
+    match state {
+        DeviceState::Ok => 0,
+        DeviceState::Revoked => 1,
+        DeviceState::Wipe => 2,
+    }
+}
+
+fn state_of(number: i64) -> DeviceState {
+    match number {
+        0 => DeviceState::Ok,
+        1 => DeviceState::Revoked,
+        _ => DeviceState::Wipe,
+    }
+}

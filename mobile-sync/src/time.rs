@@ -1,0 +1,86 @@
+//! The time a phone can trust, whatever its clock says.
+
+use daybook_shared::time::Timestamp;
+
+use crate::Moment;
+
+/// No phone with this build lives before 2026-11-01T00:00:00Z.
+const BUILD_TIME_MICROS: i64 = 1_793_491_200_000_000;
+
+/// The instant before which no phone with this build can be.
+pub fn build_time() -> Timestamp {
+    Timestamp::from_micros(BUILD_TIME_MICROS)
+}
+
+/// A server time and the phone's moment at which it arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// What the server said.
+    pub server: Timestamp,
+    /// When it arrived. Only the boot's own clock of it is used.
+    pub arrived: Moment,
+}
+
+impl Heard {
+    /// Milliseconds since it arrived, if that was in the same boot.
+    fn elapsed_ms(&self, now: Moment) -> Option<i64> {
+        let same_boot = self.arrived.boot_id == now.boot_id;
+        let elapsed = now.boot_ms.checked_sub(self.arrived.boot_ms).filter(|_| same_boot)?;
+        i64::try_from(elapsed).ok()
+    }
+}
+
+/// The earliest instant it can be now: the newest server time plus the time since in the same boot,
+/// never before this build. Leases and TLS certificates are judged by it; the wall clock is not
+/// asked. After a boot it stands still until the server is heard again.
+pub fn trusted(heard: Option<Heard>, now: Moment) -> Timestamp {
+    let Some(heard) = heard else { return build_time() };
+    heard.server.plus_ms(heard.elapsed_ms(now).unwrap_or(0)).max(build_time())
+}
+
+/// The best guess at the instant it is now: [`trusted`] when the server was heard in this boot, else
+/// the wall clock, but never before what is trusted. Business dates and new ids come from it.
+pub fn estimated(heard: Option<Heard>, now: Moment) -> Timestamp {
+    match heard {
+        Some(heard) if heard.elapsed_ms(now).is_some() => trusted(Some(heard), now),
+        heard => now.wall.max(trusted(heard, now)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_shared::ids::BootId;
+
+    use super::*;
+
+    #[test]
+    fn the_wall_clock_cannot_move_trusted_time() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let moment = |wall: &str, boot: u8, boot_ms| Moment { wall: at(wall), boot_id: BootId([boot; 8]), boot_ms };
+        let heard = Heard { server: at("2027-03-01T10:00:00Z"), arrived: moment("2027-03-01T10:00:00Z", 1, 1000) };
+        let cases = [
+            ("same boot", Some(heard), moment("2030-01-01T00:00:00Z", 1, 61_000), "2027-03-01T10:01:00Z", None),
+            ("same boot, 1970", Some(heard), moment("1970-01-01T00:00:00Z", 1, 61_000), "2027-03-01T10:01:00Z", None),
+            (
+                "another boot",
+                Some(heard),
+                moment("2027-03-02T00:00:00Z", 2, 61_000),
+                "2027-03-01T10:00:00Z",
+                Some("2027-03-02T00:00:00Z"),
+            ),
+            ("another boot, 1970", Some(heard), moment("1970-01-01T00:00:00Z", 2, 5), "2027-03-01T10:00:00Z", None),
+            (
+                "the boot's clock went back",
+                Some(heard),
+                moment("2027-03-01T09:00:00Z", 1, 5),
+                "2027-03-01T10:00:00Z",
+                None,
+            ),
+            ("never heard", None, moment("1970-01-01T00:00:00Z", 1, 5), "2026-11-01T00:00:00Z", None),
+        ];
+        for (what, heard, now, expected, guess) in cases {
+            assert_eq!(trusted(heard, now), at(expected), "{what}");
+            assert_eq!(estimated(heard, now), at(guess.unwrap_or(expected)), "{what}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! An entry as people see it.
+
+use daybook_shared::entry::{Body, Entry};
+use daybook_shared::ids::{DossierId, EntryId};
+use daybook_shared::money::Money;
+use daybook_shared::time::Timestamp;
+use daybook_shared::wire::outcome::Outcome;
+use serde::Serialize;
+
+use super::words;
+use crate::store::{EntryState, StoredEntry};
+
+/// An entry as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EntryView {
+    /// Its id.
+    pub id: EntryId,
+    /// Its dossier.
+    pub dossier: DossierId,
+    /// Its type's code; OTHER codes are shown as they came.
+    pub kind: String,
+    /// When it was captured, by its phone's clock.
+    pub captured_at: Timestamp,
+    /// The colleague who captured it; absent for an own one.
+    pub by: Option<String>,
+    /// The money it is about.
+    pub amount: Option<Money>,
+    /// The payer's receipt number.
+    pub receipt: Option<String>,
+    /// What it says, in a line.
+    pub text: String,
+    /// `pending`, `sent`, `posted`, `noted`, `held` or `refused`.
+    pub state: &'static str,
+    /// The code of the reason, when held or refused.
+    pub reason: Option<String>,
+    /// The reason in words.
+    pub reason_words: Option<&'static str>,
+    /// What people should know, in words.
+    pub flags: Vec<&'static str>,
+}
+
+impl EntryView {
+    pub(crate) fn of(stored: &StoredEntry) -> Self {
+        let (state, outcome) = match &stored.state {
+            EntryState::Pending => ("pending", None),
+            EntryState::Sealed { .. } => ("sent", None),
+            EntryState::Answered(outcome) => (outcome.state.code(), Some(outcome)),
+        };
+        let reason = outcome.and_then(|Outcome { reason, .. }| reason.as_ref());
+        let flags = outcome.and_then(|outcome| outcome.flags.as_deref()).unwrap_or_default();
+        let read = Entry::decode(&stored.bytes).ok();
+        let (amount, receipt, text) = read.as_ref().map(|entry| said(&entry.body)).unwrap_or_default();
+        Self {
+            id: stored.id,
+            dossier: stored.dossier,
+            kind: read.as_ref().map_or("OTHER", |entry| entry.head.entry_type.code()).to_owned(),
+            captured_at: read.as_ref().map_or(Timestamp::EPOCH, |entry| entry.head.captured_at),
+            by: stored.author.clone(),
+            amount,
+            receipt,
+            text,
+            state,
+            reason: reason.map(|reason| reason.code().to_owned()),
+            reason_words: reason.map(words::of_reason),
+            flags: flags.iter().map(words::of_flag).collect(),
+        }
+    }
+}
+
+/// Amount, receipt number and a line of text.
+fn said(body: &Body) -> (Option<Money>, Option<String>, String) {
+    match body {
+        Body::Visit(visit) => {
+            let note = visit.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+            (None, None, format!("{} visit, {}, met {}{note}", visit.kind, visit.outcome, visit.person_met))
+        }
+        Body::Repayment(repayment) => {
+            let receipt = repayment.receipt.as_ref().map(ToString::to_string);
+            let by = repayment.external_ref.as_deref().map(|reference| format!(" {reference}")).unwrap_or_default();
+            (Some(repayment.amount), receipt, format!("{}{by} for {}", repayment.channel, repayment.value_date))
+        }
+        Body::Promise(promise) => {
+            (Some(promise.amount), None, format!("promised for {} by {}", promise.promised_date, promise.channel))
+        }
+        Body::Correction(correction) => {
+            (None, None, format!("{} of {}: {}", correction.kind, correction.target, correction.reason))
+        }
+        Body::CashHandover(handover) => {
+            let count = handover.repayments.len();
+            (Some(handover.declared), None, format!("handed to {}, {count} repayments", handover.to))
+        }
+        Body::TransactionCheck(check) => {
+            (Some(check.amount), None, format!("{} {}: {}", check.txn_type, check.txn_ref, check.result))
+        }
+        Body::Unknown => (None, None, String::new()),
+    }
+}

@@ -1,0 +1,222 @@
+//! What every part of the server shares: database, clock, deployment, keys, settings, randomness.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use daybook_shared::ids::{DeploymentId, Epoch};
+use daybook_shared::time::{Clock, Timestamp};
+use rand::rngs::SysRng;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+
+use crate::auth::throttle::Throttle;
+use crate::clock::{FileClock, FileClockError, SystemClock};
+use crate::db::{Db, OpenError, Tx};
+use crate::http::extract::BodyRoom;
+use crate::keys::{self, Identity, Keys, KeysError};
+use crate::on_db;
+use crate::settings::{Settings, SettingsError};
+use crate::sync::writer::Writer;
+
+/// Bytes of all request bodies being handled, beyond the first 64 KiB of each.
+const BODY_ROOM_BYTES: usize = 64 * 1024 * 1024;
+
+/// The running server's shared state.
+pub struct App {
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Which deployment this is.
+    pub deployment: Deployment,
+    /// The server's keys.
+    pub keys: Keys,
+    /// The lender's settings, as they were when the server started.
+    pub settings: Settings,
+    /// Randomness.
+    pub rng: SharedRng,
+    /// Takes envelopes.
+    pub writer: Writer,
+    /// Slows down who guesses passwords and codes.
+    pub throttle: Throttle,
+    /// Room for the bodies of all requests.
+    pub body_room: BodyRoom,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("deployment", &self.deployment).finish_non_exhaustive()
+    }
+}
+
+/// The lender's installation: the one row of table `deployment`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deployment {
+    /// Its id, which every signature covers.
+    pub id: DeploymentId,
+    /// Which history of the database this is; a restore draws a new one.
+    pub epoch: Epoch,
+    /// Made with `--test`: it may run on a clock in a file.
+    pub is_test: bool,
+}
+
+/// A random generator behind a lock.
+#[derive(Debug)]
+pub struct SharedRng(Mutex<ChaCha20Rng>);
+
+impl SharedRng {
+    /// Seeded by the operating system.
+    pub fn from_os() -> Self {
+        let rng = ChaCha20Rng::try_from_rng(&mut SysRng).expect("the operating system gives random bytes");
+        Self(Mutex::new(rng))
+    }
+
+    /// The same numbers every time: for tests.
+    pub fn from_seed(seed: u64) -> Self {
+        Self(Mutex::new(ChaCha20Rng::seed_from_u64(seed)))
+    }
+
+    /// Draws from it.
+    pub fn with<T>(&self, draw: impl FnOnce(&mut ChaCha20Rng) -> T) -> T {
+        draw(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Which clock a server runs on.
+#[derive(Clone, Default)]
+pub enum ClockChoice {
+    /// The machine's.
+    #[default]
+    System,
+    /// The time in a file; only for databases created with `--test`.
+    File(PathBuf),
+    /// A clock of the caller's, for tests in one process.
+    Given(Arc<dyn Clock>),
+}
+
+/// How to open a server's database.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// `sqlite:PATH` or `postgres://...`.
+    pub db_url: String,
+    /// The folder of keys; [`keys::default_dir`] when none is named.
+    pub key_dir: Option<PathBuf>,
+    /// A database that is created now is one for tests. One that exists must be.
+    pub test: bool,
+    /// The clock.
+    pub clock: ClockChoice,
+    /// A seed for the random generator, for tests; the operating system's randomness otherwise.
+    pub seed: Option<u64>,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database fails.
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The clock's file.
+    #[error(transparent)]
+    Clock(#[from] FileClockError),
+    /// `--test` or `--test-clock` on a lender's own database.
+    #[error("this database was not created with --test: test clocks are refused, time is the machine's")]
+    NotATest,
+    /// Live keys for a test database, or the other way round.
+    #[error("the keys in {} were made {}: use another folder (--keys)", dir.display(), if *is_test { "with --test" } else { "without --test" })]
+    KeysOfOtherKind {
+        /// The folder.
+        dir: PathBuf,
+        /// What they are.
+        is_test: bool,
+    },
+}
+
+impl App {
+    /// Opens the database (made, migrated and given its identity when it is new), its keys and its
+    /// settings.
+    pub async fn open(options: &Options) -> Result<Arc<Self>, AppError> {
+        let clock: Arc<dyn Clock> = match &options.clock {
+            ClockChoice::System => Arc::new(SystemClock),
+            ClockChoice::File(path) => Arc::new(FileClock::open(path.clone())?),
+            ClockChoice::Given(clock) => Arc::clone(clock),
+        };
+        let rng = options.seed.map_or_else(SharedRng::from_os, SharedRng::from_seed);
+        let dir = options.key_dir.clone().unwrap_or_else(|| keys::default_dir(&options.db_url));
+        let db = Db::open(&options.db_url).await?;
+
+        let mut tx = db.write().await?;
+        let (deployment, keys) = match read_deployment(&mut tx).await? {
+            Some(deployment) => (deployment, rng.with(|rng| Keys::open(&dir, deployment.id, rng))?),
+            None => create_deployment(&mut tx, options.test, &dir, clock.now(), &rng).await?,
+        };
+        let wants_test = options.test || matches!(options.clock, ClockChoice::File(_));
+        if wants_test && !deployment.is_test {
+            return Err(AppError::NotATest);
+        }
+        let settings = Settings::load(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Arc::new(Self {
+            db,
+            clock,
+            deployment,
+            keys,
+            settings,
+            rng,
+            writer: Writer::default(),
+            throttle: Throttle::default(),
+            body_room: BodyRoom::new(BODY_ROOM_BYTES),
+        }))
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+const SELECT_DEPLOYMENT: &str = "select uid, epoch, is_test from deployment where id = 1";
+const INSERT_DEPLOYMENT: &str =
+    "insert into deployment (id, uid, epoch, is_test, created_at) values (1, $1, $2, $3, $4)";
+
+async fn read_deployment(tx: &mut Tx) -> sqlx::Result<Option<Deployment>> {
+    let row: Option<(DeploymentId, Epoch, bool)> =
+        on_db!(tx, conn => sqlx::query_as(SELECT_DEPLOYMENT).fetch_optional(conn).await)?;
+    Ok(row.map(|(id, epoch, is_test)| Deployment { id, epoch, is_test }))
+}
+
+async fn create_deployment(
+    tx: &mut Tx,
+    is_test: bool,
+    dir: &std::path::Path,
+    now: Timestamp,
+    rng: &SharedRng,
+) -> Result<(Deployment, Keys), AppError> {
+    let mut epoch = Epoch([0; 8]);
+    rng.with(|rng| rng.fill_bytes(&mut epoch.0));
+    let proposed = Identity { deployment: rng.with(|rng| DeploymentId::new(now, rng)), is_test };
+    let (keys, identity) = rng.with(|rng| Keys::create(dir, proposed, rng))?;
+    if identity.is_test != is_test {
+        return Err(AppError::KeysOfOtherKind { dir: dir.to_owned(), is_test: identity.is_test });
+    }
+    let deployment = Deployment { id: identity.deployment, epoch, is_test };
+    on_db!(tx, conn => {
+        sqlx::query(INSERT_DEPLOYMENT)
+            .bind(deployment.id)
+            .bind(deployment.epoch)
+            .bind(deployment.is_test)
+            .bind(now)
+            .execute(conn)
+            .await
+            .map(|_| ())
+    })?;
+    Ok((deployment, keys))
+}

@@ -1,0 +1,60 @@
+//! The audit trail: who did what to which record, written in the transaction of the effect.
+
+use daybook_shared::time::Timestamp;
+
+use crate::db::Tx;
+use crate::on_db;
+
+/// Who acts: a person over REST or at the command line, or a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Actor {
+    /// Key of the user; none for the operator at the command line.
+    pub user_id: Option<i64>,
+    /// Key of the device.
+    pub device_id: Option<i64>,
+}
+
+impl Actor {
+    /// The operator at the command line, who has the database itself.
+    pub const OPERATOR: Self = Self { user_id: None, device_id: None };
+
+    /// A user over REST.
+    pub fn user(user_id: i64) -> Self {
+        Self { user_id: Some(user_id), device_id: None }
+    }
+
+    /// A user through a device.
+    pub fn device(user_id: i64, device_id: i64) -> Self {
+        Self { user_id: Some(user_id), device_id: Some(device_id) }
+    }
+}
+
+const INSERT: &str = "
+    insert into audit (at, user_id, device_id, action, subject, detail)
+    values ($1, $2, $3, $4, $5, $6)";
+
+/// Writes one row. `action` is a stable code such as `user.created`, `subject` the id of what it was
+/// done to, `detail` a JSON object of ids and codes, never of names, passwords or tokens.
+pub async fn record(
+    tx: &mut Tx,
+    at: Timestamp,
+    actor: Actor,
+    action: &str,
+    subject: impl std::fmt::Display,
+    detail: serde_json::Value,
+) -> sqlx::Result<()> {
+    let subject = subject.to_string();
+    let detail = detail.to_string();
+    on_db!(tx, conn => {
+        sqlx::query(INSERT)
+            .bind(at)
+            .bind(actor.user_id)
+            .bind(actor.device_id)
+            .bind(action)
+            .bind(subject)
+            .bind(detail)
+            .execute(conn)
+            .await
+            .map(|_| ())
+    })
+}

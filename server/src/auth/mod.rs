@@ -1,0 +1,37 @@
+//! Identity: who there is, what each may do and see, and the devices they carry.
+//!
+//! * [`roles`]: roles and permissions, the one table. [`units`]: the tree they are held in.
+//! * [`users`], [`caseloads`], [`device`]: the rows. [`enrolment`]: how a phone becomes a device.
+//! * [`password`], [`token`], [`lease`], [`codes`], [`throttle`]: what proves who somebody is.
+//! * [`routes`]: their REST.
+//!
+//! A person proves himself with a token and is looked up with every request; a device proves itself
+//! with a signature over the request, and what it is given depends on its lease.
+
+pub mod caseloads;
+pub mod codes;
+pub mod device;
+pub mod enrolment;
+pub mod lease;
+pub mod password;
+pub mod roles;
+pub mod routes;
+pub mod throttle;
+pub mod token;
+pub mod units;
+pub mod users;
+
+pub use roles::{Permission, Role};
+pub use users::User;
+
+use crate::http::problem::{Code, Problem};
+
+/// D6: a decision that moves money needs two people, the author of what is decided on and another
+/// who decides. Both are keys of `app_user`.
+pub fn two_people(author: i64, decider: i64) -> Result<(), Problem> {
+    if author == decider {
+        Err(Problem::new(Code::SamePerson, "You cannot decide on your own work; another person has to."))
+    } else {
+        Ok(())
+    }
+}

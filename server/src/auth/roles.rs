@@ -1,0 +1,154 @@
+//! Roles, and what each may do: one table.
+
+use crate::spelled::spelled;
+
+spelled! {
+    /// A role is held at a unit and reaches the units below it.
+    Role {
+        /// Visits customers and takes cash.
+        Officer = "officer",
+        /// Calls customers.
+        CallOfficer = "call_officer",
+        /// Leads officers: assigns cases, decides on what was held.
+        Supervisor = "supervisor",
+        /// Counts cash.
+        Cashier = "cashier",
+        /// Reads everything, writes nothing.
+        Auditor = "auditor",
+        /// Keeps users, devices and units; sees no case and moves no money.
+        Admin = "admin",
+    }
+}
+
+use Role::{Admin, Auditor, CallOfficer, Cashier, Officer, Supervisor};
+
+/// Something a role may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Permission {
+    /// Create users, give roles, deactivate.
+    ManageUsers,
+    /// See users.
+    ReadUsers,
+    /// Hand out enrolment codes, retire devices, report them lost.
+    ManageDevices,
+    /// See devices.
+    ReadDevices,
+    /// Add units.
+    ManageUnits,
+    /// See units.
+    ReadUnits,
+    /// Make caseloads and say who holds them.
+    ManageCaseloads,
+    /// See caseloads.
+    ReadCaseloads,
+    /// See the audit trail.
+    ReadAudit,
+    /// See cases: facts, entries, boards.
+    ReadCases,
+    /// Edit boards online.
+    EditBoards,
+    /// Give a case to a caseload.
+    AssignCases,
+    /// See what was held and quarantined.
+    ReadHeld,
+    /// Decide on what was held and quarantined.
+    ReviewHeld,
+    /// Reverse a payment.
+    ReversePayments,
+    /// Count handed-over cash.
+    CountCash,
+    /// Read reports.
+    ReadReports,
+}
+
+impl Permission {
+    /// All permissions.
+    pub const ALL: &'static [Self] = &[
+        Self::ManageUsers,
+        Self::ReadUsers,
+        Self::ManageDevices,
+        Self::ReadDevices,
+        Self::ManageUnits,
+        Self::ReadUnits,
+        Self::ManageCaseloads,
+        Self::ReadCaseloads,
+        Self::ReadAudit,
+        Self::ReadCases,
+        Self::EditBoards,
+        Self::AssignCases,
+        Self::ReadHeld,
+        Self::ReviewHeld,
+        Self::ReversePayments,
+        Self::CountCash,
+        Self::ReadReports,
+    ];
+
+    /// The roles that have it.
+    pub const fn roles(self) -> &'static [Role] {
+        match self {
+            Self::ManageUsers | Self::ManageUnits => &[Admin],
+            Self::ReadUsers | Self::ReadDevices | Self::ReadCaseloads => &[Supervisor, Auditor, Admin],
+            Self::ManageDevices | Self::ManageCaseloads => &[Supervisor, Admin],
+            Self::ReadUnits => &[Officer, CallOfficer, Supervisor, Cashier, Auditor, Admin],
+            Self::ReadAudit => &[Auditor, Admin],
+            Self::ReadCases => &[Officer, CallOfficer, Supervisor, Auditor],
+            Self::EditBoards => &[Officer, CallOfficer, Supervisor],
+            Self::AssignCases | Self::ReviewHeld | Self::ReversePayments => &[Supervisor],
+            Self::ReadHeld => &[Supervisor, Auditor],
+            Self::CountCash => &[Cashier],
+            Self::ReadReports => &[Supervisor, Cashier, Auditor],
+        }
+    }
+
+    /// Whether it changes anything.
+    pub const fn writes(self) -> bool {
+        match self {
+            Self::ManageUsers
+            | Self::ManageDevices
+            | Self::ManageUnits
+            | Self::ManageCaseloads
+            | Self::EditBoards
+            | Self::AssignCases
+            | Self::ReviewHeld
+            | Self::ReversePayments
+            | Self::CountCash => true,
+            Self::ReadUsers
+            | Self::ReadDevices
+            | Self::ReadUnits
+            | Self::ReadCaseloads
+            | Self::ReadAudit
+            | Self::ReadCases
+            | Self::ReadHeld
+            | Self::ReadReports => false,
+        }
+    }
+}
+
+impl Role {
+    /// Whether the role has this permission.
+    pub fn may(self, permission: Permission) -> bool {
+        permission.roles().contains(&self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_auditor_reads_all_and_writes_nothing() {
+        for permission in Permission::ALL {
+            assert_eq!(Auditor.may(*permission), !permission.writes(), "{permission:?}");
+        }
+    }
+
+    #[test]
+    fn the_admin_neither_sees_cases_nor_moves_money() {
+        use Permission as P;
+        for permission in
+            [P::ReadCases, P::EditBoards, P::ReadHeld, P::ReviewHeld, P::ReversePayments, P::CountCash, P::ReadReports]
+        {
+            assert!(!Admin.may(permission), "{permission:?}");
+        }
+    }
+}

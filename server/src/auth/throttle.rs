@@ -1,0 +1,87 @@
+//! Slows down who guesses. In memory: a restart forgives, and each replica counts for itself.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use daybook_shared::ids::sha256;
+use daybook_shared::time::Timestamp;
+
+/// Wrong attempts on one name before it has to wait.
+const TRIES: u32 = 5;
+/// How long one wrong attempt counts.
+const FORGET_MS: i64 = 60_000;
+/// Names remembered. When all are in use, strangers' names share one count.
+const NAMES_MAX: usize = 10_000;
+
+/// Counts wrong attempts by name (a login, a device): each forgotten after a minute.
+#[derive(Debug, Default)]
+pub struct Throttle(Mutex<HashMap<[u8; 32], Count>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    failures: u32,
+    since: Timestamp,
+}
+
+impl Throttle {
+    /// Whether an attempt on `name` may go on now; seconds to wait otherwise. It counts as failed
+    /// until [`Throttle::forgive`] says otherwise, so that many at once are not free.
+    pub fn attempt(&self, name: &str, now: Timestamp) -> Result<(), u32> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = sha256(&[name.as_bytes()]);
+        if !counts.contains_key(&key) && counts.len() >= NAMES_MAX {
+            counts.retain(|_, count| now.ms_since(count.since) < FORGET_MS);
+            if counts.len() >= NAMES_MAX {
+                key = [0; 32];
+            }
+        }
+        let count = counts.entry(key).or_insert(Count { failures: 0, since: now });
+        if now.ms_since(count.since) >= FORGET_MS {
+            *count = Count { failures: 0, since: now };
+        }
+        if count.failures >= TRIES {
+            let wait_ms = FORGET_MS - now.ms_since(count.since);
+            return Err(u32::try_from(wait_ms / 1000).unwrap_or(0) + 1);
+        }
+        count.failures += 1;
+        Ok(())
+    }
+
+    /// The attempt on `name` was right.
+    pub fn forgive(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&sha256(&[name.as_bytes()]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sixth_wrong_attempt_waits_and_a_right_one_clears() {
+        let throttle = Throttle::default();
+        let now = Timestamp::from_millis(1_000_000);
+        for _ in 0..TRIES {
+            assert_eq!(throttle.attempt("amina", now), Ok(()));
+        }
+        assert_eq!(throttle.attempt("amina", now.plus_ms(10_000)), Err(51));
+        assert_eq!(throttle.attempt("brian", now), Ok(()));
+        assert_eq!(throttle.attempt("amina", now.plus_ms(FORGET_MS)), Ok(()));
+        throttle.forgive("amina");
+        for _ in 0..TRIES {
+            assert_eq!(throttle.attempt("amina", now.plus_ms(FORGET_MS)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_flood_of_names_is_bounded() {
+        let throttle = Throttle::default();
+        let now = Timestamp::from_millis(1_000_000);
+        let mut refused = 0;
+        for n in 0..NAMES_MAX + 100 {
+            refused += usize::from(throttle.attempt(&n.to_string(), now).is_err());
+        }
+        assert!(refused >= 90, "{refused}");
+        assert!(throttle.0.lock().unwrap().len() <= NAMES_MAX + 1);
+    }
+}

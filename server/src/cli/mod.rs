@@ -1,0 +1,179 @@
+//! The command line: flags, environment and file become one configuration; commands call the
+//! capabilities and print what they answer.
+
+mod admin;
+mod data;
+mod log;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::{App, AppError, ClockChoice, Options};
+use crate::config::{self, ConfigError, FileConfig, LogFormat};
+
+const EXAMPLES: &str = "\
+Examples:
+  daybook serve                                   a server on 127.0.0.1:8080, data in ./daybook.db
+  daybook user add --login amina --name 'Amina W.' --role officer
+  daybook device code --login amina               a code to type into her phone
+  daybook report ageing --as-of 2026-03-31        what is overdue, and for how long
+  daybook --db postgres://daybook@db/daybook --keys /etc/daybook/keys serve --listen 0.0.0.0:8080
+
+The server's keys are files beside the database (daybook.db.keys/): back up both. Whoever has the
+keys can speak for the server; without them every phone must be enrolled again.
+
+A flag wins over its environment variable, that over the file named by --config, that over the
+default. The file is TOML; its keys are db, keys, listen and log-format.";
+
+/// Offline-first backend of a lender that collects in the field.
+#[derive(Debug, Parser)]
+#[command(name = "daybook", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Default, Args)]
+struct Global {
+    /// The database: sqlite:PATH or postgres://USER@HOST/NAME [default: sqlite:daybook.db]
+    #[arg(long, global = true, env = "DAYBOOK_DB", value_name = "URL", hide_env_values = true)]
+    db: Option<String>,
+    /// The folder of the server's keys [default: PATH.keys beside SQLite, ./daybook.keys for PostgreSQL]
+    #[arg(long, global = true, env = "DAYBOOK_KEYS", value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// A configuration file (TOML)
+    #[arg(long, global = true, env = "DAYBOOK_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How log lines look [default: pretty]
+    #[arg(long, global = true, env = "DAYBOOK_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve phones and people over HTTP
+    Serve(serve::Serve),
+    /// Bring in accounts from elsewhere
+    #[command(subcommand)]
+    Import(data::Import),
+    /// Print a report
+    #[command(subcommand)]
+    Report(data::Report),
+    /// Create the database, or bring its tables up to date
+    Migrate(admin::Migrate),
+    /// Users
+    #[command(subcommand)]
+    User(admin::User),
+    /// Devices
+    #[command(subcommand)]
+    Device(admin::Device),
+    /// The lender's settings
+    #[command(subcommand)]
+    Settings(admin::Settings),
+}
+
+/// Runs the program.
+pub async fn run() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    match start(global, command).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("daybook: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
+    let config = Config::new(global)?;
+    log::init(config.log_format);
+    match command {
+        Command::Serve(serve) => serve.run(&config).await?,
+        Command::Import(import) => import.run(&config).await?,
+        Command::Report(report) => report.run(&config).await?,
+        Command::Migrate(migrate) => migrate.run(&config).await?,
+        Command::User(user) => user.run(&config).await?,
+        Command::Device(device) => device.run(&config).await?,
+        Command::Settings(settings) => settings.run(&config).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the process was told, after flags, environment, file and defaults.
+#[derive(Debug, Clone)]
+struct Config {
+    db: String,
+    keys: Option<PathBuf>,
+    listen: String,
+    log_format: LogFormat,
+}
+
+impl Config {
+    fn new(global: Global) -> Result<Self, ConfigError> {
+        let file = global.config.as_deref().map(config::read).transpose()?.unwrap_or_default();
+        Ok(Self::resolve(global, file))
+    }
+
+    fn resolve(global: Global, file: FileConfig) -> Self {
+        let Global { db, keys, log_format, .. } = global;
+        Self {
+            db: db.or(file.db).unwrap_or_else(|| "sqlite:daybook.db".to_owned()),
+            keys: keys.or(file.keys),
+            listen: file.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
+            log_format: log_format.or(file.log_format).unwrap_or(LogFormat::Pretty),
+        }
+    }
+
+    /// Opens the database on the machine's clock.
+    async fn open(&self, new: NewDatabase) -> Result<std::sync::Arc<App>, AppError> {
+        self.open_on(new, ClockChoice::System).await
+    }
+
+    async fn open_on(&self, new: NewDatabase, clock: ClockChoice) -> Result<std::sync::Arc<App>, AppError> {
+        let (db_url, key_dir) = (self.db.clone(), self.keys.clone());
+        App::open(&Options { db_url, key_dir, test: new.test, clock, seed: None }).await
+    }
+}
+
+/// What a database is when this command creates it.
+#[derive(Debug, Clone, Copy, Default, Args)]
+struct NewDatabase {
+    /// A new database is for tests: it may later run on a clock in a file. Refused for one that exists
+    /// and is not
+    #[arg(long)]
+    test: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let file = || FileConfig {
+            db: Some("sqlite:file.db".to_owned()),
+            log_format: Some(LogFormat::Json),
+            ..FileConfig::default()
+        };
+        let flags = Global { db: Some("sqlite:flag.db".to_owned()), ..Global::default() };
+        let both = Config::resolve(flags, file());
+        assert_eq!((both.db.as_str(), both.log_format), ("sqlite:flag.db", LogFormat::Json));
+        assert_eq!(Config::resolve(Global::default(), file()).db, "sqlite:file.db");
+        let neither = Config::resolve(Global::default(), FileConfig::default());
+        assert_eq!((neither.db.as_str(), neither.listen.as_str()), ("sqlite:daybook.db", "127.0.0.1:8080"));
+        assert_eq!(neither.log_format, LogFormat::Pretty);
+    }
+}

@@ -1,0 +1,68 @@
+//! `daybook serve`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{Config, NewDatabase};
+use crate::app::{App, ClockChoice};
+use crate::http;
+use crate::http::serve::{Server, stop_signal};
+
+/// Serves until SIGTERM or SIGINT, then finishes what is in flight.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Prints one line when it is bound:
+
+  listening on http://127.0.0.1:8080
+
+Try:  curl http://127.0.0.1:8080/readyz
+Stop: Ctrl-C or SIGTERM; requests in flight are finished first.")]
+pub(super) struct Serve {
+    #[command(flatten)]
+    listen: Listen,
+    /// Read the time (RFC 3339) from this file; it only moves forward. Refused unless the database was
+    /// created with --test
+    #[arg(long, value_name = "FILE")]
+    test_clock: Option<PathBuf>,
+    #[command(flatten)]
+    new: NewDatabase,
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Listen {
+    /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, env = "DAYBOOK_LISTEN", value_name = "ADDR")]
+    listen: Option<String>,
+}
+
+impl Serve {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
+        let clock = self.test_clock.map_or(ClockChoice::System, ClockChoice::File);
+        let app = config.open_on(self.new, clock).await?;
+        serve(&app, config, &self.listen, |_| {}).await
+    }
+}
+
+/// Serves an open database; `bound` may say more once the address is known.
+pub(super) async fn serve(
+    app: &Arc<App>,
+    config: &Config,
+    listen: &Listen,
+    bound: impl FnOnce(std::net::SocketAddr),
+) -> anyhow::Result<()> {
+    let stop = stop_signal()?;
+    let address = listen.listen.as_deref().unwrap_or(&config.listen);
+    let server = Server::bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
+    let address = server.address()?;
+    println!("listening on http://{address}");
+    bound(address);
+    tracing::info!(%address, deployment = %app.deployment.id, "serving");
+    server.run(http::router(app), stop).await;
+    app.db.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! The guard in front of every route: what the route table asks for is checked here, before the
+//! handler and before the body is read, so that no handler can forget it.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::extract::BodyLimit;
+use super::problem::Problem;
+use super::{Access, Route};
+use crate::app::App;
+use crate::auth::{device, token, users};
+
+/// What the guard of one route needs.
+#[derive(Clone)]
+pub struct Guard {
+    /// The server.
+    pub app: Arc<App>,
+    /// The route.
+    pub route: &'static Route,
+}
+
+/// Lets a request through to its handler, with the [`users::User`] it comes from when the route asks
+/// for one.
+pub async fn check(
+    State(Guard { app, route }): State<Guard>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if let Access::May(permission) = route.access {
+        let user = signed_in(&app, request.headers()).await?;
+        if !user.may(permission) {
+            return Err(Problem::forbidden());
+        }
+        request.extensions_mut().insert(user);
+    }
+    request.extensions_mut().insert(BodyLimit(route.limits.body_bytes_max));
+    Ok(next.run(request).await)
+}
+
+/// The active user whose token the request carries.
+async fn signed_in(app: &App, headers: &HeaderMap) -> Result<users::User, Problem> {
+    let token = device::bearer(headers).ok_or_else(Problem::unauthenticated)?;
+    let user = token::check(app, token, app.now()).ok_or_else(Problem::unauthenticated)?;
+    let mut tx = app.db.read().await?;
+    users::active(&mut tx, user).await?.ok_or_else(Problem::unauthenticated)
+}

@@ -1,0 +1,124 @@
+//! What wraps every request, outermost first: its id, its log line and figures, panics turned into
+//! problems, a bound on how many run at once and on how long each may take.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use rand::Rng;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use super::problem::Problem;
+use super::{REQUESTS_MAX, names};
+use crate::app::App;
+
+tokio::task_local! {
+    static REQUEST_ID: String;
+}
+
+const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of the request that is being answered; empty outside of one.
+pub fn request_id() -> String {
+    REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
+}
+
+/// Gives the request an id (the caller's, when it is a plain one), logs one line about it and counts
+/// it. The line has the route's template and never the path, the query, a header or a body.
+pub async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let id = request.headers().get(REQUEST_ID_HEADER).and_then(plain).unwrap_or_else(|| new_id(&app));
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let method = method_label(request.method());
+    let span = tracing::info_span!("request", request_id = id, method, route);
+    let began = Instant::now();
+    let mut response = REQUEST_ID.scope(id.clone(), next.run(request)).instrument(span.clone()).await;
+    let took = began.elapsed();
+
+    let status = response.status().as_u16();
+    let _entered = span.enter();
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match route.as_str() {
+        "/healthz" | "/readyz" | "/metrics" => tracing::debug!(status, ms, "answered"),
+        _ => tracing::info!(status, ms, "answered"),
+    }
+    let labels = [("method", method.to_owned()), ("route", route), ("status", status.to_string())];
+    metrics::counter!(names::HTTP_REQUESTS, &labels).increment(1);
+    metrics::histogram!(names::HTTP_SECONDS, &labels[..2]).record(took);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID_HEADER, value);
+    }
+    response
+}
+
+/// One label for every method a stranger may invent.
+fn method_label(method: &axum::http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn plain(value: &HeaderValue) -> Option<String> {
+    let text = value.to_str().ok()?;
+    let fits = (8..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    fits.then(|| text.to_owned())
+}
+
+fn new_id(app: &App) -> String {
+    let mut bytes = [0; 8];
+    app.rng.with(|rng| rng.fill_bytes(&mut bytes));
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
+
+/// A panic in a handler: logged, answered as `internal`. The panic hook has printed its place.
+pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    Problem::internal(&format_args!("panic: {text}")).into_response()
+}
+
+/// Turns requests away while too many run, instead of letting them pile up.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(REQUESTS_MAX)))
+    }
+}
+
+/// Lets a request through the gate, or answers 503.
+pub async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    match gate.0.try_acquire() {
+        Ok(_permit) => next.run(request).await,
+        Err(_) => Problem::unavailable("Too many requests run at once.").into_response(),
+    }
+}
+
+/// Gives up on a handler that takes too long. What it had begun is rolled back.
+pub async fn bounded(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::unavailable("The server took too long; nothing was taken in.").into_response(),
+    }
+}
+
+/// Headers of every answer: nothing of ours is kept by a cache or guessed at by a browser.
+pub async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

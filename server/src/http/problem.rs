@@ -1,0 +1,231 @@
+//! Errors of the HTTP API: RFC 9457 problems. Status, title and whether a retry can help belong to
+//! the code and are decided here, nowhere else.
+//!
+//! A handler answers `Result<_, Problem>`. What the caller did is a [`Code`] with a detail for
+//! people; what went wrong inside is logged with the request's id and answered as `internal` or
+//! `unavailable`, without a word about the cause.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+use super::layers::request_id;
+use crate::db;
+
+/// Declares the codes with all that hangs on them.
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident = $status:ident, $code:literal, $title:literal, $retry:ident;)+) => {
+        /// What went wrong, by its stable code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code { $($(#[$doc])* $name,)+ }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The stable code.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)+ }
+            }
+
+            /// The HTTP status.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)+ }
+            }
+
+            /// The same words for every problem of this code.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)+ }
+            }
+
+            /// Whether the same request may succeed later.
+            pub const fn retry(self) -> bool {
+                match self { $(Self::$name => problems!(@ $retry),)+ }
+            }
+        }
+    };
+    (@ retry) => { true };
+    (@ final) => { false };
+}
+
+problems! {
+    /// Not JSON, not CBOR, a parameter of another kind.
+    MalformedRequest = BAD_REQUEST, "malformed_request", "The request cannot be read", final;
+    /// No token, or one that is not valid any more; a device proof that does not fit.
+    Unauthenticated = UNAUTHORIZED, "unauthenticated", "Who asks is not known", final;
+    /// A login that does not fit.
+    WrongLogin = UNAUTHORIZED, "wrong_login", "Login or password is wrong", final;
+    /// The role does not allow it.
+    Forbidden = FORBIDDEN, "forbidden", "The role does not allow this", final;
+    /// A decision on one's own work (D6).
+    SamePerson = FORBIDDEN, "same_person", "This needs another person", final;
+    /// The device is retired, lost, or its user is no longer active.
+    DeviceRevoked = FORBIDDEN, "device_revoked", "The device is no longer in use", final;
+    /// There is no such thing, or it is not the caller's to see: the same answer.
+    NotFound = NOT_FOUND, "not_found", "There is no such thing", final;
+    /// The path exists, the method does not.
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "The path has no such method", final;
+    /// The client was too slow.
+    RequestTimeout = REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive", retry;
+    /// What it collides with is in the detail.
+    Conflict = CONFLICT, "conflict", "It collides with what is there", final;
+    /// The id or login is in use with other content.
+    IdTaken = CONFLICT, "id_taken", "The name or id is in use", final;
+    /// An enrolment code that another device used.
+    CodeUsed = CONFLICT, "enrolment_code_used", "The enrolment code was used by another device", final;
+    /// A device's request number that does not go up.
+    StaleRequest = CONFLICT, "stale_request", "The request number does not go up", final;
+    /// The row changed since it was read.
+    PreconditionFailed = PRECONDITION_FAILED, "precondition_failed", "It changed since it was read", final;
+    /// Larger than the route takes.
+    TooLarge = PAYLOAD_TOO_LARGE, "too_large", "The body is too large", final;
+    /// Another media type than the route takes.
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The media type is not taken here", final;
+    /// Readable, and wrong.
+    Validation = UNPROCESSABLE_ENTITY, "validation", "The request is not valid", final;
+    /// An enrolment code that is unknown.
+    CodeUnknown = UNPROCESSABLE_ENTITY, "enrolment_code_unknown", "There is no such enrolment code", final;
+    /// An enrolment code whose time is over.
+    CodeExpired = UNPROCESSABLE_ENTITY, "enrolment_code_expired", "The enrolment code has expired", final;
+    /// An envelope whose signature does not fit.
+    WrongSignature = UNPROCESSABLE_ENTITY, "wrong_signature", "A signature does not fit", final;
+    /// If-Match is missing.
+    PreconditionRequired = PRECONDITION_REQUIRED, "precondition_required", "If-Match is missing", final;
+    /// Too many attempts.
+    TooManyRequests = TOO_MANY_REQUESTS, "too_many_requests", "Too many attempts", retry;
+    /// A bug of ours.
+    Internal = INTERNAL_SERVER_ERROR, "internal", "The server failed", retry;
+    /// The database cannot be reached, or the server is full or stopping.
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The server cannot answer now", retry;
+}
+
+/// An error of the HTTP API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    code: Code,
+    detail: String,
+    more: Map<String, Value>,
+    retry_after_s: Option<u32>,
+}
+
+impl Problem {
+    /// A problem, with its words for this case.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), more: Map::new(), retry_after_s: None }
+    }
+
+    /// Adds a member of the problem's own, such as `last` of `stale_request`.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Says when a retry makes sense.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Its code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// No token, or a wrong one: always the same words.
+    pub fn unauthenticated() -> Self {
+        Self::new(Code::Unauthenticated, "A valid token, or a valid proof of an enrolled device, is needed.")
+    }
+
+    /// The role does not allow it.
+    pub fn forbidden() -> Self {
+        Self::new(Code::Forbidden, "Your roles do not allow this here.")
+    }
+
+    /// Absent or out of sight: always the same words.
+    pub fn not_found() -> Self {
+        Self::new(Code::NotFound, "There is no such thing, or it is not yours to see.")
+    }
+
+    /// Readable and wrong.
+    pub fn validation(detail: impl Into<String>) -> Self {
+        Self::new(Code::Validation, detail)
+    }
+
+    /// A bug of ours or a broken world; the cause is logged and not sent.
+    pub fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(error = %cause, "a request failed inside");
+        Self::new(Code::Internal, "The cause is in the server's log under the request's id.")
+    }
+
+    /// Full, stopping, or without its database; nothing was taken in.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(Code::Unavailable, detail).retry_after(5)
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        let out_of_reach = matches!(error, E::Io(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::Tls(_));
+        let engine_says = matches!(error, E::Database(_)) && !db::is_constraint_violation(&error);
+        if out_of_reach || (engine_says && is_health(&error)) || db::is_transient(&error) {
+            tracing::error!(error = %error, "the database does not answer");
+            return Self::unavailable("The database cannot be reached now; nothing was taken in.");
+        }
+        Self::internal(&error)
+    }
+}
+
+/// Whether the engine failed by its health (busy, full, shutting down), not by the statement.
+fn is_health(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let Some(code) = code else { return false };
+    // SQLite's primary codes: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN. PostgreSQL's classes:
+    // connection, insufficient resources, operator intervention, system error.
+    let sqlite = code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
+    sqlite && code.len() < 5 || ["08", "53", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class))
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self { code, detail, more, retry_after_s } = self;
+        let mut body = more;
+        body.insert("type".to_owned(), format!("/problems/{}", code.code()).into());
+        body.insert("title".to_owned(), code.title().into());
+        body.insert("status".to_owned(), code.status().as_u16().into());
+        body.insert("detail".to_owned(), detail.into());
+        body.insert("code".to_owned(), code.code().into());
+        body.insert("retry".to_owned(), code.retry().into());
+        body.insert("request_id".to_owned(), request_id().into());
+        let mut response = (code.status(), Json(Value::Object(body))).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if code == Code::Unauthenticated {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_only_a_servers_or_a_queues_fault_is_worth_a_retry() {
+        let codes: BTreeSet<_> = Code::ALL.iter().map(|code| code.code()).collect();
+        assert_eq!(codes.len(), Code::ALL.len());
+        for code in Code::ALL {
+            let status = code.status().as_u16();
+            assert_eq!(code.retry(), status >= 500 || status == 429 || status == 408, "{}", code.code());
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The lender's settings: one row a setting in table `setting`, where it differs from its default.
+//!
+//! They are read when the server starts, so a change takes effect with the next start. Every change
+//! is audited. What is a property of the process and not of the lender (addresses, files, log
+//! format) is configuration, see [`crate::config`].
+
+use daybook_shared::money::{Currency, Money};
+use daybook_shared::time::{Date, Timestamp, Zone};
+use serde_json::json;
+
+use crate::audit::{self, Actor};
+use crate::db::Tx;
+use crate::on_db;
+
+/// Declares the settings: name, type, default, rule, and what it says, in one place.
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $name:ident: $ty:ty = $default:expr, $rule:expr;)+) => {
+        /// All settings of the lender.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Settings { $($(#[doc = $doc])+ pub $name: $ty,)+ }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Settings {
+            /// The names of all settings and what each means.
+            pub const ALL: &'static [(&'static str, &'static str)] =
+                &[$((stringify!($name), concat!($($doc),+)),)+];
+
+            /// The value of a setting as text.
+            pub fn get(&self, name: &str) -> Option<String> {
+                match name {
+                    $(stringify!($name) => Some(self.$name.show()),)+
+                    _ => None,
+                }
+            }
+
+            /// Changes a setting from its text.
+            pub fn put(&mut self, name: &str, text: &str) -> Result<(), SettingError> {
+                match name {
+                    $(stringify!($name) => {
+                        let value = <$ty as Value>::read(text).filter($rule);
+                        self.$name = value.ok_or_else(|| SettingError::Value {
+                            name: stringify!($name),
+                            text: text.chars().take(64).collect(),
+                            doc: concat!($($doc),+),
+                        })?;
+                        Ok(())
+                    })+
+                    _ => Err(SettingError::Unknown(name.chars().take(64).collect())),
+                }
+            }
+        }
+    };
+}
+
+const UNITED_STATES_DOLLAR: Currency = Currency::new(*b"USD").expect("three capital letters");
+
+settings! {
+    /// The time zone of business dates, by its IANA name, for example Africa/Nairobi.
+    zone: Zone = Zone::utc(), |_| true;
+    /// The currency of cash limits, allowances and imports, three letters of ISO 4217.
+    currency: Currency = UNITED_STATES_DOLLAR, |_| true;
+    /// The most cash an officer should hold, in minor units: above it a phone asks for an override
+    /// before it takes more. The server never refuses real cash for it.
+    cash_limit_minor: i64 = 50_000_000, |v| (0..=Money::MINOR_MAX).contains(v);
+    /// An absurd amount, in minor units: a repayment above it is held until a person looks.
+    amount_limit_minor: i64 = 1_000_000_000, |v| (1..=Money::MINOR_MAX).contains(v);
+    /// How many days before its capture a repayment's value date may lie without being held.
+    backdated_days_max: i32 = 7, |v| (0..=366).contains(v);
+    /// How many days ahead a promise may lie.
+    promise_days_max: i32 = 30, |v| (1..=366).contains(v);
+    /// The last day of the last closed accounting period: postings are booked after it. Empty while
+    /// no period is closed.
+    closed_through: Option<Date> = None, |_| true;
+    /// How many days a device may work without a new lease.
+    lease_days: i64 = daybook_shared::wire::limits::LEASE_DAYS, |v| (1..=90).contains(v);
+    /// How many hours an enrolment code is good for.
+    enrolment_code_hours: i64 = 72, |v| (1..=24 * 31).contains(v);
+}
+
+/// Why a setting cannot be changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// No such setting.
+    #[error("there is no setting {0:?}; `daybook settings list` shows all")]
+    Unknown(String),
+    /// The text is not a value of it.
+    #[error("{text:?} is not a value of {name}:{doc}")]
+    Value {
+        /// The setting.
+        name: &'static str,
+        /// What was given.
+        text: String,
+        /// What it means.
+        doc: &'static str,
+    },
+}
+
+/// Why settings cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The name or the value.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The database.
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+}
+
+const SELECT: &str = "select name, value from setting order by name";
+const UPSERT: &str = "
+    insert into setting (name, value, set_at, set_by) values ($1, $2, $3, $4)
+    on conflict (name) do update set value = excluded.value, set_at = excluded.set_at, set_by = excluded.set_by";
+
+impl Settings {
+    /// Reads all settings. A row this build does not know is left alone: a newer one may.
+    pub async fn load(tx: &mut Tx) -> Result<Self, SettingsError> {
+        let rows: Vec<(String, String)> = on_db!(tx, conn => sqlx::query_as(SELECT).fetch_all(conn).await)?;
+        let mut settings = Self::default();
+        for (name, value) in rows {
+            match settings.put(&name, &value) {
+                Err(SettingError::Unknown(_)) => tracing::warn!(setting = name, "an unknown setting is ignored"),
+                other => other?,
+            }
+        }
+        Ok(settings)
+    }
+
+    /// Stores one setting and its audit row.
+    pub async fn set(
+        tx: &mut Tx,
+        now: Timestamp,
+        actor: Actor,
+        (name, text): (&str, &str),
+    ) -> Result<(), SettingsError> {
+        let mut settings = Self::load(tx).await?;
+        let before = settings.get(name);
+        settings.put(name, text)?;
+        let after = settings.get(name);
+        on_db!(tx, conn => {
+            sqlx::query(UPSERT).bind(name).bind(after.as_deref()).bind(now).bind(actor.user_id).execute(conn).await.map(|_| ())
+        })?;
+        audit::record(tx, now, actor, "setting.changed", name, json!({ "from": before, "to": after })).await?;
+        Ok(())
+    }
+}
+
+/// A type of setting: its text and back.
+trait Value: Sized {
+    fn show(&self) -> String;
+    fn read(text: &str) -> Option<Self>;
+}
+
+macro_rules! plain_value {
+    ($($ty:ty),+) => {$(
+        impl Value for $ty {
+            fn show(&self) -> String {
+                self.to_string()
+            }
+            fn read(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+        }
+    )+};
+}
+plain_value!(i32, i64, Currency);
+
+impl Value for Zone {
+    fn show(&self) -> String {
+        self.name().to_owned()
+    }
+    fn read(text: &str) -> Option<Self> {
+        Self::named(text).ok()
+    }
+}
+
+impl Value for Option<Date> {
+    fn show(&self) -> String {
+        self.map(|date| date.to_string()).unwrap_or_default()
+    }
+    fn read(text: &str) -> Option<Self> {
+        if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_of_its_setting() {
+        let defaults = Settings::default();
+        let mut read_back = Settings::default();
+        for (name, doc) in Settings::ALL {
+            assert!(!doc.is_empty());
+            read_back.put(name, &defaults.get(name).unwrap()).unwrap();
+        }
+        assert_eq!(read_back, defaults);
+    }
+
+    #[test]
+    fn a_value_outside_its_bounds_changes_nothing() {
+        let mut settings = Settings::default();
+        for (name, text) in [
+            ("zone", "Mars/Olympus"),
+            ("currency", "kes"),
+            ("cash_limit_minor", "-1"),
+            ("amount_limit_minor", "0"),
+            ("backdated_days_max", "1e3"),
+            ("closed_through", "2026-02-30"),
+            ("lease_days", "0"),
+            ("no_such", "1"),
+        ] {
+            assert!(settings.put(name, text).is_err(), "{name} {text}");
+        }
+        assert_eq!(settings, Settings::default());
+        settings.put("closed_through", "2026-02-28").unwrap();
+        assert_eq!(settings.closed_through.unwrap().to_string(), "2026-02-28");
+    }
+}

@@ -1,0 +1,409 @@
+//! `POST /v1/sync` and `POST /v1/deposit`: what a request goes through, in one place.
+//!
+//! inflate within bounds -> envelopes, one after the other, each durable before the next -> answers,
+//! acknowledgement, officer block -> the feed, read in one snapshot after all of it.
+
+use std::sync::Arc;
+
+use daybook_shared::board::BoardRole;
+use daybook_shared::ids::{CaseloadId, EntryId, EnvelopeId};
+use daybook_shared::wire::envelope::Envelope;
+use daybook_shared::wire::exchange::{
+    Answer, Audience, CaseloadInfo, End, EnvelopeAnswer, Frame, Request, VERSION, caseloads_hash,
+};
+use daybook_shared::wire::framing::{self, FrameWriter, InflateError};
+use daybook_shared::wire::limits::{
+    BUDGET_BYTES_MAX, BUDGET_BYTES_MIN, CASELOADS_MAX, INFLATED_BYTES_MAX, REQUEST_ENVELOPES_MAX,
+};
+use daybook_shared::wire::outcome::{BoardState, BoardVerdict, Outcome, Reason};
+use daybook_shared::wire::sign::{Acknowledgement, DeviceState, Signed};
+
+use super::arrived::Arrived;
+use super::cursor::Cursor;
+use super::effects::AcknowledgementRow;
+use super::finish::{Finish, Finished};
+use super::frames::Frames;
+use super::load::outcome_of;
+use super::read::{self, Asking, Reader};
+use super::take::{self, Item, Taken};
+use super::writer::{self, Done, Job, WriteError};
+use crate::app::App;
+use crate::auth::device::DeviceRequest;
+use crate::auth::lease::{self, Lease};
+use crate::batch_row;
+use crate::db::{Tx, batch};
+use crate::http::names;
+use crate::http::problem::{Code, Problem};
+use crate::on_db;
+
+/// What a request's envelopes came to.
+struct Upload {
+    install_id: i64,
+    answers: Vec<EnvelopeAnswer>,
+    acknowledgement: Option<Signed>,
+    finished: Option<Box<Finished>>,
+}
+
+/// Answers `POST /v1/sync`: a body of frames.
+pub async fn sync(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result<Vec<u8>, Problem> {
+    let request = parse(body)?;
+    let handed_out = matches!(device.lease, Lease::Valid { .. }) && device.device.standing() == DeviceState::Ok;
+    let upload = upload(app, device, &request).await?;
+    let Upload { install_id, answers, finished, .. } = upload;
+    let finished = finished.map(|finished| *finished).unwrap_or_default();
+    let acknowledgement = match upload.acknowledgement {
+        Some(signed) => Some(signed),
+        None if finished.acknowledge || device.device.standing() != DeviceState::Ok => {
+            Some(acknowledge(app, device, install_id).await?)
+        }
+        None => None,
+    };
+    let renew = matches!(device.lease, Lease::Valid { renew: true }) && handed_out;
+    let holder = device.device.holder().filter(|_| renew);
+    let head = Frame {
+        epoch: Some(app.deployment.epoch).filter(|epoch| request.epoch != Some(*epoch)),
+        answers: Some(answers).filter(|answers| !answers.is_empty()),
+        acknowledgement,
+        send_cursors: finished.send_cursors.then_some(true),
+        lease: holder.map(|holder| lease::issue(app, holder, app.now())),
+        receipt_block: finished.receipt_block.filter(|_| handed_out),
+        officer: handed_out.then_some(finished.officer),
+        news: finished.news.filter(|_| handed_out),
+        login_required: (!handed_out).then_some(true),
+        ..Frame::default()
+    };
+    let stop = !handed_out || finished.send_cursors;
+    let body = if stop {
+        let mut frames = FrameWriter::new();
+        frames.push(&Frame { end: Some(if handed_out { End::More } else { End::Complete }), ..head });
+        frames.finish()
+    } else {
+        download(app, device, install_id, &request, head).await?
+    };
+    metrics::counter!(names::SYNC_BYTES_DOWN).increment(body.len() as u64);
+    Ok(body)
+}
+
+/// Answers `POST /v1/deposit`: an acknowledgement and nothing else.
+pub async fn deposit(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result<Vec<u8>, Problem> {
+    let request = parse(body)?;
+    let upload = upload(app, device, &request).await?;
+    let acknowledgement = match upload.acknowledgement {
+        Some(signed) => signed,
+        None => acknowledge(app, device, upload.install_id).await?,
+    };
+    let mut frames = FrameWriter::new();
+    frames.push(&Frame { acknowledgement: Some(acknowledgement), end: Some(End::Complete), ..Frame::default() });
+    Ok(frames.finish())
+}
+
+fn parse(body: &[u8]) -> Result<Request, Problem> {
+    metrics::counter!(names::SYNC_BYTES_UP).increment(body.len() as u64);
+    let inflated = framing::inflate(body, INFLATED_BYTES_MAX).map_err(|error| match error {
+        InflateError::TooLarge => {
+            Problem::new(Code::TooLarge, format!("The body inflates beyond {INFLATED_BYTES_MAX} bytes."))
+        }
+        InflateError::Malformed => Problem::validation("The body is not a whole zstd stream."),
+    })?;
+    let request: Request = minicbor::decode(&inflated)
+        .map_err(|_| Problem::validation("The body is not a request of this exchange (CBOR, version 1)."))?;
+    if request.version != VERSION {
+        return Err(Problem::validation(format!("This server speaks version {VERSION} of the exchange.")));
+    }
+    if request.envelopes.len() > REQUEST_ENVELOPES_MAX || request.cursors.len() > CASELOADS_MAX {
+        return Err(Problem::validation("A request carries at most 64 envelopes and 64 cursors."));
+    }
+    Ok(request)
+}
+
+/// Takes the request's envelopes, in their order; after one that is not taken the rest cannot be.
+async fn upload(app: &Arc<App>, device: &DeviceRequest, request: &Request) -> Result<Upload, Problem> {
+    let role =
+        if request.envelopes.is_empty() { BoardRole::Officer } else { role_of(app, device.device.user_id).await? };
+    let mut upload = Upload { install_id: 0, answers: Vec::new(), acknowledgement: None, finished: None };
+    let count = request.envelopes.len().max(1);
+    let key = device.device.key().ok_or_else(Problem::unauthenticated)?;
+    for i in 0..count {
+        let last = i + 1 == count;
+        let mut item = None;
+        if let Some(bytes) = request.envelopes.get(i) {
+            let whose = (device.device.id, device.device.uid, &key);
+            match Arrived::verify(bytes.to_vec(), whose, app.deployment.id) {
+                Ok(arrived) => item = Some(Item::new(arrived, role)),
+                Err(error) => {
+                    metrics::counter!(names::SYNC_WRONG_SIGNATURES).increment(1);
+                    tracing::warn!(device = %device.device.uid, code = error.code(), "an envelope was not taken");
+                    let number = Envelope::decode(bytes).map_or(0, |envelope| envelope.header.number);
+                    let answer = Answer::Refused { code: error.code().to_owned() };
+                    upload.answers.push(EnvelopeAnswer { number, answer });
+                }
+            }
+        }
+        let number =
+            item.as_ref().map(|item| (item.arrived.envelope.header.number, item.arrived.envelope.header.install));
+        let job = Job {
+            device_id: device.device.id,
+            device: device.device.uid,
+            install: number.map_or(device.install, |(_, install)| install),
+            request_number: (i == 0).then(|| i64::try_from(device.number).unwrap_or(i64::MAX)),
+            item,
+            finish: last.then(|| finish_of(device, request)),
+        };
+        let done = writer::write(app, job).await.map_err(problem)?;
+        answer(app, device, done, number.map(|(number, _)| number), &mut upload, request.envelopes.get(i)).await?;
+    }
+    count_answers(&upload.answers);
+    Ok(upload)
+}
+
+fn finish_of(device: &DeviceRequest, request: &Request) -> Finish {
+    Finish {
+        user_id: device.device.user_id,
+        cursors: request.cursors.clone(),
+        cursors_hash: request.cursors_hash,
+        news_seen: i64::try_from(request.news_seen).unwrap_or(i64::MAX),
+        receipt_last: request.receipt_last,
+        receipts_left: request.receipts_left,
+    }
+}
+
+async fn answer(
+    app: &App,
+    device: &DeviceRequest,
+    done: Done,
+    number: Option<u64>,
+    upload: &mut Upload,
+    bytes: Option<&minicbor::bytes::ByteVec>,
+) -> Result<(), Problem> {
+    let (install_id, taken, finished) = match done {
+        Done::Stale { last } => {
+            let problem = Problem::new(Code::StaleRequest, "Go on with a request number above `last`.");
+            return Err(problem.with("last", last));
+        }
+        Done::InstallLimit => {
+            return Err(Problem::new(
+                Code::Conflict,
+                "The device opened too many installs; a person has to look at it.",
+            )
+            .with("reason", "install_limit"));
+        }
+        Done::Done { install_id, taken, finished } => (install_id, taken, finished),
+    };
+    upload.install_id = install_id;
+    upload.finished = finished;
+    let answer = match taken {
+        None => return Ok(()),
+        Some(Taken::Now { answer, acknowledgement }) => {
+            upload.acknowledgement = Some(*acknowledgement);
+            answer
+        }
+        Some(Taken::Not(answer)) => answer,
+        Some(Taken::Before) => match bytes {
+            Some(bytes) => {
+                upload.acknowledgement = Some(acknowledge(app, device, install_id).await?);
+                answer_before(app, install_id, bytes).await?
+            }
+            None => return Ok(()),
+        },
+    };
+    upload.answers.push(EnvelopeAnswer { number: number.unwrap_or_default(), answer });
+    Ok(())
+}
+
+fn problem(error: WriteError) -> Problem {
+    match error {
+        WriteError::Sql(error) => error.into(),
+        WriteError::Busy => Problem::unavailable("Many phones are sending at once."),
+        WriteError::Panicked => Problem::internal(&error),
+    }
+}
+
+fn count_answers(answers: &[EnvelopeAnswer]) {
+    for answer in answers {
+        let word = match &answer.answer {
+            Answer::Taken { outcomes, board } => {
+                for outcome in outcomes {
+                    metrics::counter!(names::SYNC_ENTRIES, "outcome" => outcome.state.code()).increment(1);
+                }
+                for verdict in board {
+                    metrics::counter!(names::SYNC_BOARD_CHANGES, "verdict" => verdict_word(verdict.state)).increment(1);
+                }
+                "taken"
+            }
+            Answer::Expect { .. } => "expect",
+            Answer::Reactor => "reactor",
+            Answer::Refused { .. } => "refused",
+        };
+        metrics::counter!(names::SYNC_ENVELOPES, "answer" => word).increment(1);
+    }
+}
+
+fn verdict_word(state: BoardState) -> &'static str {
+    match state {
+        BoardState::Merged => "merged",
+        BoardState::Duplicate => "duplicate",
+        BoardState::Quarantined => "quarantined",
+    }
+}
+
+const SELECT_ROLES: &str = "select role from user_role where user_id = $1 and ended_at is null";
+
+/// In which capacity a user edits boards: the highest he has.
+pub async fn role_of(app: &App, user_id: i64) -> sqlx::Result<BoardRole> {
+    let mut tx = app.db.read().await?;
+    let roles: Vec<String> =
+        on_db!(&mut tx, conn => sqlx::query_scalar(SELECT_ROLES).bind(user_id).fetch_all(conn).await)?;
+    let has = |name: &str| roles.iter().any(|role| role == name);
+    Ok(if has("supervisor") {
+        BoardRole::Supervisor
+    } else if has("call_officer") {
+        BoardRole::CallOfficer
+    } else {
+        BoardRole::Officer
+    })
+}
+
+const SELECT_LAST: &str = "select i.uid, i.last_number, i.last_envelope from install i where i.id = $1";
+const INSERT_ACKNOWLEDGEMENTS: &str = "insert into acknowledgement (device_id, hash, at)
+     select device_id, hash, at from v where true on conflict do nothing";
+
+/// An acknowledgement of what the server holds of an install, remembered like every other.
+async fn acknowledge(app: &App, device: &DeviceRequest, install_id: i64) -> Result<Signed, Problem> {
+    let now = app.now();
+    let mut tx = app.db.write().await?;
+    let last: Option<(daybook_shared::ids::InstallId, i64, EnvelopeId)> =
+        on_db!(&mut tx, conn => sqlx::query_as(SELECT_LAST).bind(install_id).fetch_optional(conn).await)?;
+    let (install, number, envelope) = last.unwrap_or((device.install, 0, EnvelopeId::NONE));
+    let number = u64::try_from(number).unwrap_or_default();
+    let state = device.device.standing();
+    let signed = take::acknowledgement(app, (device.device.uid, install), (number, envelope), state, now);
+    let row = AcknowledgementRow { device_id: device.device.id, hash: Acknowledgement::hash(&signed), at: now };
+    batch::execute(&mut tx, &[row], INSERT_ACKNOWLEDGEMENTS).await?;
+    tx.commit().await?;
+    Ok(signed)
+}
+
+batch_row! {
+    struct EntryKey { uid: EntryId => "uuid" }
+}
+
+#[derive(sqlx::FromRow)]
+struct KnownRow {
+    uid: EntryId,
+    bytes: Vec<u8>,
+    outcome: String,
+    reason: Option<Reason>,
+    flags: Option<String>,
+}
+
+const SELECT_ENVELOPE: &str = "select uid from envelope where install_id = $1 and number = $2";
+const SELECT_KNOWN: &str = "select e.uid, e.bytes, e.outcome, e.reason, e.flags from v join entry e on e.uid = v.uid";
+const SELECT_QUARANTINED: &str = "select position, reason from quarantine where install_id = $1 and number = $2";
+
+/// The answer to an envelope that was taken before, derived from the log; `reactor` if the number
+/// was used for other content.
+async fn answer_before(app: &App, install_id: i64, bytes: &[u8]) -> Result<Answer, Problem> {
+    let Ok(envelope) = Envelope::decode(bytes) else { return Ok(Answer::Reactor) };
+    let number = i64::try_from(envelope.header.number).unwrap_or(i64::MAX);
+    let mut tx = app.db.read().await?;
+    let taken: Option<EnvelopeId> = on_db!(&mut tx, conn => {
+        sqlx::query_scalar(SELECT_ENVELOPE).bind(install_id).bind(number).fetch_optional(conn).await
+    })?;
+    if taken != Some(envelope.id) {
+        tracing::error!(install = %envelope.header.install, number, "a number was used again with other content");
+        return Ok(Answer::Reactor);
+    }
+    let outcomes = outcomes_before(&mut tx, &envelope).await?;
+    let rows: Vec<(i64, String)> = on_db!(&mut tx, conn => {
+        sqlx::query_as(SELECT_QUARANTINED).bind(install_id).bind(number).fetch_all(conn).await
+    })?;
+    let quarantined: std::collections::BTreeMap<i64, String> = rows.into_iter().collect();
+    let board = (0..).zip(&envelope.body.board).map(|(position, _)| match quarantined.get(&position) {
+        Some(reason) => BoardVerdict { state: BoardState::Quarantined, reason: Some(reason.clone()) },
+        None => BoardVerdict { state: BoardState::Merged, reason: None },
+    });
+    Ok(Answer::Taken { outcomes, board: board.collect() })
+}
+
+async fn outcomes_before(tx: &mut Tx, envelope: &Envelope) -> sqlx::Result<Vec<Outcome>> {
+    let entries: Vec<_> =
+        envelope.body.entries.iter().map(|bytes| daybook_shared::entry::Entry::decode(bytes)).collect();
+    let keys: Vec<_> = entries.iter().flatten().map(|entry| EntryKey { uid: entry.head.id }).collect();
+    let rows: Vec<KnownRow> = batch::fetch(tx, &keys, SELECT_KNOWN).await?;
+    let known: std::collections::BTreeMap<EntryId, KnownRow> = rows.into_iter().map(|row| (row.uid, row)).collect();
+    let outcomes = entries.iter().zip(&envelope.body.entries).map(|(entry, bytes)| {
+        let Ok(entry) = entry else { return Ok(Outcome::refused(Reason::Malformed)) };
+        if entry.head.device != envelope.header.device {
+            return Ok(Outcome::refused(Reason::Foreign));
+        }
+        match known.get(&entry.head.id) {
+            None => Ok(Outcome::refused(Reason::Failed)),
+            Some(row) if row.bytes != bytes.as_slice() => Ok(Outcome::refused(Reason::IdTaken)),
+            Some(row) => outcome_of(&row.outcome, row.reason.clone(), row.flags.as_deref()),
+        }
+    });
+    outcomes.collect()
+}
+
+#[derive(sqlx::FromRow)]
+struct CaseloadRow {
+    id: i64,
+    uid: CaseloadId,
+    name: String,
+    audience: String,
+    seq: i64,
+    cursor_bytes: Option<Vec<u8>>,
+}
+
+const SELECT_CASELOADS: &str = "select c.id, c.uid, c.name, c.audience, c.seq, k.cursor_bytes
+     from caseload_member m join caseload c on c.id = m.caseload_id
+     left join device_cursor k on k.caseload_id = c.id and k.device_id = $2
+     where m.user_id = $1 and m.member
+       and m.at = (select max(n.at) from caseload_member n where n.user_id = m.user_id and n.caseload_id = m.caseload_id)
+     order by c.id";
+
+/// Reads the feed in one snapshot and packs the response.
+async fn download(
+    app: &App,
+    device: &DeviceRequest,
+    install_id: i64,
+    request: &Request,
+    head: Frame,
+) -> Result<Vec<u8>, Problem> {
+    let mut tx = app.db.read().await?;
+    let rows: Vec<CaseloadRow> = on_db!(&mut tx, conn => {
+        sqlx::query_as(SELECT_CASELOADS).bind(device.device.user_id).bind(device.device.id).fetch_all(conn).await
+    })?;
+    let list: Vec<CaseloadInfo> = rows.iter().map(caseload_info).collect();
+    let changed = caseloads_hash(&list) != request.caseloads_hash;
+    let news =
+        rows.iter().any(|row| Cursor::decode(row.cursor_bytes.as_deref().unwrap_or_default(), row.seq).done < row.seq);
+    if !changed && !news {
+        let mut frames = FrameWriter::new();
+        frames.push(&Frame { end: Some(End::Complete), ..head });
+        return Ok(frames.finish());
+    }
+    let rest = Frame { caseloads: changed.then_some(list), ..Frame::default() };
+    let budget = request.budget_bytes.clamp(BUDGET_BYTES_MIN, BUDGET_BYTES_MAX) as usize;
+    let mut frames = Frames::begin(&head, rest, budget);
+    let asking = Asking { device_id: device.device.id, install_id };
+    let mut end = End::Complete;
+    for row in rows {
+        let cursor = Cursor::decode(row.cursor_bytes.as_deref().unwrap_or_default(), row.seq);
+        let reader = Reader { caseload_id: row.id, caseload: row.uid, seq: row.seq, cursor };
+        end = read::news(&mut tx, &reader, asking, &mut frames).await?;
+        if end == End::More {
+            break;
+        }
+    }
+    Ok(frames.finish(end))
+}
+
+fn caseload_info(row: &CaseloadRow) -> CaseloadInfo {
+    let audience = match row.audience.as_str() {
+        "call_officer" => Audience::CallOfficer,
+        "supervisor" => Audience::Supervisor,
+        _ => Audience::Officer,
+    };
+    CaseloadInfo { id: row.uid, name: row.name.clone(), audience }
+}

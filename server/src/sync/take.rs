@@ -1,0 +1,373 @@
+//! Takes envelopes: the one order from arrival to the ledger.
+//!
+//! number and chain -> corrected times -> verdicts (`judge.rs`, in memory) -> one write
+//! (`persist.rs`). Everything an envelope brings about is in the transaction of its caller; a bad
+//! item never touches its neighbours. On SQLite several envelopes share one transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use daybook_shared::board::BoardRole;
+use daybook_shared::entry::{Body, Entry};
+use daybook_shared::ids::{DossierId, EntryId, EnvelopeId, InstallId};
+use daybook_shared::time::Timestamp;
+use daybook_shared::wire::exchange::Answer;
+use daybook_shared::wire::outcome::{BoardVerdict, Flag, Outcome, Reason};
+use daybook_shared::wire::sign::{Acknowledgement, Context, DeviceState, Signed};
+
+use super::arrived::Arrived;
+use super::boards::{self, PreparedChange};
+use super::effects::{AcknowledgementRow, ChangedOutcome, Effects, EnvelopeRow, NewEntry};
+use super::judge::{self, Capture};
+use super::load::{self, Expected, Needs};
+use super::persist;
+use super::time::{Bounds, CaptureTime, KnownMoment, corrected};
+use super::world::{About, Dossier, Logged, World};
+use crate::app::App;
+use crate::db::Tx;
+use crate::portfolio::allocation::Payment;
+
+/// An envelope to be taken.
+#[derive(Debug)]
+pub struct Item {
+    /// The envelope.
+    pub arrived: Arrived,
+    /// In which capacity its author edits boards.
+    pub role: BoardRole,
+    /// Its board changes as they were judged before the writer was taken.
+    pub boards: Vec<PreparedChange>,
+    /// Entries that made the whole envelope fail, by their position: they are refused.
+    pub excluded: BTreeSet<usize>,
+}
+
+impl Item {
+    /// An envelope whose board changes are not judged yet.
+    pub fn new(arrived: Arrived, role: BoardRole) -> Self {
+        Self { arrived, role, boards: Vec::new(), excluded: BTreeSet::new() }
+    }
+
+    /// Whether it carries board changes.
+    pub fn has_boards(&self) -> bool {
+        !self.arrived.envelope.body.board.is_empty()
+    }
+}
+
+/// What became of an envelope.
+#[derive(Debug)]
+pub enum Taken {
+    /// Taken now.
+    Now {
+        /// Verdicts.
+        answer: Answer,
+        /// The acknowledgement of it.
+        acknowledgement: Box<Signed>,
+    },
+    /// Taken before: the answer is to be read from the store.
+    Before,
+    /// Not taken.
+    Not(Answer),
+}
+
+/// Takes a group of envelopes of known installs, in their order, in the caller's transaction.
+pub async fn take(tx: &mut Tx, app: &App, items: &[&Item], received_at: Timestamp) -> sqlx::Result<Vec<Taken>> {
+    let mut needs = Needs::default();
+    for item in items {
+        needs.merge(Needs::of(&item.arrived));
+    }
+    let refs: Vec<EntryId> =
+        items.iter().flat_map(|item| item.arrived.entries.iter().flatten().map(|entry| entry.head.id)).collect();
+    let waiting = load::waiting_for(tx, &refs).await?;
+    for held in &waiting {
+        needs.entry(&held.entry);
+        needs.device(held.device_id, held.install);
+    }
+    let mut world = load::world(tx, &needs).await?;
+    open_dossiers(&mut world, app, items);
+    let mut group = Group { app, world, effects: Effects::default(), received_at };
+    let expected: Vec<_> = items.iter().flat_map(|item| group.expected(item)).collect();
+    load::payments(tx, &mut group.world, &expected).await?;
+    let mut taken: Vec<_> = items.iter().map(|item| group.take(item)).collect();
+    group.judge_waiting(waiting);
+    let judged_again = group.judge_new_waiting()?;
+    amend(items, &mut taken, &judged_again);
+    let Group { mut world, mut effects, .. } = group;
+    let moved = world.claims.iter().filter(|(_, claim)| claim.moved);
+    effects.claims_moved = moved.map(|(receipt_no, claim)| (receipt_no.clone(), claim.payment)).collect();
+    persist::persist(tx, &mut world, effects, received_at).await?;
+    Ok(taken)
+}
+
+/// Puts the verdicts of entries that were judged again into the answers.
+fn amend(items: &[&Item], taken: &mut [Taken], judged_again: &BTreeMap<EntryId, Outcome>) {
+    for (item, taken) in items.iter().zip(taken) {
+        let Taken::Now { answer: Answer::Taken { outcomes, .. }, .. } = taken else { continue };
+        for (entry, outcome) in item.arrived.entries.iter().zip(outcomes) {
+            let again = entry.as_ref().ok().and_then(|entry| judged_again.get(&entry.head.id));
+            if let Some(again) = again {
+                *outcome = again.clone();
+            }
+        }
+    }
+}
+
+/// Dossiers that an entry names and the database has not got: an officer's day or an agent's
+/// quarter is opened; any other is kept as unknown, in nobody's caseload.
+fn open_dossiers(world: &mut World, app: &App, items: &[&Item]) {
+    for item in items {
+        let user_id = world.devices[&item.arrived.device_id].user_id;
+        let user = world.devices[&item.arrived.device_id].user_uid;
+        for entry in item.arrived.entries.iter().flatten() {
+            let uid = entry.head.dossier;
+            if world.dossiers.contains_key(&uid) {
+                continue;
+            }
+            let claimed = app.settings.zone.date_of(entry.head.captured_at);
+            let (about, caseload) = if DossierId::day(user, claimed) == uid {
+                (About::Day(user_id), world.own_caseload(user_id))
+            } else if let Some((agent, caseload)) = agent_of(world, entry, claimed) {
+                (About::Agent(agent), caseload)
+            } else {
+                (About::Unknown, None)
+            };
+            let epoch = i64::from(caseload.is_some());
+            let history = caseload.map(|caseload| (Timestamp::EPOCH, Some(caseload))).into_iter().collect();
+            world.dossiers.insert(uid, Dossier::loaded(0, uid, about, caseload, (epoch, 0, 0), history));
+        }
+    }
+}
+
+/// The agent whose dossier of that quarter this is.
+fn agent_of(world: &World, entry: &Entry, date: daybook_shared::time::Date) -> Option<(i64, Option<i64>)> {
+    let Body::TransactionCheck(check) = &entry.body else { return None };
+    let (year, month, _) = date.ymd();
+    let quarter = u8::try_from((month - 1) / 3 + 1).ok()?;
+    let known = world.agents.get(&check.agent).copied();
+    known.filter(|_| DossierId::agent(check.agent, year, quarter) == entry.head.dossier)
+}
+
+struct Group<'a> {
+    app: &'a App,
+    world: World,
+    effects: Effects,
+    received_at: Timestamp,
+}
+
+impl Group<'_> {
+    fn capture_time(&self, arrived: &Arrived, entry: &Entry) -> CaptureTime {
+        let header = &arrived.envelope.header;
+        let said = |hash| self.world.acknowledgements.get(&(arrived.device_id, hash)).copied();
+        let moments = header.anchors.iter().filter_map(|anchor| {
+            let (boot_id, boot_ms, wall) = (anchor.arrived.boot_id, anchor.arrived.boot_ms, anchor.arrived.wall);
+            Some(KnownMoment { server: said(anchor.ack)?, boot_id, boot_ms, wall })
+        });
+        let moments: Vec<_> = moments.collect();
+        let install = self.world.installs.get(&(arrived.device_id, header.install));
+        let previous_after = install.and_then(|install| install.after_at);
+        let bounds = Bounds { after: said(entry.head.after), previous_after, received_at: self.received_at };
+        corrected(&entry.head, &moments, bounds)
+    }
+
+    /// Repayments that may post, so that what they meet can be loaded.
+    fn expected(&self, item: &Item) -> Vec<Expected> {
+        let entries = item.arrived.entries.iter().flatten();
+        let new = entries.filter(|entry| !self.world.entries.contains_key(&entry.head.id));
+        new.filter_map(|entry| {
+            let Body::Repayment(repayment) = &entry.body else { return None };
+            let captured = self.app.settings.zone.date_of(self.capture_time(&item.arrived, entry).at);
+            let value_date = repayment.value_date.min(captured);
+            let payment = Payment { value_date, id: entry.head.id.into(), amount_minor: repayment.amount.minor };
+            let account_id = load::account_of(&self.world, entry.head.dossier, repayment.account);
+            let receipt_no = repayment.receipt.as_ref().map(ToString::to_string);
+            Some(Expected { account_id, payment, receipt_no })
+        })
+        .collect()
+    }
+
+    fn take(&mut self, item: &Item) -> Taken {
+        let arrived = &item.arrived;
+        let header = &arrived.envelope.header;
+        let key = (arrived.device_id, header.install);
+        let Some(install) = self.world.installs.get(&key) else {
+            return Taken::Not(Answer::Refused { code: "install_unknown".to_owned() });
+        };
+        let number = i64::try_from(header.number).unwrap_or(i64::MAX);
+        let expected = install.last_number + 1;
+        if number < expected {
+            return Taken::Before;
+        }
+        if number > expected {
+            let number = u64::try_from(expected).unwrap_or_default();
+            return Taken::Not(Answer::Expect { number, previous: install.last_envelope });
+        }
+        if number > 1 && header.previous != install.last_envelope {
+            return Taken::Not(Answer::Reactor);
+        }
+        let install_id = install.id;
+        let outcomes =
+            (0..).zip(&arrived.entries).map(|(i, entry)| self.take_entry(item, install_id, i, entry.as_ref().ok()));
+        let outcomes = outcomes.collect();
+        let board = self.take_boards(item, install_id, number);
+        let acknowledgement = self.acknowledge(item, number);
+        Taken::Now { answer: Answer::Taken { outcomes, board }, acknowledgement: Box::new(acknowledgement) }
+    }
+
+    fn take_entry(&mut self, item: &Item, install_id: i64, position: usize, entry: Option<&Entry>) -> Outcome {
+        let arrived = &item.arrived;
+        let bytes: &[u8] = &arrived.envelope.body.entries[position];
+        let Some(entry) = entry else { return Outcome::refused(Reason::Malformed) };
+        if item.excluded.contains(&position) {
+            return Outcome::refused(Reason::Failed);
+        }
+        if entry.head.device != arrived.envelope.header.device {
+            return Outcome::refused(Reason::Foreign);
+        }
+        if let Some(known) = self.world.entries.get(&entry.head.id) {
+            let same = known.bytes == bytes;
+            return if same { known.outcome.clone() } else { Outcome::refused(Reason::IdTaken) };
+        }
+        let time = self.capture_time(arrived, entry);
+        let mut flags = Vec::new();
+        if time.unproven {
+            flags.push(Flag::TimeUnproven);
+        }
+        if time.skewed {
+            flags.push(Flag::ClockSkew);
+        }
+        let device = &self.world.devices[&arrived.device_id];
+        let (user_id, device_id) = (device.user_id, device.id);
+        let capture = Capture {
+            entry,
+            dossier: entry.head.dossier,
+            user_id,
+            device_id,
+            captured_at: time.at,
+            received_at: self.received_at,
+            released: false,
+        };
+        let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, flags);
+        let dossier = self.world.dossiers.get_mut(&entry.head.dossier).expect("the dossier of a capture is loaded");
+        let version = dossier.next_version();
+        let logged = Logged { id: 0, bytes: bytes.to_vec(), outcome: outcome.clone(), user_id };
+        self.world.entries.insert(entry.head.id, logged);
+        self.effects.entries.push(NewEntry {
+            uid: entry.head.id,
+            dossier: entry.head.dossier,
+            version,
+            entry_type: entry.head.entry_type.clone(),
+            device_id,
+            install_id,
+            user_id,
+            bytes: bytes.to_vec(),
+            captured_at: time.at,
+            received_at: self.received_at,
+            outcome: outcome.clone(),
+        });
+        outcome
+    }
+
+    fn take_boards(&mut self, item: &Item, install_id: i64, number: i64) -> Vec<BoardVerdict> {
+        boards::take(&mut self.world, &mut self.effects, item, (install_id, number, self.received_at), self.app)
+    }
+
+    fn acknowledge(&mut self, item: &Item, number: i64) -> Signed {
+        let (header, id) = (&item.arrived.envelope.header, item.arrived.envelope.id);
+        let device_id = item.arrived.device_id;
+        let after_at = self.world.acknowledgements.get(&(device_id, header.after)).copied();
+        let install = self.world.installs.get_mut(&(device_id, header.install)).expect("the install was checked");
+        install.last_number = number;
+        install.last_envelope = id;
+        install.after_at = install.after_at.max(after_at);
+        install.dirty = true;
+        let bytes = item.arrived.bytes.clone();
+        let row = EnvelopeRow { install_id: install.id, number, uid: id, bytes, received_at: self.received_at };
+        self.effects.envelopes.push(row);
+        let device = &self.world.devices[&device_id];
+        let state = state_of(device.lost, device.deactivated_at.is_some());
+        let signed =
+            acknowledgement(self.app, (device.uid, header.install), (header.number, id), state, self.received_at);
+        let hash = Acknowledgement::hash(&signed);
+        self.effects.acknowledgements.push(AcknowledgementRow { device_id, hash, at: self.received_at });
+        signed
+    }
+
+    /// Judges entries of this group again that came before what they act on.
+    fn judge_new_waiting(&mut self) -> sqlx::Result<BTreeMap<EntryId, Outcome>> {
+        let mut judged = BTreeMap::new();
+        for i in 0..self.effects.entries.len() {
+            let new = &self.effects.entries[i];
+            if new.outcome.reason != Some(Reason::MissingRef) {
+                continue;
+            }
+            let entry = Entry::decode(&new.bytes).map_err(|error| sqlx::Error::Decode(error.into()))?;
+            let capture = Capture {
+                entry: &entry,
+                dossier: new.dossier,
+                user_id: new.user_id,
+                device_id: new.device_id,
+                captured_at: new.captured_at,
+                received_at: new.received_at,
+                released: false,
+            };
+            self.effects.waiting.retain(|(_, waiting)| *waiting != entry.head.id);
+            let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, Vec::new());
+            self.effects.entries[i].outcome = outcome.clone();
+            judged.insert(entry.head.id, outcome);
+        }
+        Ok(judged)
+    }
+
+    /// Judges entries again that waited for one of this group.
+    fn judge_waiting(&mut self, waiting: Vec<load::Waiting>) {
+        waiting.into_iter().for_each(|held| self.judge_held(held));
+    }
+
+    fn judge_held(&mut self, held: load::Waiting) {
+        if self
+            .world
+            .entries
+            .get(&held.entry.head.id)
+            .is_none_or(|logged| logged.outcome.reason != Some(Reason::MissingRef))
+        {
+            return;
+        }
+        let capture = Capture {
+            entry: &held.entry,
+            dossier: held.entry.head.dossier,
+            user_id: held.user_id,
+            device_id: held.device_id,
+            captured_at: held.captured_at,
+            received_at: held.received_at,
+            released: false,
+        };
+        let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, Vec::new());
+        if outcome.reason == Some(Reason::MissingRef) {
+            return;
+        }
+        let dossier = self.world.dossiers.get_mut(&capture.dossier).expect("the dossier of a capture is loaded");
+        let outcome_version = dossier.next_version();
+        let changed = ChangedOutcome { entry_id: held.id, device_id: held.device_id, outcome_version, outcome };
+        self.effects.waited.push(held.id);
+        self.effects.outcomes.push(changed);
+    }
+}
+
+/// What the server thinks of a device, as acknowledgements say it.
+pub fn state_of(lost: bool, deactivated: bool) -> DeviceState {
+    match (lost, deactivated) {
+        (true, _) => DeviceState::Wipe,
+        (false, true) => DeviceState::Revoked,
+        (false, false) => DeviceState::Ok,
+    }
+}
+
+/// Signs an acknowledgement.
+pub fn acknowledgement(
+    app: &App,
+    (device, install): (daybook_shared::ids::DeviceId, InstallId),
+    (number, envelope): (u64, EnvelopeId),
+    state: DeviceState,
+    at: Timestamp,
+) -> Signed {
+    let epoch = app.deployment.epoch;
+    let payload = Acknowledgement { epoch, device, install, number, envelope, at, state, audit_head: None };
+    Signed::seal(&app.keys.server, Context::Acknowledgement, app.deployment.id, &payload)
+}

@@ -1,0 +1,282 @@
+//! The one writer: takes requests' envelopes in transactions.
+//!
+//! SQLite has one writer, so requests that wait for it share the next commit. PostgreSQL takes each
+//! on its own and runs it again after a serialization failure or a deadlock. A group that fails is
+//! taken one by one, so that nobody suffers for a neighbour.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock, Weak};
+
+use daybook_shared::ids::{DeviceId, DossierId, InstallId};
+use futures_util::FutureExt as _;
+use tokio::sync::{mpsc, oneshot};
+
+use super::boards;
+use super::finish::{self, Finish, Finished};
+use super::install::{self, Begun};
+use super::take::{self, Item, Taken};
+use crate::app::App;
+use crate::db::{self, Db, Tx};
+use crate::on_db;
+
+/// Jobs of one commit. More would only make the last of them wait.
+const GROUP_MAX: usize = 64;
+/// Jobs that may wait; beyond it the server says that it is busy.
+const QUEUE_MAX: usize = 1_024;
+/// How often a transaction is run again after a serialization failure.
+const RETRIES_MAX: usize = 20;
+/// Failures after which an envelope is taken item by item.
+const FAILURES_MAX: i64 = 3;
+
+/// A step of a request: its beginning, an envelope, its end, or all of them.
+#[derive(Debug)]
+pub struct Job {
+    /// The device's row key.
+    pub device_id: i64,
+    /// The device.
+    pub device: DeviceId,
+    /// The install that asks.
+    pub install: InstallId,
+    /// The request's number, with its first job.
+    pub request_number: Option<i64>,
+    /// An envelope, if there is one.
+    pub item: Option<Item>,
+    /// What ends the request, with its last job.
+    pub finish: Option<Finish>,
+}
+
+impl Job {
+    fn boards(&self) -> impl Iterator<Item = DossierId> + '_ {
+        self.item.iter().flat_map(|item| item.arrived.envelope.body.board.iter().map(|change| change.dossier))
+    }
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub enum Done {
+    /// The request number is not above the last; nothing was done.
+    Stale {
+        /// The last number.
+        last: u64,
+    },
+    /// The device has opened too many installs; nothing was done.
+    InstallLimit,
+    /// Done.
+    Done {
+        /// The install's row key.
+        install_id: i64,
+        /// What became of the envelope.
+        taken: Option<Taken>,
+        /// What the response begins with, if this was the last job.
+        finished: Option<Box<Finished>>,
+    },
+}
+
+/// Why a job was not done. Nothing was consumed: the phone sends it again.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// Too many requests wait.
+    #[error("too many requests wait for the writer")]
+    Busy,
+    /// A bug: the transaction was rolled back.
+    #[error("the envelope could not be taken: a panic, see the log")]
+    Panicked,
+}
+
+impl WriteError {
+    /// Whether the envelope itself may be at fault: a constraint with a healthy database, or a panic.
+    fn blames_the_envelope(&self) -> bool {
+        match self {
+            Self::Sql(error) => db::is_constraint_violation(error),
+            Self::Panicked => true,
+            Self::Busy => false,
+        }
+    }
+}
+
+type Reply = Result<Done, WriteError>;
+type Waiting = (Job, oneshot::Sender<Reply>);
+
+/// Hands jobs to the writer. Part of [`App`]; on SQLite it starts with the first job and ends with
+/// the app.
+#[derive(Debug, Default)]
+pub struct Writer {
+    queue: OnceLock<mpsc::Sender<Waiting>>,
+}
+
+/// Does a job and waits until it is durable. Its board changes are judged before the writer is taken.
+pub async fn write(app: &Arc<App>, mut job: Job) -> Reply {
+    if let Some(item) = job.item.as_mut().filter(|item| item.has_boards()) {
+        let mut tx = app.db.read().await?;
+        boards::prepare(&mut tx, item).await?;
+    }
+    if matches!(app.db, Db::Postgres(_)) {
+        return alone(app, &mut job).await;
+    }
+    let queue = app.writer.queue.get_or_init(|| {
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        tokio::spawn(group_commits(Arc::downgrade(app), receiver));
+        sender
+    });
+    let (reply, done) = oneshot::channel();
+    queue.try_send((job, reply)).map_err(|_| WriteError::Busy)?;
+    done.await.map_err(|_| WriteError::Busy)?
+}
+
+/// SQLite's writer: everything that waits goes into the next commit, but never two changes of one
+/// board.
+async fn group_commits(app: Weak<App>, mut queue: mpsc::Receiver<Waiting>) {
+    let mut later: VecDeque<Waiting> = VecDeque::new();
+    loop {
+        if later.is_empty() {
+            let Some(first) = queue.recv().await else { return };
+            later.push_back(first);
+        }
+        while later.len() < GROUP_MAX {
+            let Ok(next) = queue.try_recv() else { break };
+            later.push_back(next);
+        }
+        let Some(app) = app.upgrade() else { return };
+        let (mut group, mut replies, mut boards) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for (job, reply) in std::mem::take(&mut later) {
+            if job.boards().any(|board| boards.contains(&board)) {
+                later.push_back((job, reply));
+                continue;
+            }
+            boards.extend(job.boards());
+            group.push(job);
+            replies.push(reply);
+        }
+        match attempt(&app, &mut group).await {
+            Ok(done) => replies.into_iter().zip(done).for_each(|(reply, done)| answer(reply, Ok(done))),
+            Err(error) => {
+                tracing::warn!(jobs = group.len(), %error, "a group of envelopes failed and is taken one by one");
+                for (mut job, reply) in group.into_iter().zip(replies) {
+                    answer(reply, alone(&app, &mut job).await);
+                }
+            }
+        }
+    }
+}
+
+/// The asker may have gone; what was done stays done, and he will ask again.
+fn answer(reply: oneshot::Sender<Reply>, done: Reply) {
+    drop(reply.send(done));
+}
+
+/// One job in a transaction of its own, again after a serialization failure, item by item after
+/// three failures of its own.
+async fn alone(app: &App, job: &mut Job) -> Reply {
+    let mut last = None;
+    for _ in 0..RETRIES_MAX {
+        match attempt(app, std::slice::from_mut(job)).await {
+            Ok(mut done) => return done.pop().ok_or(WriteError::Panicked),
+            Err(WriteError::Sql(error)) if db::is_transient(&error) => last = Some(WriteError::Sql(error)),
+            Err(error) if error.blames_the_envelope() && job.item.is_some() => {
+                tracing::error!(%error, device = %job.device, "an envelope failed");
+                return if count_failure(app, job).await? < FAILURES_MAX {
+                    Err(error)
+                } else {
+                    item_by_item(app, job).await
+                };
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last.unwrap_or(WriteError::Busy))
+}
+
+/// A failing envelope is taken without the items that make it fail.
+async fn item_by_item(app: &App, job: &mut Job) -> Reply {
+    let count = job.item.as_ref().map_or(0, |item| item.arrived.entries.len());
+    let mut failing = BTreeSet::new();
+    for position in 0..count {
+        if let Some(item) = &mut job.item {
+            item.excluded = (0..count).filter(|other| *other != position).collect();
+        }
+        if trial(app, job).await.is_err() {
+            failing.insert(position);
+        }
+    }
+    if let Some(item) = &mut job.item {
+        item.excluded = failing;
+    }
+    let mut done = attempt(app, std::slice::from_mut(job)).await?;
+    done.pop().ok_or(WriteError::Panicked)
+}
+
+const COUNT_FAILURE: &str =
+    "update install set failures = failures + 1 where device_id = $1 and uid = $2 returning failures";
+
+async fn count_failure(app: &App, job: &Job) -> sqlx::Result<i64> {
+    let mut tx = app.db.write().await?;
+    let (device, install) = (job.device_id, job.install);
+    let failures: Option<i64> = on_db!(&mut tx, conn => {
+        sqlx::query_scalar(COUNT_FAILURE).bind(device).bind(install).fetch_optional(conn).await
+    })?;
+    tx.commit().await?;
+    Ok(failures.unwrap_or(0))
+}
+
+/// Runs a job and leaves nothing behind.
+async fn trial(app: &App, job: &mut Job) -> Result<(), WriteError> {
+    let mut tx = app.db.write().await?;
+    let done = run_caught(&mut tx, app, std::slice::from_mut(job)).await;
+    tx.rollback().await?;
+    done.map(drop)
+}
+
+/// Runs jobs in one transaction.
+async fn attempt(app: &App, jobs: &mut [Job]) -> Result<Vec<Done>, WriteError> {
+    let mut tx = app.db.write().await?;
+    let done = run_caught(&mut tx, app, jobs).await?;
+    tx.commit().await?;
+    Ok(done)
+}
+
+async fn run_caught(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> Result<Vec<Done>, WriteError> {
+    match AssertUnwindSafe(run(tx, app, jobs)).catch_unwind().await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(WriteError::Panicked),
+    }
+}
+
+/// The order within a transaction: request numbers, envelopes, ends of requests.
+async fn run(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> sqlx::Result<Vec<Done>> {
+    let now = app.now();
+    let mut begun = Vec::with_capacity(jobs.len());
+    for job in &*jobs {
+        begun.push(install::begin(tx, job, now).await?);
+    }
+    for (job, begun) in jobs.iter_mut().zip(&begun) {
+        if let (Some(item), Begun::Open(_)) = (job.item.as_mut(), begun) {
+            boards::refresh(tx, item).await?;
+        }
+    }
+    let going = || jobs.iter().zip(&begun).filter(|(_, begun)| matches!(begun, Begun::Open(_)));
+    let items: Vec<&Item> = going().filter_map(|(job, _)| job.item.as_ref()).collect();
+    let mut taken = take::take(tx, app, &items, now).await?.into_iter();
+    let mut done = Vec::with_capacity(jobs.len());
+    for (job, begun) in jobs.iter().zip(begun) {
+        done.push(match begun {
+            Begun::Stale(last) => Done::Stale { last },
+            Begun::Limit => Done::InstallLimit,
+            Begun::Open(install_id) => {
+                let taken = job.item.is_some().then(|| taken.next()).flatten();
+                let finished = match &job.finish {
+                    Some(finish) => Some(Box::new(
+                        finish::finish(tx, app, (job.device_id, job.device), (install_id, job.install), finish, now)
+                            .await?,
+                    )),
+                    None => None,
+                };
+                Done::Done { install_id, taken, finished }
+            }
+        });
+    }
+    Ok(done)
+}
