@@ -7,7 +7,8 @@ use crate::Moment;
 /// No phone with this build lives before 2026-11-01T00:00:00Z.
 const BUILD_TIME_MICROS: i64 = 1_793_491_200_000_000;
 
-/// The instant before which no phone with this build can be.
+/// The instant before which no phone with this build can be, unless its host says so
+/// ([`crate::Store::set_build_time`]).
 pub fn build_time() -> Timestamp {
     Timestamp::from_micros(BUILD_TIME_MICROS)
 }
@@ -31,19 +32,19 @@ impl Heard {
 }
 
 /// The earliest instant it can be now: the newest server time plus the time since in the same boot,
-/// never before this build. Leases and TLS certificates are judged by it; the wall clock is not
+/// never before `built`. Leases and TLS certificates are judged by it; the wall clock is not
 /// asked. After a boot it stands still until the server is heard again.
-pub fn trusted(heard: Option<Heard>, now: Moment) -> Timestamp {
-    let Some(heard) = heard else { return build_time() };
-    heard.server.plus_ms(heard.elapsed_ms(now).unwrap_or(0)).max(build_time())
+pub fn trusted(built: Timestamp, heard: Option<Heard>, now: Moment) -> Timestamp {
+    let Some(heard) = heard else { return built };
+    heard.server.plus_ms(heard.elapsed_ms(now).unwrap_or(0)).max(built)
 }
 
 /// The best guess at the instant it is now: [`trusted`] when the server was heard in this boot, else
 /// the wall clock, but never before what is trusted. Business dates and new ids come from it.
-pub fn estimated(heard: Option<Heard>, now: Moment) -> Timestamp {
+pub fn estimated(built: Timestamp, heard: Option<Heard>, now: Moment) -> Timestamp {
     match heard {
-        Some(heard) if heard.elapsed_ms(now).is_some() => trusted(Some(heard), now),
-        heard => now.wall.max(trusted(heard, now)),
+        Some(heard) if heard.elapsed_ms(now).is_some() => trusted(built, Some(heard), now),
+        heard => now.wall.max(trusted(built, heard, now)),
     }
 }
 
@@ -79,8 +80,8 @@ mod tests {
             ("never heard", None, moment("1970-01-01T00:00:00Z", 1, 5), "2026-11-01T00:00:00Z", None),
         ];
         for (what, heard, now, expected, guess) in cases {
-            assert_eq!(trusted(heard, now), at(expected), "{what}");
-            assert_eq!(estimated(heard, now), at(guess.unwrap_or(expected)), "{what}");
+            assert_eq!(trusted(build_time(), heard, now), at(expected), "{what}");
+            assert_eq!(estimated(build_time(), heard, now), at(guess.unwrap_or(expected)), "{what}");
         }
     }
 }

@@ -12,6 +12,7 @@
 
 mod board;
 mod draft;
+mod lookup;
 mod rules;
 
 use daybook_shared::entry::{Body, Entry, EntryError, EntryType, Head, ReceiptNumber, SCHEMA_VERSION};

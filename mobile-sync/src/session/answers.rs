@@ -93,8 +93,7 @@ impl Applying<'_> {
         match verdict.state {
             BoardState::Merged | BoardState::Duplicate => {
                 let hash = hash_of(&change.change).ok_or(ApplyError::Protocol("a kept change is damaged"))?;
-                // What builds on a change this phone has not got yet comes with the feed.
-                drop(self.db.confirm_change(change.dossier, hash, &change.change, rng)?);
+                self.db.confirm_change(change.dossier, hash, &change.change, rng)?;
             }
             BoardState::Quarantined => {
                 let reason = verdict.reason.as_deref().unwrap_or("UNKNOWN");

@@ -2,9 +2,11 @@
 //! tests and in support. An app shows people [`crate::view`].
 
 use daybook_shared::board::BoardView;
+use daybook_shared::facts::{Profile, SectionKind};
 use daybook_shared::ids::{DossierId, EntryId};
-use daybook_shared::money::Money;
+use daybook_shared::money::{Currency, Money};
 use daybook_shared::wire::envelope::Envelope;
+use daybook_shared::wire::exchange::CaseloadInfo;
 use daybook_shared::wire::outcome::Outcome;
 
 use super::{Store, StoreError};
@@ -63,6 +65,22 @@ impl Store {
     pub fn unanswered_envelopes_read(&self) -> Result<Vec<Envelope>, StoreError> {
         let bad = |_| StoreError::BadRow { table: "envelope" };
         self.unanswered_envelopes()?.iter().map(|bytes| Envelope::decode(bytes).map_err(bad)).collect()
+    }
+
+    /// The caseloads of this device, in the server's order.
+    pub fn caseloads(&self) -> Result<Vec<CaseloadInfo>, StoreError> {
+        self.read().caseloads()
+    }
+
+    /// The lender's currency; `None` before enrolment.
+    pub fn currency(&self) -> Result<Option<Currency>, StoreError> {
+        Ok(self.read().phone()?.enrolment.map(|enrolment| enrolment.currency))
+    }
+
+    /// The currency of a case's account; `None` if the case is not here.
+    pub fn currency_of(&self, dossier: DossierId) -> Result<Option<Currency>, StoreError> {
+        let profile = self.read().section::<Profile>(dossier, SectionKind::Profile)?;
+        Ok(profile.map(|profile| profile.currency))
     }
 
     /// Cash in hand by currency: see [`crate::view::cash`] for the formula.

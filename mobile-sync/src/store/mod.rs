@@ -31,10 +31,11 @@ use std::time::Duration;
 
 use daybook_shared::ids::{DeviceId, InstallId};
 use daybook_shared::money::Money;
+use daybook_shared::time::Timestamp;
 use daybook_shared::wire::limits::BUDGET_BYTES_MIN;
 use daybook_shared::wire::sign::Signer;
 use rand::Rng;
-use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, RowIndex, TransactionBehavior, params};
 
 pub(crate) use boards::PendingChange;
 pub use boards::{Draft, WorkingBoard};
@@ -47,6 +48,7 @@ pub(crate) use phone::{Enrolment, Phone};
 pub(crate) use vault::{Place, Vault};
 
 use crate::Moment;
+use crate::time::build_time;
 
 /// Migrations, oldest first; a file's `user_version` says how many it has had. Never edited once
 /// released: add one.
@@ -68,6 +70,7 @@ pub struct Store {
     /// again. Only so that the hundredth capture of a day costs what the first did.
     pub(crate) uncounted_cash: Option<Vec<Money>>,
     began_new_install: bool,
+    built: Timestamp,
 }
 
 /// The rows within one transaction, or outside of one for reading.
@@ -75,6 +78,8 @@ pub struct Store {
 pub(crate) struct Db<'a> {
     pub(crate) conn: &'a Connection,
     pub(crate) vault: &'a Vault,
+    /// No instant is before it: see [`crate::time`].
+    pub(crate) built: Timestamp,
 }
 
 impl Store {
@@ -97,9 +102,10 @@ impl Store {
         migrate(&mut conn)?;
         let vault = Vault::new(key);
         let kept = keeper.load().map_err(StoreError::Keeper)?;
-        let db = Db { conn: &conn, vault: &vault };
+        let built = build_time();
+        let db = Db { conn: &conn, vault: &vault, built };
         let generation = db.check_key()?;
-        let mut store = Self { conn, vault, keeper, uncounted_cash: None, began_new_install: false };
+        let mut store = Self { conn, vault, keeper, uncounted_cash: None, began_new_install: false, built };
         let next = match generation {
             None => {
                 let next = kept.saturating_add(1);
@@ -128,6 +134,12 @@ impl Store {
         self.began_new_install
     }
 
+    /// Says since when phones with this build exist, until the store is closed. Only for tests that
+    /// live in the past, such as the replay of real payments: no phone can be before its build.
+    pub fn set_build_time(&mut self, at: Timestamp) {
+        self.built = at;
+    }
+
     /// This device's id: drawn with the store, the same for its whole life.
     pub fn device(&self) -> Result<DeviceId, StoreError> {
         self.read().phone().map(|phone| phone.device)
@@ -150,13 +162,13 @@ impl Store {
     }
 
     pub(crate) fn read(&self) -> Db<'_> {
-        Db { conn: &self.conn, vault: &self.vault }
+        Db { conn: &self.conn, vault: &self.vault, built: self.built }
     }
 
     /// One durable transaction: all of `run` or nothing.
     pub(crate) fn write<T, E: From<StoreError>>(&mut self, run: impl FnOnce(Db<'_>) -> Result<T, E>) -> Result<T, E> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let done = run(Db { conn: &tx, vault: &self.vault })?;
+        let done = run(Db { conn: &tx, vault: &self.vault, built: self.built })?;
         tx.commit().map_err(StoreError::from)?;
         Ok(done)
     }
@@ -267,7 +279,11 @@ impl Db<'_> {
 }
 
 /// A fixed-size blob of a row.
-pub(crate) fn bytes<const N: usize>(row: &Row<'_>, index: usize, table: &'static str) -> Result<[u8; N], StoreError> {
+pub(crate) fn bytes<const N: usize>(
+    row: &Row<'_>,
+    index: impl RowIndex,
+    table: &'static str,
+) -> Result<[u8; N], StoreError> {
     let blob = row.get_ref(index)?.as_blob().map_err(|_| StoreError::BadRow { table })?;
     blob.try_into().map_err(|_| StoreError::BadRow { table })
 }
@@ -275,7 +291,7 @@ pub(crate) fn bytes<const N: usize>(row: &Row<'_>, index: usize, table: &'static
 /// A fixed-size blob that may be null.
 pub(crate) fn bytes_or_null<const N: usize>(
     row: &Row<'_>,
-    index: usize,
+    index: impl RowIndex,
     table: &'static str,
 ) -> Result<Option<[u8; N]>, StoreError> {
     let blob = row.get_ref(index)?.as_blob_or_null().map_err(|_| StoreError::BadRow { table })?;

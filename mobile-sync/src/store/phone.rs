@@ -37,15 +37,14 @@ pub(crate) struct Enrolment {
 /// The phone's row, but for its secrets and names.
 #[derive(Debug, Clone)]
 pub(crate) struct Phone {
+    /// When this build was made, not of the row: no instant is before it.
+    pub built: Timestamp,
     pub generation: u64,
     pub device: DeviceId,
     pub install: InstallId,
-    pub provisional_last: u32,
     pub number_last: u64,
     pub envelope_last: EnvelopeId,
     pub acked_number: u64,
-    pub acked_envelope: EnvelopeId,
-    pub request_number: u64,
     pub enrolment: Option<Enrolment>,
     pub epoch: Option<Epoch>,
     pub lease_exp_s: Option<i64>,
@@ -65,12 +64,12 @@ pub(crate) struct Phone {
 impl Phone {
     /// The earliest instant it can be.
     pub(crate) fn trusted(&self, now: Moment) -> Timestamp {
-        trusted(self.heard, now)
+        trusted(self.built, self.heard, now)
     }
 
     /// The best guess at the instant it is.
     pub(crate) fn estimated(&self, now: Moment) -> Timestamp {
-        estimated(self.heard, now)
+        estimated(self.built, self.heard, now)
     }
 
     /// Whether the right to see data has run out, or the server asked for a login.
@@ -83,7 +82,7 @@ impl Db<'_> {
     pub(super) fn insert_phone(self, generation: u64, now: Moment, rng: &mut dyn Rng) -> Result<(), StoreError> {
         const SQL: &str = "insert into phone (id, check_value, generation, device, seed, install, envelope_last, \
             acked_envelope, after, budget_bytes) values (1, ?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8)";
-        let made_at = estimated(None, now);
+        let made_at = estimated(self.built, None, now);
         let (device, install) = (DeviceId::new(made_at, rng), InstallId::new(made_at, rng));
         let seed = Signer::generate(rng).seed();
         let check = self.vault.seal(CHECK, CHECK_VALUE, rng);
@@ -105,11 +104,11 @@ impl Db<'_> {
     }
 
     pub(crate) fn phone(self) -> Result<Phone, StoreError> {
-        const SQL: &str = "select device, install, provisional_last, number_last, envelope_last, acked_number, \
-            acked_envelope, request_number, deployment, user_id, server_key, zone, currency, epoch, lease_exp, \
-            login_required, state, after, trusted_at, trusted_boot_id, trusted_boot_ms, caseloads_hash, budget_bytes, \
-            whole_responses, send_cursors, send_have, synced_at, generation, news_seen from phone";
-        self.first(SQL, [], phone_of)?.ok_or(StoreError::BadRow { table: TABLE })
+        const SQL: &str = "select generation, device, install, number_last, envelope_last, acked_number, deployment, \
+            user_id, server_key, zone, currency, epoch, lease_exp, login_required, state, after, trusted_at, \
+            trusted_boot_id, trusted_boot_ms, caseloads_hash, news_seen, budget_bytes, whole_responses, send_cursors, \
+            send_have, synced_at from phone";
+        self.first(SQL, [], |row| phone_of(row, self.built))?.ok_or(StoreError::BadRow { table: TABLE })
     }
 
     pub(crate) fn signer(self) -> Result<Signer, StoreError> {
@@ -270,55 +269,48 @@ impl Db<'_> {
     }
 }
 
-fn phone_of(row: &Row<'_>) -> Result<Phone, StoreError> {
+fn phone_of(row: &Row<'_>, built: Timestamp) -> Result<Phone, StoreError> {
+    let count = |column: &str| Ok::<_, StoreError>(row.get::<_, i64>(column)?.cast_unsigned());
     Ok(Phone {
-        generation: row.get::<_, i64>(27)?.cast_unsigned(),
-        device: bytes(row, 0, TABLE)?.into(),
-        install: bytes(row, 1, TABLE)?.into(),
-        provisional_last: row.get(2)?,
-        number_last: row.get::<_, i64>(3)?.cast_unsigned(),
-        envelope_last: EnvelopeId(bytes(row, 4, TABLE)?),
-        acked_number: row.get::<_, i64>(5)?.cast_unsigned(),
-        acked_envelope: EnvelopeId(bytes(row, 6, TABLE)?),
-        request_number: row.get::<_, i64>(7)?.cast_unsigned(),
+        built,
+        generation: count("generation")?,
+        device: bytes(row, "device", TABLE)?.into(),
+        install: bytes(row, "install", TABLE)?.into(),
+        number_last: count("number_last")?,
+        envelope_last: EnvelopeId(bytes(row, "envelope_last", TABLE)?),
+        acked_number: count("acked_number")?,
         enrolment: enrolment_of(row)?,
-        epoch: bytes_or_null(row, 13, TABLE)?.map(Epoch),
-        lease_exp_s: row.get(14)?,
-        login_required: row.get(15)?,
-        state: state_of(row.get(16)?),
-        after: AckHash(bytes(row, 17, TABLE)?),
+        epoch: bytes_or_null(row, "epoch", TABLE)?.map(Epoch),
+        lease_exp_s: row.get("lease_exp")?,
+        login_required: row.get("login_required")?,
+        state: state_of(row.get("state")?),
+        after: AckHash(bytes(row, "after", TABLE)?),
         heard: heard_of(row)?,
-        caseloads_hash: row.get::<_, i64>(21)?.cast_unsigned(),
-        news_seen: row.get::<_, i64>(28)?.cast_unsigned(),
-        budget_bytes: row.get(22)?,
-        whole_responses: row.get(23)?,
-        send_cursors: row.get(24)?,
-        send_have: row.get(25)?,
-        synced_at: row.get::<_, Option<i64>>(26)?.map(Timestamp::from_micros),
+        caseloads_hash: count("caseloads_hash")?,
+        news_seen: count("news_seen")?,
+        budget_bytes: row.get("budget_bytes")?,
+        whole_responses: row.get("whole_responses")?,
+        send_cursors: row.get("send_cursors")?,
+        send_have: row.get("send_have")?,
+        synced_at: row.get::<_, Option<i64>>("synced_at")?.map(Timestamp::from_micros),
     })
 }
 
 fn enrolment_of(row: &Row<'_>) -> Result<Option<Enrolment>, StoreError> {
     let bad = StoreError::BadRow { table: TABLE };
-    let Some(deployment) = bytes_or_null::<16>(row, 8, TABLE)? else { return Ok(None) };
-    let (zone, currency): (String, String) = (row.get(11)?, row.get(12)?);
+    let Some(deployment) = bytes_or_null::<16>(row, "deployment", TABLE)? else { return Ok(None) };
+    let (zone, currency): (String, String) = (row.get("zone")?, row.get("currency")?);
     let (Ok(zone), Ok(currency)) = (Zone::named(&zone), currency.parse()) else { return Err(bad) };
-    let server_key = PublicKey { algorithm: Algorithm::Ed25519, bytes: Hash(bytes(row, 10, TABLE)?) };
-    Ok(Some(Enrolment {
-        deployment: deployment.into(),
-        user: bytes(row, 9, TABLE)?.into(),
-        server_key,
-        zone,
-        currency,
-    }))
+    let server_key = PublicKey { algorithm: Algorithm::Ed25519, bytes: Hash(bytes(row, "server_key", TABLE)?) };
+    let user = bytes(row, "user_id", TABLE)?.into();
+    Ok(Some(Enrolment { deployment: deployment.into(), user, server_key, zone, currency }))
 }
 
 fn heard_of(row: &Row<'_>) -> Result<Option<Heard>, StoreError> {
-    let Some(server) = row.get::<_, Option<i64>>(18)? else { return Ok(None) };
-    let server = Timestamp::from_micros(server);
-    let boot_id = BootId(bytes(row, 19, TABLE)?);
-    let arrived = Moment { wall: server, boot_id, boot_ms: row.get::<_, i64>(20)?.cast_unsigned() };
-    Ok(Some(Heard { server, arrived }))
+    let Some(server) = row.get::<_, Option<i64>>("trusted_at")?.map(Timestamp::from_micros) else { return Ok(None) };
+    let boot_id = BootId(bytes(row, "trusted_boot_id", TABLE)?);
+    let boot_ms = row.get::<_, i64>("trusted_boot_ms")?.cast_unsigned();
+    Ok(Some(Heard { server, arrived: Moment { wall: server, boot_id, boot_ms } }))
 }
 
 fn state_number(state: DeviceState) -> i64 {

@@ -21,6 +21,11 @@ pub mod token;
 pub mod units;
 pub mod users;
 
+#[cfg(test)]
+mod enrolment_tests;
+#[cfg(test)]
+mod tests;
+
 pub use roles::{Permission, Role};
 pub use users::User;
 

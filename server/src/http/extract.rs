@@ -15,10 +15,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::problem::{Code, Problem};
 use crate::app::App;
 
-/// How long a client may leave the server waiting for the next piece of a body.
-const BODY_STALL: Duration = Duration::from_secs(30);
-/// How long a body may wait for room.
-const ROOM_WAIT: Duration = Duration::from_secs(10);
+/// How long to wait while a body is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waits {
+    /// For the next piece of the body.
+    pub stall: Duration,
+    /// For room.
+    pub room: Duration,
+}
+
+const WAITS: Waits = Waits { stall: Duration::from_secs(30), room: Duration::from_secs(10) };
 /// The first bytes of every body are free: the number of requests at once bounds them.
 const FREE_BYTES: usize = 64 * 1024;
 
@@ -50,7 +56,7 @@ impl FromRequest<Arc<App>> for RawBody {
         if announced_length(request.headers()).is_some_and(|length| length > limit as u64) {
             return Err(too_large(limit));
         }
-        read(request.into_body(), limit, &app.body_room).await
+        read(request.into_body(), limit, &app.body_room, WAITS).await
     }
 }
 
@@ -66,13 +72,13 @@ fn too_large(limit: usize) -> Problem {
     Problem::new(Code::TooLarge, format!("This takes at most {limit} bytes.")).with("limit", limit)
 }
 
-async fn read(body: Body, limit: usize, room: &BodyRoom) -> Result<RawBody, Problem> {
+pub(super) async fn read(body: Body, limit: usize, room: &BodyRoom, waits: Waits) -> Result<RawBody, Problem> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
     let mut permits = Vec::new();
     let mut paid = FREE_BYTES;
     loop {
-        let next = tokio::time::timeout(BODY_STALL, stream.next()).await;
+        let next = tokio::time::timeout(waits.stall, stream.next()).await;
         let next = next.map_err(|_| Problem::new(Code::RequestTimeout, "The body stopped arriving."))?;
         let Some(chunk) = next else { break };
         let chunk = chunk.map_err(|_| Problem::new(Code::MalformedRequest, "The body broke off."))?;
@@ -81,7 +87,7 @@ async fn read(body: Body, limit: usize, room: &BodyRoom) -> Result<RawBody, Prob
         }
         if bytes.len() + chunk.len() > paid {
             let more = FREE_BYTES.max(bytes.len() + chunk.len() - paid);
-            permits.push(reserve(room, more).await?);
+            permits.push(reserve(room, more, waits.room).await?);
             paid += more;
         }
         bytes.extend_from_slice(&chunk);
@@ -89,10 +95,10 @@ async fn read(body: Body, limit: usize, room: &BodyRoom) -> Result<RawBody, Prob
     Ok(RawBody { bytes: bytes.into(), _room: permits })
 }
 
-async fn reserve(room: &BodyRoom, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+async fn reserve(room: &BodyRoom, bytes: usize, wait: Duration) -> Result<OwnedSemaphorePermit, Problem> {
     let full = || Problem::unavailable("Too many large bodies are being read at once.");
     let bytes = u32::try_from(bytes).map_err(|_| full())?;
-    let permit = tokio::time::timeout(ROOM_WAIT, Arc::clone(&room.0).acquire_many_owned(bytes)).await;
+    let permit = tokio::time::timeout(wait, Arc::clone(&room.0).acquire_many_owned(bytes)).await;
     permit.map_err(|_| full())?.map_err(|_| full())
 }
 
@@ -118,10 +124,21 @@ fn is_json(media: &str) -> bool {
 }
 
 /// JSON from bytes: what is not JSON is malformed, what is another shape is not valid.
+/// No text may hold the character NUL, which PostgreSQL does not store.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if has_nul(bytes) {
+        return Err(Problem::validation("A text holds the character NUL."));
+    }
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => Problem::validation(format!("The body does not fit: {error}.")),
         _ => Problem::new(Code::MalformedRequest, format!("The body is not JSON: {error}.")),
+    })
+}
+
+/// Whether JSON spells a NUL: `\u0000` after an even number of backslashes.
+fn has_nul(json: &[u8]) -> bool {
+    json.windows(6).enumerate().any(|(at, window)| {
+        window == br"\u0000" && json[..at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0
     })
 }
 

@@ -9,6 +9,8 @@ pub mod names;
 pub mod ops;
 pub mod problem;
 pub mod serve;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +18,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::Method;
 use axum::middleware::{from_fn_with_state, map_response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, patch, post};
 use daybook_shared::wire::limits::REQUEST_BYTES_MAX;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
 use crate::auth::Permission as P;
 use crate::auth::routes::{audit, devices, organisation, sessions, users};
+use crate::decisions::{cases, cash, held, quarantine, reversal};
 use crate::sync::routes as sync;
 use problem::{Code, Problem};
 
@@ -79,6 +82,7 @@ const fn route(
 }
 
 const GET: Method = Method::GET;
+const PATCH: Method = Method::PATCH;
 const POST: Method = Method::POST;
 use Access::{Device, May, Public};
 
@@ -110,6 +114,17 @@ pub static ROUTES: &[Route] = &[
     route(GET,  "/v1/caseloads",                   May(P::ReadCaseloads),   SMALL, || get(organisation::list_caseloads)),
     route(POST, "/v1/caseloads",                   May(P::ManageCaseloads), SMALL, || post(organisation::create_caseload)),
     route(POST, "/v1/caseloads/{id}/members",      May(P::ManageCaseloads), SMALL, || post(organisation::set_member)),
+    route(GET,  "/v1/dossiers/{id}",               May(P::ReadCases),       SMALL, || get(cases::show)),
+    route(PATCH, "/v1/dossiers/{id}/board",        May(P::EditBoards),      SMALL, || patch(cases::edit_board)),
+    route(POST, "/v1/dossiers/{id}/assignment",    May(P::AssignCases),     SMALL, || post(cases::assign)),
+    route(GET,  "/v1/held",                        May(P::ReadHeld),        SMALL, || get(held::list)),
+    route(POST, "/v1/held/{id}/release",           May(P::ReviewHeld),      SMALL, || post(held::release)),
+    route(POST, "/v1/held/{id}/rejection",         May(P::ReviewHeld),      SMALL, || post(held::reject)),
+    route(GET,  "/v1/quarantine",                  May(P::ReadHeld),        SMALL, || get(quarantine::list)),
+    route(POST, "/v1/quarantine/{id}/resolution",  May(P::ReviewHeld),      SMALL, || post(quarantine::resolve)),
+    route(POST, "/v1/payments/{id}/reversal",      May(P::ReversePayments), SMALL, || post(reversal::reverse)),
+    route(POST, "/v1/corrections/{id}/decision",   May(P::ReversePayments), SMALL, || post(reversal::decide_correction)),
+    route(POST, "/v1/cash/counts",                 May(P::CountCash),       SMALL, || post(cash::count)),
     route(GET,  "/v1/audit",                       May(P::ReadAudit),       SMALL, || get(audit::list)),
 ];
 

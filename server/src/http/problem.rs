@@ -70,6 +70,10 @@ problems! {
     RequestTimeout = REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive", retry;
     /// What it collides with is in the detail.
     Conflict = CONFLICT, "conflict", "It collides with what is there", final;
+    /// Somebody decided on it before; the first decision stands.
+    AlreadyDecided = CONFLICT, "already_decided", "It was decided before", final;
+    /// Released, it would be held again: the detail says what is missing.
+    StillHeld = CONFLICT, "still_held", "It cannot be released as it is", final;
     /// The id or login is in use with other content.
     IdTaken = CONFLICT, "id_taken", "The name or id is in use", final;
     /// An enrolment code that another device used.

@@ -19,6 +19,4 @@ pub mod opening;
 pub mod payment;
 
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;

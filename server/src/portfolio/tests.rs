@@ -16,11 +16,11 @@ use super::assign::assign;
 use super::import_kiva::import;
 use super::kiva::{Kiva, KivaError};
 use super::opening::{self, NewAccount, NewCustomer, NewUnit, Opened};
-use super::testing::for_each_engine;
-use crate::db::{Db, Tx};
+use crate::db::Tx;
 use crate::ledger::journal;
 use crate::ledger::posting::{self, Applied, Event, GlAccount};
 use crate::on_db;
+use crate::testing::{TestServer, for_each_engine};
 
 fn now() -> Timestamp {
     "2026-03-01T08:00:00Z".parse().unwrap()
@@ -100,7 +100,8 @@ async fn db_pay(tx: &mut Tx, account: i64, n: u8, value_date: &str, amount_minor
 
 #[tokio::test]
 async fn an_account_is_saved_as_it_was_restated() {
-    for_each_engine(async |db: &Db| {
+    for_each_engine(async |server: &TestServer| {
+        let db = &server.app.db;
         let mut tx = db.write().await.unwrap();
         let opened = db_open(&mut tx, 3).await;
         let ids: Vec<_> = opened.iter().rev().map(|opened| opened.account).chain([i64::MAX]).collect();
@@ -195,7 +196,8 @@ fn blank_row(status: AccountStatus, closed_as: Option<ClosedAs>) -> AccountRow {
 
 #[tokio::test]
 async fn a_journal_is_booked_once_and_read_as_it_was_booked() {
-    for_each_engine(async |db: &Db| {
+    for_each_engine(async |server: &TestServer| {
+        let db = &server.app.db;
         let (id, other) = (Uuid::from_bytes([7; 16]), Uuid::from_bytes([8; 16]));
         let event = Event { id, correlation: other, booked_on: date("2026-03-01"), currency: kes() };
         let applied = Applied { account: 1, customer: 2, to_plan_minor: 60, to_credit_minor: 40 };
@@ -228,7 +230,8 @@ async fn a_journal_is_booked_once_and_read_as_it_was_booked() {
 
 #[tokio::test]
 async fn a_move_ends_one_membership_and_begins_another() {
-    for_each_engine(async |db: &Db| {
+    for_each_engine(async |server: &TestServer| {
+        let db = &server.app.db;
         let mut tx = db.write().await.unwrap();
         let opened = db_open(&mut tx, 3).await;
         let (a, b) = (db_caseload(&mut tx, 1).await, db_caseload(&mut tx, 2).await);
@@ -257,7 +260,8 @@ async fn a_move_ends_one_membership_and_begins_another() {
 
 #[tokio::test]
 async fn a_report_is_of_one_currency_and_of_any_day() {
-    for_each_engine(async |db: &Db| {
+    for_each_engine(async |server: &TestServer| {
+        let db = &server.app.db;
         let mut tx = db.write().await.unwrap();
         let usd: Currency = "USD".parse().unwrap();
         let empty = ageing_report::report(&mut tx, date("2026-03-01"), None, usd).await.unwrap();
@@ -312,7 +316,8 @@ async fn the_real_loans_are_imported_once() {
         paid > lines.iter().map(|line| line.amount_minor).sum()
     });
     assert_eq!(overpaid.count(), 92);
-    for_each_engine(async |db: &Db| {
+    for_each_engine(async |server: &TestServer| {
+        let db = &server.app.db;
         let report = import(db, &kiva, now(), &ProgressBar::hidden()).await.unwrap();
         assert_eq!((report.accounts, report.present, report.skipped.len()), (784, 0, 216));
         let again = import(db, &kiva, now(), &ProgressBar::hidden()).await.unwrap();
@@ -392,7 +397,8 @@ fn a_bad_folder_is_named_by_file_line_and_column() {
 /// Allocation is what a replay says, stored rows or not.
 #[tokio::test]
 async fn a_replay_of_stored_rows_is_the_replay_of_the_rules() {
-    for_each_engine(async |db: &Db| {
+    for_each_engine(async |server: &TestServer| {
+        let db = &server.app.db;
         let mut tx = db.write().await.unwrap();
         let id = db_open(&mut tx, 1).await[0].account;
         let late = db_pay(&mut tx, id, 3, "2026-02-28", 30).await;

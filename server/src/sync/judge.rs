@@ -35,8 +35,15 @@ pub struct Capture<'a> {
     pub captured_at: Timestamp,
     /// When it came.
     pub received_at: Timestamp,
-    /// A person's leave to pass what would hold it.
-    pub released: bool,
+    /// A person's leave to pass what would hold it; none for a capture that has just come.
+    pub release: Option<Release>,
+}
+
+/// A person released a held capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Release {
+    /// Its cash is in suspense, charged to the officer, since it was held.
+    pub debited: bool,
 }
 
 impl Capture<'_> {
@@ -75,7 +82,7 @@ pub fn judge(
 /// What holds a capture whatever it says: who captured it, when, and for which dossier.
 fn hold_of_capture(world: &World, capture: Capture<'_>, flags: &mut Vec<Flag>) -> Option<Reason> {
     let device = &world.devices[&capture.device_id];
-    if !capture.released {
+    if capture.release.is_none() {
         if device.lost {
             return Some(Reason::DeviceLost);
         }
@@ -90,7 +97,7 @@ fn hold_of_capture(world: &World, capture: Capture<'_>, flags: &mut Vec<Flag>) -
             flags.push(Flag::PostReassign);
             None
         }
-        Entitlement::Never if capture.released => None,
+        Entitlement::Never if capture.release.is_some() => None,
         Entitlement::Never => Some(Reason::NotEntitled),
     }
 }
@@ -327,7 +334,7 @@ fn destination(
     if amount.currency != account.currency {
         return Err(Reason::CurrencyMismatch);
     }
-    if !capture.released {
+    if capture.release.is_none() {
         let absurd = account.original_minor.saturating_mul(10).min(settings.amount_limit_minor);
         if amount.minor > absurd {
             return Err(Reason::Amount);
@@ -353,7 +360,7 @@ fn claim_receipt(
 ) -> Result<(), Reason> {
     let Some(receipt) = &repayment.receipt else { return Ok(()) };
     match world.block_owner(receipt) {
-        Some(owner) if owner != capture.device_id && !capture.released => return Err(Reason::ForeignBlock),
+        Some(owner) if owner != capture.device_id && capture.release.is_none() => return Err(Reason::ForeignBlock),
         Some(_) => {}
         None if receipt.series().starts_with('P') && receipt.series().len() == 6 => {
             flags.push(Flag::ProvisionalReceipt)
@@ -384,6 +391,10 @@ fn hold_payment(
     payment: PaymentRow,
     reason: Reason,
 ) -> Outcome {
+    if capture.release.is_some() {
+        // It was held before and stays so: nothing moves.
+        return Outcome::held(reason);
+    }
     let debited = payment.channel == Channel::Cash && !matches!(reason, Reason::DupReceipt | Reason::DeviceLost);
     let booked_on = debited.then(|| booked_on(settings, payment.value_date));
     if let Some(booked_on) = booked_on {
@@ -419,7 +430,8 @@ fn post(
     }
     let is_cash = payment.channel == Channel::Cash;
     let booked_on = booked_on(settings, payment.value_date);
-    let source = money::source_of(&payment.channel, capture.user_id);
+    let in_suspense = capture.release.is_some_and(|release| release.debited);
+    let source = if in_suspense { GlAccount::SUSPENSE } else { money::source_of(&payment.channel, capture.user_id) };
     let event = event_of(capture.id(), booked_on, payment.currency);
     match money::pay(account, source, event, payment.uid, payment.value_date, payment.amount_minor) {
         Ok((journal, paid_flags)) => {
@@ -429,13 +441,16 @@ fn post(
         // Only sums beyond 64 bits end here; such money waits for a person.
         Err(_) => return hold_payment(world, effects, settings, capture, payment, Reason::Amount),
     }
-    if is_cash {
+    if is_cash && !in_suspense {
         effects.add_cash(capture.user_id, payment.currency, payment.amount_minor);
+    }
+    if is_cash {
         world.cash_payments.insert(payment.uid, (capture.user_id, true));
     }
     world.dossiers.get_mut(&capture.dossier).expect("the dossier of a capture is loaded").state_changed = true;
     let state = "posted".to_owned();
-    effects.payments.push(PaymentRow { booked_on: Some(booked_on), state, debited: is_cash, ..payment });
+    let row = PaymentRow { booked_on: Some(booked_on), state, debited: is_cash, ..payment };
+    if capture.release.is_some() { effects.payment_states.push(row) } else { effects.payments.push(row) }
     if capture.entry.head.attachments.as_ref().is_some_and(|files| !files.is_empty()) {
         flags.push(Flag::EvidencePending);
     }

@@ -81,6 +81,11 @@ impl Needs {
         self.installs.insert((device_id, install));
     }
 
+    /// Also a dossier.
+    pub fn dossier(&mut self, dossier: DossierId) {
+        self.dossiers.insert(dossier);
+    }
+
     /// Also what one entry needs.
     pub fn entry(&mut self, entry: &Entry) {
         self.entries.insert(entry.head.id);

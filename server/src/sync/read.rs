@@ -55,7 +55,6 @@ pub struct Member {
     pub epoch: i64,
     reason: Option<String>,
     uid: DossierId,
-    kind: String,
     /// The account it is about.
     pub account_id: Option<i64>,
     /// The agent it is about.
@@ -90,7 +89,7 @@ impl Member {
 }
 
 const SELECT_NEWS: &str =
-    "select f.dossier_id, f.seq, f.present, f.epoch, f.reason, d.uid, d.kind, d.account_id, d.agent_id, d.version,
+    "select f.dossier_id, f.seq, f.present, f.epoch, f.reason, d.uid, d.account_id, d.agent_id, d.version,
        d.profile_version, d.schedule_version, d.state_version, d.promises_version, d.timeline_version, d.board_version
      from (select dossier_id, max(seq) as seq from feed where caseload_id = $1 and seq > $2 group by dossier_id) newest
      join feed f on f.caseload_id = $1 and f.seq = newest.seq

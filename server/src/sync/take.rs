@@ -241,7 +241,7 @@ impl Group<'_> {
             device_id,
             captured_at: time.at,
             received_at: self.received_at,
-            released: false,
+            release: None,
         };
         let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, flags);
         let dossier = self.world.dossiers.get_mut(&entry.head.dossier).expect("the dossier of a capture is loaded");
@@ -305,7 +305,7 @@ impl Group<'_> {
                 device_id: new.device_id,
                 captured_at: new.captured_at,
                 received_at: new.received_at,
-                released: false,
+                release: None,
             };
             self.effects.waiting.retain(|(_, waiting)| *waiting != entry.head.id);
             let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, Vec::new());
@@ -336,7 +336,7 @@ impl Group<'_> {
             device_id: held.device_id,
             captured_at: held.captured_at,
             received_at: held.received_at,
-            released: false,
+            release: None,
         };
         let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, Vec::new());
         if outcome.reason == Some(Reason::MissingRef) {

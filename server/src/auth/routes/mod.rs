@@ -16,12 +16,14 @@ const PAGE_DEFAULT: i64 = 50;
 /// Keyset paging: `?limit=50&after=<id of the last item seen>`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct PageQuery<K> {
-    after: Option<K>,
+    /// The last item seen.
+    pub after: Option<K>,
     limit: Option<i64>,
 }
 
 impl<K> PageQuery<K> {
-    fn limit(&self) -> i64 {
+    /// How many items were asked for, within bounds.
+    pub fn limit(&self) -> i64 {
         self.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX)
     }
 }
@@ -36,7 +38,7 @@ pub struct Page<T, K> {
 
 impl<T, K> Page<T, K> {
     /// A page that was asked for with `limit`; a short one is the last.
-    fn new(items: Vec<T>, limit: i64, key: impl Fn(&T) -> K) -> Self {
+    pub fn new(items: Vec<T>, limit: i64, key: impl Fn(&T) -> K) -> Self {
         let full = i64::try_from(items.len()).is_ok_and(|length| length >= limit);
         let next = if full { items.last().map(key) } else { None };
         Self { items, next }

@@ -125,8 +125,8 @@ pub async fn enrol(
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<(StatusCode, Json<Enrolment>), Problem> {
-    let candidate = candidate(parse_json(&body.bytes)?)?;
     let proof = device::proof_of(&headers).ok_or_else(Problem::unauthenticated)?;
+    let candidate = candidate(parse_json(&body.bytes)?)?;
     if !enrolment::proof_fits(&candidate, &proof, uri.path(), &body.bytes) {
         return Err(Problem::unauthenticated());
     }

@@ -4,10 +4,10 @@ use daybook_shared::time::Timestamp;
 use indicatif::ProgressBar;
 
 use super::{DemoError, create};
-use crate::db::{Db, Tx};
+use crate::db::Tx;
 use crate::on_db;
 use crate::portfolio::ageing_report;
-use crate::portfolio::testing::for_each_engine;
+use crate::testing::{TestServer, for_each_engine};
 
 fn now() -> Timestamp {
     "2026-03-04T08:00:00Z".parse().unwrap()
@@ -20,7 +20,8 @@ async fn db_number(tx: &mut Tx, sql: &'static str) -> i64 {
 /// The demo is a lender one could believe in, and its books are right.
 #[tokio::test]
 async fn a_demo_has_a_lender_a_year_and_books_that_balance() {
-    for_each_engine(async |db: &Db| {
+    for_each_engine(async |server: &TestServer| {
+        let db = &server.app.db;
         let demo = create(db, now(), 7, &ProgressBar::hidden()).await.unwrap();
         assert_eq!((demo.accounts, demo.agents, demo.logins.len()), (1200, 8, 13));
         assert!((4_000..9_000).contains(&demo.payments), "{} payments", demo.payments);

@@ -1,0 +1,264 @@
+//! Commands that record something.
+
+use anyhow::{Context, Result, anyhow, bail};
+use daybook_shared::board::Edit;
+use daybook_shared::entry::{
+    CashHandover, Channel, Correction, CorrectionKind, CustomerAck, Gps, HandoverTo, Promise, Proposed,
+    TransactionCheck, Visit, VisitReason,
+};
+use daybook_shared::ids::{AccountId, DossierId, EntryId};
+use daybook_shared::money::{Currency, Money};
+use daybook_shared::time::Date;
+use uuid::Uuid;
+
+use super::args::{Command, Task};
+use super::{Phone, board_hint, hint};
+use crate::capture::{Captured, Draft, Override, RepaymentDraft, What};
+use crate::view::Position;
+
+impl Phone<'_> {
+    pub(super) fn capture_command(&mut self, command: &Command) -> Result<()> {
+        match command {
+            Command::Note { case, text } => self.edit(case, Edit::NoteReplace(text.clone())),
+            Command::Tag { case, tag, remove: false } => self.edit(case, Edit::AddTag(tag.clone())),
+            Command::Tag { case, tag, remove: true } => self.edit(case, Edit::RemoveTag(tag.clone())),
+            Command::Task { task: Task::Add { case, text, by } } => {
+                let id = EntryId::new(self.clock.now().wall, &mut self.rng).0;
+                self.edit(case, Edit::AddTask { id, text: text.clone(), by: by.clone() })
+            }
+            Command::Task { task: Task::Done { case, task } } => {
+                let id = self.task_named(case, task)?;
+                self.edit(case, Edit::SetTaskDone { id, done: true })
+            }
+            command => {
+                let draft = self.draft_of(command)?;
+                let now = self.clock.now();
+                let captured = self.store.capture(draft, now, &mut self.rng).map_err(hint)?;
+                self.say_captured(&captured)
+            }
+        }
+    }
+
+    fn draft_of(&self, command: &Command) -> Result<Draft> {
+        Ok(match command {
+            Command::Visit { case, outcome, met, kind, gps, no_fix, reasons, note, minutes } => {
+                let position = gps.as_deref().map(position).transpose()?;
+                let ended_at = self.clock.now().wall;
+                let visit = Visit {
+                    kind: code(kind),
+                    started_at: ended_at.plus_ms(-i64::from(*minutes) * 60_000),
+                    ended_at,
+                    person_met: code(met),
+                    identity_verified: met == "CUSTOMER",
+                    outcome: code(outcome),
+                    reasons: (!reasons.is_empty()).then(|| reasons.iter().map(|reason| code::<VisitReason>(reason)).collect()),
+                    note: note.clone(),
+                    next_action: None,
+                    no_fix_reason: no_fix.clone(),
+                    stop: None,
+                    witness: None,
+                    id_shown: None,
+                    customer_invited: None,
+                };
+                let gps = position.map(|Position { lat_e6, lon_e6 }| Gps { lat_e6, lon_e6, accuracy_m: 10, age_s: 0, mock: false });
+                Draft { gps, ..Draft::from(What::Visit { account: self.account(case)?, visit }) }
+            }
+            Command::Repay { .. } => self.repayment_of(command)?,
+            Command::Promise { case, amount, date, channel } => {
+                let account = self.account(case)?;
+                let amount = self.money(amount, self.currency_of(account)?)?;
+                let promise =
+                    Promise { amount, promised_date: day(date)?, channel: code(channel), contact_ref: None };
+                What::Promise { account, promise }.into()
+            }
+            Command::Correct { entry, kind, reason, amount, case } => {
+                let amount = amount.as_deref().map(|amount| self.money(amount, self.currency()?)).transpose()?;
+                let proposed = amount.map(|amount| Proposed { amount_minor: Some(amount.minor), ..Proposed::default() });
+                let target = entry.parse().context("an entry is named by its id")?;
+                let correction = Correction { target, kind: code::<CorrectionKind>(kind), proposed, reason: reason.clone() };
+                let dossier = case.as_deref().map(|case| self.account(case).map(DossierId::case)).transpose()?;
+                What::Correction { dossier, correction }.into()
+            }
+            Command::Check { agent, txn_ref, amount, txn_type, result, book } => {
+                let book = book.as_deref().map(|book| self.money(book, self.currency()?)).transpose()?;
+                What::TransactionCheck(TransactionCheck {
+                    agent: agent.parse().context("an agent is named by its id")?,
+                    txn_ref: txn_ref.clone(),
+                    txn_type: code(txn_type),
+                    amount: self.money(amount, self.currency()?)?,
+                    txn_at: self.clock.now().wall,
+                    book_amount_minor: book.map(|book| book.minor),
+                    customer_confirmed: None,
+                    result: code(result),
+                })
+                .into()
+            }
+            Command::Handover { to, slip, declared } => self.handover_of(to, slip.as_ref(), declared.as_deref())?,
+            _ => unreachable!("invariant: every other command was taken before"),
+        })
+    }
+
+    fn repayment_of(&self, command: &Command) -> Result<Draft> {
+        let Command::Repay { case, amount, channel, reference, date, receipt, currency, visit, code: override_code, in_hand } = command
+        else {
+            unreachable!("invariant: asked for a repayment only");
+        };
+        let account = self.account(case)?;
+        let currency = match currency {
+            Some(currency) => currency.parse()?,
+            None => self.currency_of(account)?,
+        };
+        let over_limit = match override_code {
+            Some(given) => Some(Override::Code(given.clone())),
+            None => in_hand.then_some(Override::CashInHand),
+        };
+        Ok(What::Repayment(RepaymentDraft {
+            account,
+            amount: self.money(amount, currency)?,
+            channel: code::<Channel>(channel),
+            paper_receipt: receipt.as_deref().map(str::parse).transpose()?,
+            external_ref: reference.clone(),
+            value_date: date.as_deref().map(day).transpose()?,
+            payer_name: None,
+            payer_phone: None,
+            visit: visit.as_deref().map(str::parse).transpose().context("a visit is named by its entry's id")?,
+            customer_ack: CustomerAck::None,
+            over_limit,
+        })
+        .into())
+    }
+
+    fn handover_of(&self, to: &str, slip: Option<&String>, declared: Option<&str>) -> Result<Draft> {
+        let view = self.store.view(self.clock.now())?;
+        let cash = view.to_hand_over()?;
+        let currency = cash.first().map_or_else(|| self.currency(), |(_, amount)| Ok(amount.currency))?;
+        let (mut sum, mut repayments) = (Money::new(0, currency), Vec::new());
+        for (id, amount) in cash.into_iter().filter(|(_, amount)| amount.currency == currency) {
+            sum = sum.checked_add(amount)?;
+            repayments.push(id);
+        }
+        let declared = declared.map_or(Ok(sum), |declared| self.money(declared, currency))?;
+        if declared.minor == 0 {
+            bail!("there is no cash of yours to hand over");
+        }
+        let handover = CashHandover { to: code::<HandoverTo>(to), declared, repayments, slip: slip.cloned() };
+        Ok(What::CashHandover(handover).into())
+    }
+
+    fn edit(&mut self, case: &str, edit: Edit) -> Result<()> {
+        let dossier = DossierId::case(self.account(case)?);
+        let now = self.clock.now();
+        self.store.edit_board(dossier, &[edit], now, &mut self.rng).map_err(board_hint)?;
+        self.say_stored("")
+    }
+
+    fn task_named(&self, case: &str, task: &str) -> Result<Uuid> {
+        let dossier = DossierId::case(self.account(case)?);
+        let board = self.store.board_of(dossier)?.ok_or_else(|| anyhow!("this phone does not hold {case}"))?;
+        let mut named = board.tasks.iter().filter(|known| known.id.to_string().starts_with(task));
+        match (named.next(), named.next()) {
+            (Some(known), None) => Ok(known.id),
+            (None, _) => bail!("no task of {case} begins with {task} (daybook-phone case {case})"),
+            (Some(_), Some(_)) => bail!("several tasks of {case} begin with {task}: type more of it"),
+        }
+    }
+
+    fn say_captured(&self, captured: &Captured) -> Result<()> {
+        if self.args.json {
+            let receipt = captured.receipt.as_ref().map(ToString::to_string);
+            let warnings: Vec<_> = captured.warnings.iter().map(ToString::to_string).collect();
+            let Captured { id, dossier, provisional, .. } = captured;
+            println!("{}", serde_json::json!({ "id": id, "dossier": dossier, "receipt": receipt, "provisional": provisional, "warnings": warnings }));
+            return Ok(());
+        }
+        for warning in &captured.warnings {
+            println!("note: {warning}");
+        }
+        let word = if captured.provisional { " (provisional)" } else { "" };
+        let receipt = captured.receipt.as_ref().map(|receipt| format!("receipt {receipt}{word}; ")).unwrap_or_default();
+        self.say_stored(&format!("{} {receipt}", captured.id))
+    }
+
+    fn say_stored(&self, what: &str) -> Result<()> {
+        let status = self.store.status(self.clock.now())?;
+        let unsent = status.unsent + status.unsent_board_changes;
+        if self.args.json {
+            println!("{}", serde_json::json!({ "stored": true, "unsent": unsent }));
+        } else {
+            println!("{what}stored; {unsent} unsent; run sync");
+        }
+        Ok(())
+    }
+
+    pub(super) fn account(&self, named: &str) -> Result<AccountId> {
+        let account = self.store.account_named(named)?;
+        account.ok_or_else(|| anyhow!("this phone holds no case {named:?} (daybook-phone list, or find TEXT)"))
+    }
+
+    fn currency_of(&self, account: AccountId) -> Result<Currency> {
+        let known = self.store.currency_of(DossierId::case(account))?;
+        known.map_or_else(|| self.currency(), Ok)
+    }
+
+    fn currency(&self) -> Result<Currency> {
+        self.store.currency()?.ok_or_else(|| anyhow!("this phone is not enrolled yet (daybook-phone enrol URL CODE)"))
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as what the phone makes of a text")]
+    fn money(&self, text: &str, currency: Currency) -> Result<Money> {
+        Ok(Money::parse(text, currency)?)
+    }
+}
+
+/// A code as typed: known ones in any case, others as they are.
+fn code<T: std::str::FromStr<Err = std::convert::Infallible>>(text: &str) -> T {
+    match text.to_uppercase().parse() {
+        Ok(code) => code,
+        Err(never) => match never {},
+    }
+}
+
+fn day(text: &str) -> Result<Date> {
+    text.parse().map_err(|_| anyhow!("{text:?} is not a day: it looks like 2026-12-01"))
+}
+
+/// `LAT,LON` in decimal degrees.
+pub(super) fn position(text: &str) -> Result<Position> {
+    let parsed = text.split_once(',').and_then(|(lat, lon)| Some((micro_degrees(lat)?, micro_degrees(lon)?)));
+    let (lat_e6, lon_e6) = parsed.ok_or_else(|| anyhow!("{text:?} is not a position: it looks like -1.286389,36.817223"))?;
+    Ok(Position { lat_e6, lon_e6 })
+}
+
+/// Millionths of a degree from decimal degrees, exactly.
+fn micro_degrees(text: &str) -> Option<i32> {
+    let text = text.trim();
+    let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let fraction = format!("{fraction:0<6}");
+    let value: i32 = format!("{whole}{}", fraction.get(..6)?).parse().ok()?;
+    Some(if negative { -value } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_read_exactly() {
+        for (text, expected) in [
+            ("-1.286389,36.817223", Some((-1_286_389, 36_817_223))),
+            ("1, 36.8", Some((1_000_000, 36_800_000))),
+            ("0.12345678,-0.5", Some((123_456, -500_000))),
+            ("1.2", None),
+            ("north,south", None),
+            (",", None),
+        ] {
+            let read = position(text).ok().map(|position| (position.lat_e6, position.lon_e6));
+            assert_eq!(read, expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The directory of a command-line phone.
+//!
+//! | file | what it holds | on a real phone |
+//! |---|---|---|
+//! | `store.sqlite` | everything, sealed | the same file |
+//! | `key` | the store's key in hex, readable by its owner only | the keystore |
+//! | `generation` | the store's generation | a keystore entry, outside of backups |
+//! | `server` | the server's address | the app's settings |
+//!
+//! Whoever can read the directory can read the phone: this is a tool for trials and tests.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use rand::Rng;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::client::Roots;
+use crate::store::GenerationKeeper;
+
+/// A phone's directory.
+#[derive(Debug, Clone)]
+pub struct Home {
+    dir: PathBuf,
+}
+
+impl Home {
+    /// The phone in this directory; both are made if they are missing.
+    pub fn at(dir: &Path, rng: &mut dyn Rng) -> Result<Self> {
+        fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+        let home = Self { dir: dir.to_owned() };
+        if !home.dir.join("key").exists() {
+            if home.store_file().exists() {
+                bail!("{} has a store but its key is gone: nothing can open it", dir.display());
+            }
+            let mut key = [0; 32];
+            rng.fill_bytes(&mut key);
+            let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            write_private(&home.dir.join("key"), hex.as_bytes()).context("the key cannot be kept")?;
+        }
+        Ok(home)
+    }
+
+    /// The store's file.
+    pub fn store_file(&self) -> PathBuf {
+        self.dir.join("store.sqlite")
+    }
+
+    /// The store's key.
+    pub fn key(&self) -> Result<[u8; 32]> {
+        let path = self.dir.join("key");
+        let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let digits = text.trim();
+        let mut key = [0; 32];
+        if digits.len() != 64 || !digits.is_ascii() {
+            bail!("{} is not 64 hexadecimal digits", path.display());
+        }
+        for (byte, pair) in key.iter_mut().zip(digits.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair)?, 16)?;
+        }
+        Ok(key)
+    }
+
+    /// Where the generation is kept.
+    pub fn keeper(&self) -> KeptInFile {
+        KeptInFile(self.dir.join("generation"))
+    }
+
+    /// The server this phone is enrolled with.
+    pub fn server(&self) -> Result<String> {
+        let known = fs::read_to_string(self.dir.join("server"));
+        known.map(|url| url.trim().to_owned()).context("no server is known yet (daybook-phone enrol URL CODE)")
+    }
+
+    /// Keeps the server's address.
+    pub fn keep_server(&self, url: &str) -> Result<()> {
+        Ok(fs::write(self.dir.join("server"), url)?)
+    }
+}
+
+/// A generation in a file of its own.
+#[derive(Debug, Clone)]
+pub struct KeptInFile(PathBuf);
+
+impl GenerationKeeper for KeptInFile {
+    fn load(&mut self) -> io::Result<u64> {
+        match fs::read_to_string(&self.0) {
+            Ok(text) => text.trim().parse().map_err(|_| io::Error::other(format!("{} is not a number", self.0.display()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn save(&mut self, generation: u64) -> io::Result<()> {
+        let new = self.0.with_extension("new");
+        write_private(&new, generation.to_string().as_bytes())?;
+        fs::rename(&new, &self.0)
+    }
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file: File = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// The certificate authorities in a PEM file.
+pub fn certificates(path: &Path) -> Result<Roots> {
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(|found| found.collect::<Result<Vec<_>, _>>())
+        .map_err(|error| anyhow::anyhow!("{} cannot be read: {error}", path.display()))?;
+    if certificates.is_empty() {
+        bail!("{} holds no certificate", path.display());
+    }
+    Ok(Roots::These(certificates.into_iter().map(|certificate| certificate.to_vec()).collect()))
+}

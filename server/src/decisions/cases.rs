@@ -1,0 +1,330 @@
+//! A dossier online: show it, edit its board, give it to a caseload.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use daybook_shared::board::{self, BoardRole, BoardView, Edit, EditError};
+use daybook_shared::entry::EntryType;
+use daybook_shared::ids::{CaseloadId, ChangeHash, DecisionId, DossierId, EntryId, UserId};
+use daybook_shared::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Decider, Novelty};
+use crate::app::App;
+use crate::audit;
+use crate::auth::{Permission, User};
+use crate::db::Tx;
+use crate::http::extract::{Json, Path};
+use crate::http::problem::{Code, Problem};
+use crate::portfolio::account::{self, Lock};
+use crate::portfolio::assign;
+use crate::sync::boards;
+use crate::sync::effects::{Effects, MergedChange, NewTimelineEvent};
+use crate::sync::exchange::role_of;
+use crate::sync::load::{self, Needs};
+use crate::sync::persist;
+use crate::{on_db, visible_units};
+
+/// Entries shown of one dossier, newest first.
+const ENTRIES_SHOWN: i64 = 100;
+
+#[derive(Debug, sqlx::FromRow)]
+struct DossierRow {
+    id: i64,
+    kind: String,
+    account_id: Option<i64>,
+    caseload: Option<CaseloadId>,
+    version: i64,
+    bytes: Option<Vec<u8>>,
+}
+
+/// A dossier is seen where its caseload, its account or its officer is.
+const ONE: &str = concat!(
+    visible_units!(),
+    "select d.id, d.kind, d.account_id, c.uid as caseload, d.version, b.bytes
+     from dossier d left join caseload c on c.id = d.caseload_id left join account a on a.id = d.account_id
+       left join board b on b.dossier_id = d.id
+     where d.uid = $3 and (c.unit_id in (select id from visible) or a.unit_id in (select id from visible)
+       or exists (select 1 from user_role r where r.user_id = d.user_id and r.unit_id in (select id from visible)))"
+);
+
+async fn find(tx: &mut Tx, by: &User, permission: Permission, dossier: DossierId) -> Result<DossierRow, Problem> {
+    let roles = permission.role_list();
+    let row: Option<DossierRow> = on_db!(tx, conn => {
+        sqlx::query_as(ONE).bind(by.id).bind(roles).bind(dossier).fetch_optional(conn).await
+    })?;
+    row.ok_or_else(Problem::not_found)
+}
+
+/// A dossier for people.
+#[derive(Debug, Serialize)]
+pub struct DossierView {
+    id: DossierId,
+    kind: String,
+    caseload: Option<CaseloadId>,
+    version: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<AccountView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    board: Option<BoardBody>,
+    entries: Vec<EntryView>,
+}
+
+/// Where an account stands, in minor units of its currency.
+#[derive(Debug, Serialize)]
+struct AccountView {
+    id: daybook_shared::ids::AccountId,
+    number: String,
+    currency: daybook_shared::money::Currency,
+    status: String,
+    outstanding_minor: i64,
+    paid_minor: i64,
+    credit_minor: i64,
+    oldest_unmet_due: Option<daybook_shared::time::Date>,
+}
+
+/// A board for people.
+#[derive(Debug, Serialize)]
+pub struct BoardBody {
+    note: String,
+    tags: Vec<String>,
+    tasks: Vec<TaskBody>,
+    instruction: String,
+    officer_seq: String,
+    sc_note: String,
+}
+
+#[derive(Debug, Serialize)]
+struct TaskBody {
+    id: Uuid,
+    text: String,
+    by: String,
+    done: bool,
+}
+
+impl From<BoardView> for BoardBody {
+    fn from(view: BoardView) -> Self {
+        let task = |task: board::Task| TaskBody { id: task.id, text: task.text, by: task.by, done: task.done };
+        Self {
+            note: view.note,
+            tags: view.tags,
+            tasks: view.tasks.into_iter().map(task).collect(),
+            instruction: view.instruction,
+            officer_seq: view.officer_seq,
+            sc_note: view.sc_note,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, sqlx::FromRow)]
+struct EntryView {
+    id: EntryId,
+    entry_type: EntryType,
+    author: UserId,
+    captured_at: Timestamp,
+    received_at: Timestamp,
+    outcome: String,
+    reason: Option<String>,
+    flags: Option<String>,
+}
+
+const SELECT_ENTRIES: &str = "select e.uid as id, e.entry_type, u.uid as author, e.captured_at, e.received_at, e.outcome, e.reason, e.flags
+     from entry e join app_user u on u.id = e.user_id where e.dossier_id = $1 order by e.version desc limit $2";
+
+/// `GET /v1/dossiers/{id}`.
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Extension(by): Extension<User>,
+    Path(dossier): Path<DossierId>,
+) -> Result<Json<DossierView>, Problem> {
+    let mut tx = app.db.read().await?;
+    let row = find(&mut tx, &by, Permission::ReadCases, dossier).await?;
+    let account = match row.account_id {
+        Some(id) => account::load_accounts(&mut tx, &[id], Lock::No).await?.pop(),
+        None => None,
+    };
+    let entries: Vec<EntryView> = on_db!(&mut tx, conn => {
+        sqlx::query_as(SELECT_ENTRIES).bind(row.id).bind(ENTRIES_SHOWN).fetch_all(conn).await
+    })?;
+    let board = boards::confirmed(&row.kind, row.bytes.as_deref())?.map(|board| board.view().into());
+    let account = account.map(|row| -> Result<AccountView, Problem> {
+        Ok(AccountView {
+            id: row.uid,
+            outstanding_minor: row.outstanding().total().map_err(|error| Problem::internal(&error))?,
+            status: row.status_text(),
+            number: row.number,
+            currency: row.currency,
+            paid_minor: row.paid_minor,
+            credit_minor: row.credit_minor,
+            oldest_unmet_due: row.oldest_unmet_due,
+        })
+    });
+    let (kind, caseload, version) = (row.kind, row.caseload, row.version);
+    Ok(Json(DossierView { id: dossier, kind, caseload, version, account: account.transpose()?, board, entries }))
+}
+
+/// One step of an edit.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Step {
+    /// Characters to delete and to insert at a place of the note.
+    NoteSplice {
+        at: usize,
+        #[serde(default)]
+        delete: usize,
+        #[serde(default)]
+        insert: String,
+    },
+    /// The whole note.
+    Note(String),
+    AddTag(String),
+    RemoveTag(String),
+    /// A task with an id its maker chose.
+    AddTask {
+        id: Uuid,
+        text: String,
+    },
+    TaskDone {
+        id: Uuid,
+        done: bool,
+    },
+    /// A supervisor's instruction.
+    Instruction(String),
+    ScNote(String),
+}
+
+/// An edit of a board.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EditRequest {
+    /// At most 50, in their order.
+    edits: Vec<Step>,
+}
+
+/// `PATCH /v1/dossiers/{id}/board`: the server makes the Automerge change with the user's own actor;
+/// it merges with what officers write offline.
+pub async fn edit_board(
+    State(app): State<Arc<App>>,
+    Extension(by): Extension<User>,
+    Path(dossier): Path<DossierId>,
+    Json(request): Json<EditRequest>,
+) -> Result<Json<BoardBody>, Problem> {
+    if request.edits.is_empty() || request.edits.len() > 50 {
+        return Err(Problem::validation("edits has 1 to 50 steps."));
+    }
+    let role = role_of(&app, by.id).await?;
+    let edits: Vec<Edit> = request.edits.into_iter().map(|step| edit_of(step, &by)).collect();
+    let now = app.now();
+    let mut tx = app.db.write().await?;
+    find(&mut tx, &by, Permission::EditBoards, dossier).await?;
+    let mut needs = Needs::default();
+    needs.dossier(dossier);
+    // Loading takes the dossier's lock; its board is read under it.
+    let mut world = load::world(&mut tx, &needs).await?;
+    let row = find(&mut tx, &by, Permission::EditBoards, dossier).await?;
+    let board = boards::confirmed(&row.kind, row.bytes.as_deref())?.ok_or_else(Problem::not_found)?;
+    let actor = board::user_actor(by.uid, app.deployment.epoch, dossier);
+    let edited = board.edited(actor, role, &edits, now).map_err(|error| edit_problem(&error, role))?;
+    let mut effects = Effects::default();
+    let view = edited.board().view();
+    let (changes, board) = edited.into_parts();
+    if changes.is_empty() {
+        return Ok(Json(view.into()));
+    }
+    let loaded = world.dossiers.get_mut(&dossier).ok_or_else(Problem::not_found)?;
+    loaded.board_changed = true;
+    for change in changes {
+        let (version, hash): (i64, ChangeHash) = (loaded.next_version(), change.hash());
+        let bytes = change.into_bytes();
+        effects.board_changes.push(MergedChange { dossier, version, hash, bytes, user_id: by.id, install_id: None, at: now });
+    }
+    effects.boards.insert(dossier, board.doc_bytes().to_vec());
+    persist::persist(&mut tx, &mut world, effects, now).await?;
+    audit::record(&mut tx, now, by.actor(), "board.edited", dossier, json!({ "edits": edits.len() })).await?;
+    tx.commit().await?;
+    Ok(Json(view.into()))
+}
+
+fn edit_of(step: Step, by: &User) -> Edit {
+    match step {
+        Step::NoteSplice { at, delete, insert } => Edit::NoteSplice { at, delete, insert },
+        Step::Note(text) => Edit::NoteReplace(text),
+        Step::AddTag(tag) => Edit::AddTag(tag),
+        Step::RemoveTag(tag) => Edit::RemoveTag(tag),
+        Step::AddTask { id, text } => Edit::AddTask { id, text, by: by.uid.to_string() },
+        Step::TaskDone { id, done } => Edit::SetTaskDone { id, done },
+        Step::Instruction(text) => Edit::Instruction(text),
+        Step::ScNote(text) => Edit::ScNote(text),
+    }
+}
+
+fn edit_problem(error: &EditError, role: BoardRole) -> Problem {
+    let problem = match error {
+        EditError::KeyNotOwned(_) => Problem::new(Code::Forbidden, format!("{error} (as {role:?}).")),
+        EditError::Board(_) | EditError::Apply => return Problem::internal(error),
+        _ => Problem::validation(format!("{error}.")),
+    };
+    problem.with("reason", error.code())
+}
+
+/// Where a dossier is to go.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssignmentRequest {
+    id: DecisionId,
+    /// The caseload; null takes it from everybody.
+    caseload: Option<CaseloadId>,
+}
+
+const SELECT_CASELOAD: &str =
+    concat!(visible_units!(), "select c.id from caseload c where c.uid = $3 and c.unit_id in (select id from visible)");
+
+/// `POST /v1/dossiers/{id}/assignment`.
+pub async fn assign(
+    State(app): State<Arc<App>>,
+    Extension(by): Extension<User>,
+    Path(dossier): Path<DossierId>,
+    Json(request): Json<AssignmentRequest>,
+) -> Result<StatusCode, Problem> {
+    let decider = Decider { app: &app, by: &by, id: request.id, now: app.now() };
+    let mut tx = app.db.write().await?;
+    let row = find(&mut tx, &by, Permission::AssignCases, dossier).await?;
+    let to = match request.caseload {
+        None => None,
+        Some(caseload) => {
+            let roles = Permission::AssignCases.role_list();
+            let id: Option<i64> = on_db!(&mut tx, conn => {
+                sqlx::query_scalar(SELECT_CASELOAD).bind(by.id).bind(roles).bind(caseload).fetch_optional(conn).await
+            })?;
+            Some(id.ok_or_else(|| Problem::validation("caseload: there is no such caseload below your units."))?)
+        }
+    };
+    // Each assignment is a decision of its own: its subject is itself.
+    let detail = json!({ "dossier": dossier, "caseload": request.caseload });
+    if decider.record(&mut tx, "assignment", request.id.0, detail).await? == Novelty::Repeated {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    assign::assign(&mut tx, decider.now, Some(by.id), &[(row.id, to)]).await?;
+    note_assignment(&mut tx, decider, dossier).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The timeline of a case says who gave it away.
+async fn note_assignment(tx: &mut Tx, decider: Decider<'_>, dossier: DossierId) -> Result<(), Problem> {
+    let mut needs = Needs::default();
+    needs.dossier(dossier);
+    let mut world = load::world(tx, &needs).await?;
+    let loaded = world.dossiers.get_mut(&dossier).ok_or_else(Problem::not_found)?;
+    loaded.timeline_changed = true;
+    let version = loaded.next_version();
+    let (at, user_id) = (decider.now, decider.by.id);
+    let event = NewTimelineEvent { dossier, version, at, code: "ASSIGNED", amount_minor: None, user_id };
+    let effects = Effects { timeline: vec![event], ..Effects::default() };
+    persist::persist(tx, &mut world, effects, decider.now).await?;
+    Ok(())
+}

@@ -1,0 +1,371 @@
+//! Held entries: the list, and a person's release or rejection.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use daybook_shared::entry::{Body, Entry, EntryType, ReceiptNumber};
+use daybook_shared::ids::{AccountId, DecisionId, DossierId, EntryId, InstallId, PaymentId, UserId};
+use daybook_shared::money::Money;
+use daybook_shared::time::{Date, Timestamp};
+use daybook_shared::wire::outcome::{Flag, Outcome, Reason};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Decider, Novelty};
+use crate::app::App;
+use crate::auth::routes::{Page, PageQuery};
+use crate::auth::{Permission, User, two_people};
+use crate::db::Tx;
+use crate::http::extract::{Json, Path, Query};
+use crate::http::problem::{Code, Problem};
+use crate::ledger::{journal, posting};
+use crate::portfolio::allocation::Payment;
+use crate::sync::effects::{ChangedOutcome, Effects, PaymentRow};
+use crate::sync::judge::{self, Capture, Release};
+use crate::sync::load::{self, Expected, Needs};
+use crate::sync::persist;
+use crate::{on_db, visible_units};
+
+/// A held entry, as lists show it. Names and phone numbers are with the case, not here.
+#[derive(Debug, Serialize)]
+pub struct HeldView {
+    entry: EntryId,
+    entry_type: EntryType,
+    dossier: DossierId,
+    reason: Option<Reason>,
+    author: UserId,
+    author_name: String,
+    captured_at: Timestamp,
+    received_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<String>,
+}
+
+/// A held entry's row.
+#[derive(Debug, sqlx::FromRow)]
+struct HeldRow {
+    id: i64,
+    uid: EntryId,
+    dossier_uid: DossierId,
+    bytes: Vec<u8>,
+    user_id: i64,
+    user_uid: UserId,
+    user_name: String,
+    device_id: i64,
+    install_uid: InstallId,
+    outcome: String,
+    reason: Option<Reason>,
+    captured_at: Timestamp,
+    received_at: Timestamp,
+}
+
+macro_rules! held_rows {
+    () => {
+        "select e.id, e.uid, d.uid as dossier_uid, e.bytes, e.user_id, u.uid as user_uid, u.name as user_name, e.device_id,
+           i.uid as install_uid, e.outcome, e.reason, e.captured_at, e.received_at
+         from entry e join dossier d on d.id = e.dossier_id join app_user u on u.id = e.user_id
+           join install i on i.id = e.install_id
+         where exists (select 1 from user_role r join visible v on v.id = r.unit_id
+                       where r.user_id = e.user_id and r.ended_at is null)"
+    };
+}
+const PAGE_HELD: &str = concat!(
+    visible_units!(),
+    held_rows!(),
+    " and e.outcome = 'held' and e.id > coalesce((select id from entry where uid = $3), 0) order by e.id limit $4"
+);
+const ONE: &str = concat!(visible_units!(), held_rows!(), " and e.uid = $3");
+
+/// `GET /v1/held`: what waits for a person, oldest first.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Extension(by): Extension<User>,
+    Query(page): Query<PageQuery<EntryId>>,
+) -> Result<Json<Page<HeldView, EntryId>>, Problem> {
+    let limit = page.limit();
+    let mut tx = app.db.read().await?;
+    let roles = Permission::ReadHeld.role_list();
+    let rows: Vec<HeldRow> = on_db!(&mut tx, conn => {
+        sqlx::query_as(PAGE_HELD).bind(by.id).bind(roles).bind(page.after).bind(limit).fetch_all(conn).await
+    })?;
+    let views = rows.into_iter().map(HeldView::of).collect();
+    Ok(Json(Page::new(views, limit, |view: &HeldView| view.entry)))
+}
+
+impl HeldView {
+    fn of(row: HeldRow) -> Self {
+        let entry = Entry::decode(&row.bytes).ok();
+        let repayment = entry.as_ref().and_then(|entry| match &entry.body {
+            Body::Repayment(repayment) => Some(repayment),
+            _ => None,
+        });
+        Self {
+            entry: row.uid,
+            entry_type: entry.as_ref().map_or_else(|| EntryType::from_code("OTHER"), |entry| entry.head.entry_type.clone()),
+            dossier: row.dossier_uid,
+            reason: row.reason,
+            author: row.user_uid,
+            author_name: row.user_name,
+            captured_at: row.captured_at,
+            received_at: row.received_at,
+            amount: repayment.map(|repayment| repayment.amount),
+            receipt: repayment.and_then(|repayment| repayment.receipt.as_ref().map(ToString::to_string)),
+        }
+    }
+}
+
+/// Leave for a held entry to take effect, with what is right in place of what was recorded.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseRequest {
+    id: DecisionId,
+    /// The account it is for, where the recorded one is not known.
+    account: Option<AccountId>,
+    /// The amount in the account's currency, at the recorded rate, where the currency was another.
+    amount: Option<Money>,
+    /// A new receipt number, where the recorded one stands for another payment.
+    receipt: Option<String>,
+    /// The day it counts for.
+    value_date: Option<Date>,
+}
+
+/// `POST /v1/held/{entry}/release`.
+pub async fn release(
+    State(app): State<Arc<App>>,
+    Extension(by): Extension<User>,
+    Path(entry): Path<EntryId>,
+    Json(request): Json<ReleaseRequest>,
+) -> Result<StatusCode, Problem> {
+    let decider = Decider { app: &app, by: &by, id: request.id, now: app.now() };
+    let mut tx = app.db.write().await?;
+    let held = find(&mut tx, &by, entry).await?;
+    two_people(held.user_id, by.id)?;
+    if decider.record(&mut tx, "held", entry.0, json!({ "ruling": "release" })).await? == Novelty::Repeated {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    apply_release(&mut tx, decider, &held, &request).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn find(tx: &mut Tx, by: &User, entry: EntryId) -> Result<HeldRow, Problem> {
+    let roles = Permission::ReviewHeld.role_list();
+    let row: Option<HeldRow> = on_db!(tx, conn => {
+        sqlx::query_as(ONE).bind(by.id).bind(roles).bind(entry).fetch_optional(conn).await
+    })?;
+    row.ok_or_else(Problem::not_found)
+}
+
+fn must_be_held(row: &HeldRow) -> Result<Entry, Problem> {
+    if row.outcome != "held" {
+        return Err(Problem::new(Code::Conflict, format!("The entry is {}, not held.", row.outcome)));
+    }
+    Entry::decode(&row.bytes).map_err(|error| Problem::internal(&error))
+}
+
+/// Puts the person's corrections in place of what was recorded. The recorded bytes stay as they are.
+fn corrected(entry: &mut Entry, request: &ReleaseRequest) -> Result<(), Problem> {
+    let Body::Repayment(repayment) = &mut entry.body else {
+        let none = request.account.is_none() && request.amount.is_none() && request.receipt.is_none();
+        return if none { Ok(()) } else { Err(Problem::validation("Only a repayment's account, amount and receipt can be put right.")) };
+    };
+    if let Some(receipt) = &request.receipt {
+        let receipt: ReceiptNumber = receipt.parse().map_err(|error| Problem::validation(format!("receipt: {error}.")))?;
+        repayment.receipt = Some(receipt);
+    }
+    if let Some(account) = request.account {
+        repayment.account = account;
+        entry.head.dossier = DossierId::case(account);
+    }
+    repayment.amount = request.amount.unwrap_or(repayment.amount);
+    repayment.value_date = request.value_date.unwrap_or(repayment.value_date);
+    entry.check().map_err(|error| Problem::validation(format!("{error}.")))
+}
+
+async fn apply_release(tx: &mut Tx, decider: Decider<'_>, held: &HeldRow, request: &ReleaseRequest) -> Result<(), Problem> {
+    let mut entry = must_be_held(held)?;
+    let recorded = entry.head.dossier;
+    let prior = payment_of(tx, held.uid).await?;
+    if request.amount.is_some() && prior.as_ref().is_some_and(|prior| prior.debited) {
+        let moved = Effects { payment_states: Vec::new(), ..back_from_suspense(tx, decider, held, &prior).await? };
+        return post_anew(tx, decider, held, entry, request, moved).await;
+    }
+    corrected(&mut entry, request)?;
+    let release = Release { debited: prior.is_some_and(|prior| prior.debited) };
+    judge_again(tx, decider, held, &entry, recorded, release, Effects::default()).await
+}
+
+/// An amount in another currency: what is in suspense goes back first, then the right sum posts.
+async fn post_anew(
+    tx: &mut Tx,
+    decider: Decider<'_>,
+    held: &HeldRow,
+    mut entry: Entry,
+    request: &ReleaseRequest,
+    moved: Effects,
+) -> Result<(), Problem> {
+    let recorded = entry.head.dossier;
+    corrected(&mut entry, request)?;
+    judge_again(tx, decider, held, &entry, recorded, Release { debited: false }, moved).await
+}
+
+async fn judge_again(
+    tx: &mut Tx,
+    decider: Decider<'_>,
+    held: &HeldRow,
+    entry: &Entry,
+    recorded: DossierId,
+    release: Release,
+    mut effects: Effects,
+) -> Result<(), Problem> {
+    let settings = &decider.app.settings;
+    let mut needs = Needs::default();
+    needs.device(held.device_id, held.install_uid);
+    needs.entry(entry);
+    needs.dossier(recorded);
+    let mut world = load::world(tx, &needs).await?;
+    if !world.dossiers.contains_key(&entry.head.dossier) {
+        return Err(Problem::validation("account: there is no such account."));
+    }
+    if let Body::Repayment(repayment) = &entry.body {
+        let value_date = repayment.value_date.min(settings.zone.date_of(held.captured_at));
+        let payment = Payment { value_date, id: held.uid.into(), amount_minor: repayment.amount.minor };
+        let account_id = load::account_of(&world, entry.head.dossier, repayment.account);
+        let receipt_no = repayment.receipt.as_ref().map(ToString::to_string);
+        load::payments(tx, &mut world, &[Expected { account_id, payment, receipt_no }]).await?;
+    }
+    let capture = Capture {
+        entry,
+        dossier: entry.head.dossier,
+        user_id: held.user_id,
+        device_id: held.device_id,
+        captured_at: held.captured_at,
+        received_at: held.received_at,
+        release: Some(release),
+    };
+    let outcome = judge::judge(&mut world, &mut effects, settings, capture, vec![Flag::Released]);
+    if let Some(reason) = outcome.reason {
+        return Err(Problem::new(Code::StillHeld, still_held(&reason)).with("reason", reason.code()));
+    }
+    for uid in [recorded, entry.head.dossier] {
+        let dossier = world.dossiers.get_mut(&uid).expect("the dossiers of a release are loaded");
+        if !dossier.dirty {
+            dossier.next_version();
+        }
+    }
+    let outcome_version = world.dossiers[&recorded].version;
+    let changed = ChangedOutcome { entry_id: held.id, device_id: held.device_id, outcome_version, outcome };
+    effects.outcomes.push(changed);
+    effects.waited.push(held.id);
+    effects.claims_moved = world.claims.iter().filter(|(_, claim)| claim.moved).map(|(no, claim)| (no.clone(), claim.payment)).collect();
+    persist::persist(tx, &mut world, effects, decider.now).await?;
+    Ok(())
+}
+
+fn still_held(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::DupReceipt => "The receipt number stands for another payment: give a new one in `receipt`, or reject it as DUPLICATE.",
+        Reason::UnknownAccount => "The account is not known or was undone: give the right one in `account`.",
+        Reason::CurrencyMismatch => "The money is not in the account's currency: give the amount at the recorded rate in `amount`.",
+        Reason::MissingRef => "It acts on an entry that has not arrived.",
+        Reason::NotInHand => "It names something that is not cash in the officer's hand.",
+        _ => "It would be held again.",
+    }
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct HeldPayment {
+    debited: bool,
+    amount_minor: i64,
+    currency: daybook_shared::money::Currency,
+}
+
+const SELECT_PAYMENT: &str = "select debited, amount_minor, currency from payment where uid = $1";
+
+async fn payment_of(tx: &mut Tx, entry: EntryId) -> sqlx::Result<Option<HeldPayment>> {
+    on_db!(tx, conn => sqlx::query_as(SELECT_PAYMENT).bind(entry).fetch_optional(conn).await)
+}
+
+/// Why a held entry is rejected.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RejectionRequest {
+    id: DecisionId,
+    /// DUPLICATE, REJECTED or REPLACED.
+    reason: Reason,
+}
+
+/// `POST /v1/held/{entry}/rejection`: there was no such cash, or it is recorded elsewhere. What the
+/// officer was charged with is taken back.
+pub async fn reject(
+    State(app): State<Arc<App>>,
+    Extension(by): Extension<User>,
+    Path(entry): Path<EntryId>,
+    Json(request): Json<RejectionRequest>,
+) -> Result<StatusCode, Problem> {
+    if !matches!(request.reason, Reason::Duplicate | Reason::Rejected | Reason::Replaced) {
+        return Err(Problem::validation("reason is DUPLICATE, REJECTED or REPLACED."));
+    }
+    let decider = Decider { app: &app, by: &by, id: request.id, now: app.now() };
+    let mut tx = app.db.write().await?;
+    let held = find(&mut tx, &by, entry).await?;
+    two_people(held.user_id, by.id)?;
+    if decider.record(&mut tx, "held", entry.0, json!({ "ruling": request.reason.code() })).await? == Novelty::Repeated {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    must_be_held(&held)?;
+    let prior = payment_of(&mut tx, held.uid).await?;
+    let mut effects = back_from_suspense(&mut tx, decider, &held, &prior).await?;
+    let mut needs = Needs::default();
+    needs.device(held.device_id, held.install_uid);
+    needs.dossier(held.dossier_uid);
+    let mut world = load::world(&mut tx, &needs).await?;
+    let dossier = world.dossiers.get_mut(&held.dossier_uid).ok_or_else(Problem::not_found)?;
+    let outcome_version = dossier.next_version();
+    let outcome = Outcome::refused(request.reason);
+    effects.outcomes.push(ChangedOutcome { entry_id: held.id, device_id: held.device_id, outcome_version, outcome });
+    effects.waited.push(held.id);
+    persist::persist(&mut tx, &mut world, effects, decider.now).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a held payment's cash out of suspense again and relieves the officer of it.
+async fn back_from_suspense(
+    tx: &mut Tx,
+    decider: Decider<'_>,
+    held: &HeldRow,
+    prior: &Option<HeldPayment>,
+) -> Result<Effects, Problem> {
+    let mut effects = Effects::default();
+    let Some(prior) = prior else { return Ok(effects) };
+    let Ok(Entry { body: Body::Repayment(repayment), .. }) = Entry::decode(&held.bytes) else { return Ok(effects) };
+    if prior.debited {
+        let settings = &decider.app.settings;
+        let booked_on = judge::booked_on(settings, settings.zone.date_of(decider.now));
+        for journal in journal::read(tx, held.uid.0).await? {
+            let back = posting::reversal(&journal, decider.id.0, booked_on).map_err(|error| Problem::internal(&error))?;
+            effects.journals.push(back);
+        }
+        effects.add_cash(held.user_id, prior.currency, -prior.amount_minor);
+    }
+    effects.payment_states.push(PaymentRow {
+        uid: PaymentId::from(held.uid),
+        account_id: None,
+        user_id: held.user_id,
+        channel: repayment.channel,
+        amount_minor: prior.amount_minor,
+        currency: prior.currency,
+        receipt_no: None,
+        external_ref: None,
+        value_date: repayment.value_date,
+        booked_on: None,
+        state: "refused".to_owned(),
+        debited: false,
+    });
+    Ok(effects)
+}

@@ -1,0 +1,123 @@
+//! The log: every entry's row is what its bytes say, and every typed row has its entry.
+
+use daybook_shared::entry::{Entry, EntryType};
+use daybook_shared::ids::{DeviceId, DossierId, EntryId, PaymentId};
+use daybook_shared::time::{Timestamp, Zone};
+use indicatif::ProgressBar;
+
+use super::findings::{Findings, Place};
+use super::{PAGE_ROWS, captures};
+use crate::db::Tx;
+use crate::on_db;
+
+/// A row of the log.
+#[derive(Debug, sqlx::FromRow)]
+pub struct LogRow {
+    id: i64,
+    /// The entry.
+    pub uid: EntryId,
+    dossier_uid: DossierId,
+    /// Key of its dossier.
+    pub dossier_id: i64,
+    entry_type: EntryType,
+    device: DeviceId,
+    /// Key of its author.
+    pub user_id: i64,
+    bytes: Vec<u8>,
+    /// Corrected capture time.
+    pub captured_at: Timestamp,
+    /// Where it ended.
+    pub outcome: String,
+}
+
+const SELECT_PAGE: &str = "select e.id, e.uid, d.uid as dossier_uid, e.dossier_id, e.entry_type, v.uid as device,
+       e.user_id, e.bytes, e.captured_at, e.outcome
+     from entry e join dossier d on d.id = e.dossier_id join device v on v.id = e.device_id
+     where e.id > $1 order by e.id limit $2";
+
+/// Reads the whole log again.
+pub async fn verify(tx: &mut Tx, zone: &Zone, findings: &mut Findings, progress: &ProgressBar) -> sqlx::Result<()> {
+    let mut after = 0;
+    loop {
+        let rows: Vec<LogRow> = on_db!(tx, conn => {
+            sqlx::query_as(SELECT_PAGE).bind(after).bind(PAGE_ROWS).fetch_all(conn).await
+        })?;
+        let Some(last) = rows.last() else { break };
+        after = last.id;
+        let read = rows.len() as u64;
+        let entries: Vec<_> = rows.into_iter().filter_map(|row| decoded(row, findings)).collect();
+        captures::verify(tx, zone, &entries, findings).await?;
+        progress.inc(read);
+    }
+    strays(tx, findings).await?;
+    claims(tx, findings).await
+}
+
+fn decoded(row: LogRow, findings: &mut Findings) -> Option<(LogRow, Entry)> {
+    let place = Place { check: "log: entries are what their bytes say", table: "entry", key: &row.uid };
+    match Entry::decode(&row.bytes) {
+        Ok(entry) => {
+            let said = (entry.head.id, entry.head.dossier, &entry.head.entry_type, entry.head.device);
+            let stored = (row.uid, row.dossier_uid, &row.entry_type, row.device);
+            findings.compare(place, "id, dossier, type, device", &said, &stored);
+            Some((row, entry))
+        }
+        Err(error) => {
+            findings.differs(place, "bytes", "an entry", error);
+            None
+        }
+    }
+}
+
+/// Rows that derive from the log and have no entry in it, table by table.
+const STRAYS: [(&str, &str); 6] = [
+    (
+        "payment",
+        "select p.uid from payment p left join entry e on e.uid = p.uid where p.source = 'field' and e.id is null",
+    ),
+    ("visit", "select t.entry_uid from visit t left join entry e on e.uid = t.entry_uid where e.id is null"),
+    ("promise", "select t.entry_uid from promise t left join entry e on e.uid = t.entry_uid where e.id is null"),
+    ("correction", "select t.entry_uid from correction t left join entry e on e.uid = t.entry_uid where e.id is null"),
+    (
+        "cash_handover",
+        "select t.entry_uid from cash_handover t left join entry e on e.uid = t.entry_uid where e.id is null",
+    ),
+    (
+        "transaction_check",
+        "select t.entry_uid from transaction_check t left join entry e on e.uid = t.entry_uid where e.id is null",
+    ),
+];
+
+async fn strays(tx: &mut Tx, findings: &mut Findings) -> sqlx::Result<()> {
+    for (table, sql) in STRAYS {
+        let uids: Vec<EntryId> = on_db!(tx, conn => sqlx::query_scalar(sql).fetch_all(conn).await)?;
+        for uid in uids {
+            let place = Place { check: "log: typed rows have an entry", table, key: &uid };
+            findings.differs(place, "entry", "one in the log", "none");
+        }
+    }
+    Ok(())
+}
+
+const WRONG_CLAIMS: &str = "select c.receipt_no, c.payment_uid from receipt_claim c
+     left join payment p on p.uid = c.payment_uid
+     where p.receipt_no is null or p.receipt_no <> c.receipt_no order by c.receipt_no";
+const UNCLAIMED: &str = "select p.receipt_no, p.uid, c.payment_uid from payment p
+     left join receipt_claim c on c.receipt_no = p.receipt_no
+     where p.state = 'posted' and p.receipt_no is not null order by p.receipt_no, p.uid";
+
+/// A receipt number stands for one payment, which has it; a posted payment has its own.
+async fn claims(tx: &mut Tx, findings: &mut Findings) -> sqlx::Result<()> {
+    let wrong: Vec<(String, PaymentId)> = on_db!(tx, conn => sqlx::query_as(WRONG_CLAIMS).fetch_all(conn).await)?;
+    for (receipt, payment) in wrong {
+        let place = Place { check: "log: receipt numbers", table: "receipt_claim", key: &receipt };
+        findings.differs(place, "payment_uid", "a payment with this number", payment);
+    }
+    let posted: Vec<(String, PaymentId, Option<PaymentId>)> =
+        on_db!(tx, conn => sqlx::query_as(UNCLAIMED).fetch_all(conn).await)?;
+    for (receipt, payment, claimed) in posted {
+        let place = Place { check: "log: receipt numbers", table: "receipt_claim", key: &receipt };
+        findings.compare(place, "payment_uid", &Some(payment), &claimed);
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! `daybook verify`: derives everything again that can be derived, and says what differs.
+//!
+//! Balances come from the journal ([`ledger`]), accounts and promises from their payments and captures
+//! ([`accounts`]), typed rows from the bytes phones made ([`log`], [`captures`]), boards from their
+//! changes ([`boards`]), feeds from dossiers ([`feeds`]). It reads one snapshot and changes nothing.
+
+mod accounts;
+mod boards;
+mod captures;
+mod feeds;
+mod findings;
+mod ledger;
+mod log;
+#[cfg(test)]
+mod tests;
+
+use daybook_shared::time::Zone;
+use indicatif::ProgressBar;
+
+pub use findings::{Check, Difference, Findings};
+
+use crate::db::Tx;
+
+/// Rows read at a time.
+const PAGE_ROWS: i64 = 1_000;
+
+/// Verifies the database in the snapshot of `tx`. Of each check at most `lines_max` differences are
+/// kept; all are counted. `zone` is the lender's.
+pub async fn verify(tx: &mut Tx, zone: &Zone, lines_max: usize, progress: &ProgressBar) -> sqlx::Result<Findings> {
+    let mut findings = Findings::new(lines_max);
+    progress.set_message("ledger");
+    ledger::verify(tx, &mut findings).await?;
+    progress.set_message("accounts");
+    accounts::verify(tx, &mut findings, progress).await?;
+    progress.set_message("log");
+    log::verify(tx, zone, &mut findings, progress).await?;
+    progress.set_message("boards");
+    boards::verify(tx, &mut findings, progress).await?;
+    progress.set_message("feeds");
+    feeds::verify(tx, &mut findings).await?;
+    progress.finish_and_clear();
+    Ok(findings)
+}

@@ -1,0 +1,174 @@
+//! The program itself, as its users run it: configuration, refusals, serving and stopping.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+fn daybook(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_daybook"));
+    command.current_dir(dir).env_remove("DAYBOOK_DB").env_remove("DAYBOOK_CONFIG").env("DAYBOOK_LOG", "warn");
+    command
+}
+
+fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A running server, killed when the test ends.
+struct Serving {
+    child: Child,
+    address: String,
+}
+
+impl Serving {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on http://").expect("the one line").to_owned();
+        Self { child, address }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = self.connect();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn terminate(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_that_over_the_file_and_that_over_the_default() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("daybook.toml"), "db = \"sqlite:file.db\"\n").unwrap();
+    let made = |command: &mut Command, name: &str| {
+        let output = run(command.arg("migrate"));
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(dir.path().join(name).exists(), "{name}");
+    };
+    let file = dir.path().join("daybook.toml");
+    made(&mut daybook(dir.path()), "daybook.db");
+    made(daybook(dir.path()).arg("--config").arg(&file), "file.db");
+    made(daybook(dir.path()).env("DAYBOOK_CONFIG", &file).env("DAYBOOK_DB", "sqlite:environment.db"), "environment.db");
+    let all = &mut daybook(dir.path());
+    all.env("DAYBOOK_CONFIG", &file).env("DAYBOOK_DB", "sqlite:other.db").args(["--db", "sqlite:flag.db"]);
+    made(all, "flag.db");
+    assert!(!dir.path().join("other.db").exists());
+
+    std::fs::write(&file, "databse = \"x\"\n").unwrap();
+    let output = run(daybook(dir.path()).arg("--config").arg(&file).arg("migrate"));
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("databse"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_test_clock_is_refused_on_a_lenders_own_database() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("clock"), "2030-01-01T00:00:00Z").unwrap();
+    assert!(run(daybook(dir.path()).arg("migrate")).status.success());
+    for arguments in [&["serve", "--listen", "127.0.0.1:0", "--test-clock", "clock"][..], &["migrate", "--test"]] {
+        let output = run(daybook(dir.path()).args(arguments));
+        assert!(!output.status.success());
+        assert!(text(&output.stderr).contains("--test"), "{}", text(&output.stderr));
+    }
+    let new = ["--db", "sqlite:new.db"];
+    let output = run(daybook(dir.path()).args(new).args(["serve", "--test-clock", "clock"]));
+    assert!(!output.status.success(), "a new database is a lender's own unless it is made with --test");
+
+    let test = ["--db", "sqlite:test.db"];
+    assert!(run(daybook(dir.path()).args(test).args(["migrate", "--test"])).status.success());
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--test-clock", "clock"];
+    let server = Serving::start(daybook(dir.path()).args(test).args(serve));
+    assert!(server.get("/readyz").contains("200 OK"));
+}
+
+#[test]
+fn an_operator_adds_a_user_and_hands_out_a_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let add = ["user", "add", "--login", "amina", "--name", "Amina W.", "--role", "officer", "--json"];
+    let output = run(daybook(dir.path()).args(add));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let user: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let output = run(daybook(dir.path()).args(["device", "code", "--login", "amina", "--json"]));
+    let code: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&code["user"], code["code"].as_str().unwrap().len()), (&user["id"], 14));
+
+    let again = run(daybook(dir.path()).args(add));
+    assert!(!again.status.success() && text(&again.stderr).contains("in use"));
+    let nobody = run(daybook(dir.path()).args(["device", "code", "--login", "brian"]));
+    assert!(!nobody.status.success() && text(&nobody.stderr).contains("brian"));
+    let set = |name: &str, value: &str| run(daybook(dir.path()).args(["settings", "set", name, value]));
+    assert!(set("currency", "KES").status.success());
+    assert!(text(&set("currency", "kes").stderr).contains("ISO 4217"));
+    let list = run(daybook(dir.path()).args(["settings", "list", "--json"]));
+    let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!((&list["currency"], &list["backdated_days_max"]), (&"KES".into(), &"7".into()));
+}
+
+/// Goal: a request in flight at SIGTERM is answered. Method: half of a body is sent, the signal, then
+/// the other half.
+#[cfg(unix)]
+#[test]
+fn what_is_in_flight_is_finished_before_the_server_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Serving::start(daybook(dir.path()).args(["serve", "--listen", "127.0.0.1:0"]));
+    assert!(server.get("/healthz").contains("{\"status\":\"ok\"}"));
+    let body = b"{\"login\": \"nobody\", \"password\": \"whatever\"}";
+    let mut stream = server.connect();
+    write!(
+        stream,
+        "POST /v1/tokens HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    )
+    .unwrap();
+    // The server asks for the body once the handler reads it: the request is in flight.
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    assert!(line.contains("100 Continue"), "{line}");
+    stream.write_all(&body[..10]).unwrap();
+    server.terminate();
+    while TcpStream::connect(&server.address).is_ok() {
+        std::thread::yield_now();
+    }
+    stream.write_all(&body[10..]).unwrap();
+    let mut answer = String::new();
+    reader.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("401 Unauthorized") && answer.contains("wrong_login"), "{answer}");
+    assert!(server.child.wait().unwrap().success());
+}
+
+#[test]
+fn an_address_in_use_is_an_error_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(daybook(dir.path()).args(["serve", "--listen", &address]));
+    assert!(!output.status.success() && text(&output.stderr).contains(&address));
+}

@@ -1,0 +1,244 @@
+//! The real server in this process: one life after another on one database.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, header};
+use daybook_mobile_sync::session::HttpRequest;
+use daybook_server::app::{App, ClockChoice, Options};
+use daybook_server::audit::Actor;
+use daybook_server::db::Tx;
+use daybook_server::settings::Settings;
+use daybook_server::{http, on_db};
+use http_body_util::BodyExt as _;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, FromRow};
+use tokio::runtime::Runtime;
+use tower::ServiceExt as _;
+
+use super::clock::SimClock;
+use super::database::{Database, Engine, runtime};
+
+/// An answer as it travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// `Retry-After`, in milliseconds.
+    pub retry_after_ms: Option<u64>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON; null when it is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The code of a problem; empty when it is none.
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// One process, as it were.
+#[derive(Debug)]
+struct Life {
+    router: Router,
+    app: Arc<App>,
+    runtime: Runtime,
+}
+
+/// The server. It can be killed at any moment and goes on with the next life.
+#[derive(Debug)]
+pub struct Server {
+    life: Option<Life>,
+    lives: u64,
+    seed: u64,
+    options: Place,
+    clock: Arc<SimClock>,
+    // Dropped last: the database goes when nobody uses it any more.
+    _database: Database,
+}
+
+/// What [`Options`] is made of; it has no Debug.
+#[derive(Debug)]
+struct Place {
+    db_url: String,
+    key_dir: std::path::PathBuf,
+}
+
+impl Server {
+    /// A server on a fresh database.
+    pub fn new(
+        engine: Engine,
+        folder: &Path,
+        clock: &Arc<SimClock>,
+        seed: u64,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let database = Database::fresh(engine, folder);
+        let options = Place { db_url: database.url.clone(), key_dir: folder.join("keys") };
+        let mut server =
+            Self { life: None, lives: 0, seed, options, clock: Arc::clone(clock), _database: database };
+        server.begin();
+        server.write(async |app, tx| {
+            for setting in settings {
+                Settings::set(tx, app.now(), Actor::OPERATOR, *setting).await.expect("a setting of the server");
+            }
+        });
+        server.restart();
+        server
+    }
+
+    fn begin(&mut self) {
+        self.lives += 1;
+        let options = Options {
+            db_url: self.options.db_url.clone(),
+            key_dir: Some(self.options.key_dir.clone()),
+            test: true,
+            clock: ClockChoice::Given(Arc::clone(&self.clock) as _),
+            // No two lives draw the same ids.
+            seed: Some(self.seed.wrapping_mul(1_000_003).wrapping_add(self.lives)),
+        };
+        let runtime = runtime();
+        let app = runtime.block_on(App::open(&options)).expect("the database can be opened");
+        let router = runtime.block_on(async { http::router(&app) });
+        self.life = Some(Life { router, app, runtime });
+    }
+
+    fn life(&self) -> &Life {
+        self.life.as_ref().expect("invariant: a server is between two lives only inside restart")
+    }
+
+    /// Kills it, whatever it is at, and starts the next one on the same database.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.begin();
+    }
+
+    fn kill(&mut self) {
+        let Some(Life { router, app, runtime }) = self.life.take() else { return };
+        {
+            // Connections that are dropped want a runtime around them, even one that is ending.
+            let _entered = runtime.enter();
+            drop((router, app));
+        }
+        drop(runtime);
+    }
+
+    /// What the server shares.
+    pub fn app(&self) -> &Arc<App> {
+        &self.life().app
+    }
+
+    /// Answers a request of a phone.
+    pub fn answer(&self, request: &HttpRequest) -> Answer {
+        let life = self.life();
+        life.runtime.block_on(exchange(life.router.clone(), request_of(request)))
+    }
+
+    /// Begins to answer a request, and is killed at the `readings`-th time it looks at the clock. None
+    /// when that happened; the answer when it was through before.
+    pub fn answer_until(&mut self, request: &HttpRequest, readings: i64) -> Option<Answer> {
+        self.clock.trip_at(readings);
+        let life = self.life();
+        let clock = &self.clock;
+        let answer = life.runtime.block_on(async {
+            let mut inner = pin!(exchange(life.router.clone(), request_of(request)));
+            std::future::poll_fn(|context| {
+                clock.watch(context.waker());
+                if clock.is_tripped() {
+                    return Poll::Ready(None);
+                }
+                let polled = inner.as_mut().poll(context);
+                if clock.is_tripped() { Poll::Ready(None) } else { polled.map(Some) }
+            })
+            .await
+        });
+        self.clock.trip_at(0);
+        if answer.is_none() {
+            self.restart();
+        }
+        answer
+    }
+
+    /// Answers any request.
+    pub fn call(&self, request: Request<Body>) -> Answer {
+        let life = self.life();
+        life.runtime.block_on(exchange(life.router.clone(), request))
+    }
+
+    /// Runs something on the server's own functions, in one transaction that writes.
+    pub fn write<T>(&self, run: impl AsyncFnOnce(&App, &mut Tx) -> T) -> T {
+        let life = self.life();
+        life.runtime.block_on(async {
+            let mut tx = life.app.db.write().await.expect("the database answers");
+            let done = run(&life.app, &mut tx).await;
+            tx.commit().await.expect("the database answers");
+            done
+        })
+    }
+
+    /// Runs something that reads.
+    pub fn read<T>(&self, run: impl AsyncFnOnce(&App, &mut Tx) -> T) -> T {
+        let life = self.life();
+        life.runtime.block_on(async {
+            let mut tx = life.app.db.read().await.expect("the database answers");
+            run(&life.app, &mut tx).await
+        })
+    }
+
+    /// The rows of a query without parameters.
+    pub fn rows<T>(&self, sql: &str) -> Vec<T>
+    where
+        T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        self.read(async |_, tx| {
+            on_db!(tx, conn => sqlx::query_as(AssertSqlSafe(sql.to_owned())).fetch_all(conn).await)
+                .unwrap_or_else(|error| panic!("{sql}: {error}"))
+        })
+    }
+
+    /// Runs a statement without parameters.
+    pub fn execute(&self, sql: &str) {
+        self.write(async |_, tx| {
+            on_db!(tx, conn => sqlx::query(AssertSqlSafe(sql.to_owned())).execute(conn).await.map(drop))
+                .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        });
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(life) = &self.life
+            && !std::thread::panicking()
+        {
+            life.runtime.block_on(life.app.db.close());
+        }
+        self.kill();
+    }
+}
+
+fn request_of(request: &HttpRequest) -> Request<Body> {
+    let mut built = Request::builder().method(request.method).uri(request.path);
+    for (name, value) in &request.headers {
+        built = built.header(*name, value);
+    }
+    built.body(request.body.clone().into()).expect("a phone makes requests that are requests")
+}
+
+async fn exchange(router: Router, request: Request<Body>) -> Answer {
+    let response = router.oneshot(request).await.expect("the router always answers");
+    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.expect("a body in memory is whole").to_bytes().to_vec();
+    Answer { status, retry_after_ms: retry_after.map(|seconds: u64| seconds * 1000), body }
+}
