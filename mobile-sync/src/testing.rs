@@ -2,7 +2,7 @@
 //! same wire types the real one uses, and a link that can be cut at any byte.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -94,28 +94,30 @@ impl Phone {
         self.dir.path().join("store")
     }
 
-    /// Kills the app and starts it again.
-    pub(crate) fn reopen(&mut self) {
+    /// Kills the app, does something to its file, and starts it again.
+    fn while_dead(&mut self, act: impl FnOnce(&Path)) {
         let path = self.file();
-        self.reopen_from(&path);
+        let aside = Store::open(Path::new(":memory:"), &KEY, Box::<KeptInMemory>::default(), self.now, &mut self.rng);
+        drop(std::mem::replace(&mut self.store, aside.unwrap()));
+        act(&path);
+        self.store = Store::open(&path, &KEY, Box::new(self.keeper.clone()), self.now, &mut self.rng).unwrap();
     }
 
-    pub(crate) fn reopen_from(&mut self, path: &std::path::Path) {
-        let aside = self.dir.path().join("aside");
-        let placeholder = Store::open(&aside, &KEY, Box::<KeptInMemory>::default(), self.now, &mut self.rng).unwrap();
-        drop(std::mem::replace(&mut self.store, placeholder));
-        self.store = Store::open(path, &KEY, Box::new(self.keeper.clone()), self.now, &mut self.rng).unwrap();
+    /// Kills the app and starts it again.
+    pub(crate) fn reopen(&mut self) {
+        self.while_dead(|_| ());
     }
 
     /// A copy of the store as a backup would make it.
     pub(crate) fn back_up(&mut self, name: &str) -> PathBuf {
         let copy = self.dir.path().join(name);
-        let aside = self.dir.path().join(format!("aside-{name}"));
-        let placeholder = Store::open(&aside, &KEY, Box::<KeptInMemory>::default(), self.now, &mut self.rng).unwrap();
-        drop(std::mem::replace(&mut self.store, placeholder));
-        std::fs::copy(self.file(), &copy).unwrap();
-        self.reopen();
+        self.while_dead(|file| assert!(std::fs::copy(file, &copy).unwrap() > 0));
         copy
+    }
+
+    /// Puts a copy in the store's place.
+    pub(crate) fn restore(&mut self, copy: &Path) {
+        self.while_dead(|file| assert!(std::fs::copy(copy, file).unwrap() > 0));
     }
 
     pub(crate) fn pass_ms(&mut self, ms: u64) {

@@ -4,8 +4,6 @@
 //! SQLite always; PostgreSQL when `DAYBOOK_TEST_POSTGRES` names a server (`postgres://user@host:port`)
 //! on which databases may be made and dropped.
 
-#![expect(clippy::missing_panics_doc, reason = "a test fails by a panic")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -83,6 +81,9 @@ pub struct TestPhone {
     pub enrolment: Value,
 }
 
+/// Databases made by this process so far.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
 /// Runs a test on a fresh database of each engine.
 pub async fn for_each_engine(test: impl AsyncFn(&TestServer)) {
     for_each_engine_with(&[], test).await;
@@ -95,7 +96,6 @@ pub async fn for_each_engine_with(settings: &[(&str, &str)], test: impl AsyncFn(
     server.app.db.close().await;
 
     let Ok(postgres) = std::env::var("DAYBOOK_TEST_POSTGRES") else { return };
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
     let name = format!("daybook_test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     let admin = PgPool::connect(&postgres).await.expect("the PostgreSQL of the tests can be reached");
     for statement in ["drop database if exists", "create database"] {
@@ -197,13 +197,11 @@ impl TestServer {
     pub async fn root(&self) -> Unit {
         let mut tx = self.write().await;
         let found = units::root(&mut tx).await.expect("units can be read");
-        let root = match found {
-            Some(root) => root,
-            None => {
-                let (kind, name) = (UnitKind::Company, "Lender");
-                let by = (self.now(), &self.app.rng);
-                units::create(&mut tx, by, Actor::OPERATOR, None, (kind, name)).await.expect("a unit can be made")
-            }
+        let root = if let Some(root) = found {
+            root
+        } else {
+            let (by, new) = ((self.now(), &self.app.rng), (UnitKind::Company, "Lender"));
+            units::create(&mut tx, by, Actor::OPERATOR, None, new).await.expect("a unit can be made")
         };
         tx.commit().await.expect("the database answers");
         root

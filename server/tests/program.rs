@@ -1,5 +1,7 @@
 //! The program itself, as its users run it: configuration, refusals, serving and stopping.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;

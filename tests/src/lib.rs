@@ -1,1 +1,12 @@
-//! tests
+//! What proves Daybook from end to end, on the real phone library and the real server.
+//!
+//! * [`replay`]: real payments, captured offline by phones, over HTTP to a server process.
+//! * [`cluster`], [`process`], [`link`], [`phone`]: a private PostgreSQL, the server as a process, a
+//!   bad network, and a phone that can be killed.
+
+pub mod cluster;
+pub mod process;
+
+pub mod bench;
+pub mod workload;
+pub mod sim;

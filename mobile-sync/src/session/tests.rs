@@ -60,7 +60,8 @@ fn a_response_cut_at_any_byte_costs_only_the_frame_it_cut() {
         assert_eq!(phone.store.dossiers().unwrap(), expected, "cut at {cut}");
         assert_eq!(server.taken[&captured.id].1, 1, "taken once, cut at {cut}");
         assert!(phone.store.unanswered().unwrap().is_empty(), "cut at {cut}");
-        kept.push(server.requests[1..].iter().map(|(_, request)| request.cursors.len()).max().unwrap_or(0));
+        // A response whose last frame came is whole, whatever is missing behind it.
+        kept.push(server.requests.get(1).map_or(1, |(_, request)| request.cursors.len()));
     }
     assert!(kept.is_sorted(), "a later cut never keeps less");
     assert_eq!((kept[0], kept[length - 1]), (0, 1), "an early cut keeps nothing, a late one the cursor");

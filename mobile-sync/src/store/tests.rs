@@ -111,7 +111,7 @@ fn an_old_copy_gets_a_new_install_and_packs_again_what_has_no_verdict() {
     phone.sync(&mut server);
     assert!(phone.store.unanswered().unwrap().is_empty());
 
-    phone.reopen_from(&backup);
+    phone.restore(&backup);
     assert!(phone.store.began_new_install());
     assert_ne!(phone.store.install().unwrap(), install);
     assert_eq!(phone.store.unanswered().unwrap(), [a.id, b.id]);

@@ -142,8 +142,7 @@ async fn receipt_numbers_are_never_granted_twice() {
             let (now, app) = (server.now(), &server.app);
             let grant = device::grant_block(&mut tx, now, app, (row.id, row.uid), (install.id, install.uid)).await;
             let grant = grant.unwrap();
-            let granted: ReceiptBlock =
-                grant.open(&app.keys.public(), Context::Block, app.deployment.id).unwrap();
+            let granted: ReceiptBlock = grant.open(&app.keys.public(), Context::Block, app.deployment.id).unwrap();
             assert_eq!((granted.first.number(), granted.last), (last + 1, last + 50));
             last = granted.last;
         }

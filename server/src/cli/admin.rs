@@ -113,13 +113,11 @@ fn read_password() -> anyhow::Result<String> {
 /// A unit by name or id; the lender's own, made when there is none, if nothing is named.
 async fn unit(tx: &mut Tx, app: &App, named: Option<&str>) -> anyhow::Result<Unit> {
     let Some(named) = named else {
-        return Ok(match units::root(tx).await? {
-            Some(root) => root,
-            None => {
-                let new = (UnitKind::Company, "Company");
-                units::create(tx, (app.now(), &app.rng), Actor::OPERATOR, None, new).await?
-            }
-        });
+        if let Some(root) = units::root(tx).await? {
+            return Ok(root);
+        }
+        let new = (UnitKind::Company, "Company");
+        return Ok(units::create(tx, (app.now(), &app.rng), Actor::OPERATOR, None, new).await?);
     };
     let mut found = units::named(tx, named).await?;
     match (found.pop(), found.is_empty()) {

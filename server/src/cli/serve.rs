@@ -10,6 +10,7 @@ use super::{Config, NewDatabase};
 use crate::app::{App, ClockChoice};
 use crate::http;
 use crate::http::serve::{Server, stop_signal};
+use crate::sync::compact::keep_compact;
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.
 #[derive(Debug, Args)]
@@ -61,7 +62,9 @@ pub(super) async fn serve(
     println!("listening on http://{address}");
     bound(address);
     tracing::info!(%address, deployment = %app.deployment.id, "serving");
+    let upkeep = tokio::spawn(keep_compact(Arc::clone(app)));
     server.run(http::router(app), stop).await;
+    upkeep.abort();
     app.db.close().await;
     tracing::info!("stopped");
     Ok(())

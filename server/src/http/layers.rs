@@ -83,6 +83,7 @@ fn new_id(app: &App) -> String {
 }
 
 /// A panic in a handler: logged, answered as `internal`. The panic hook has printed its place.
+#[expect(clippy::needless_pass_by_value, reason = "the signature that CatchPanicLayer asks for")]
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");

@@ -55,7 +55,7 @@ pub struct Limits {
 /// A small JSON request.
 const SMALL: Limits = Limits { body_bytes_max: 64 * 1024, patience: Duration::from_secs(30) };
 /// A phone's exchange, over the poorest link.
-pub const EXCHANGE: Limits = Limits { body_bytes_max: REQUEST_BYTES_MAX, patience: Duration::from_secs(900) };
+pub const EXCHANGE: Limits = Limits { body_bytes_max: REQUEST_BYTES_MAX, patience: Duration::from_mins(15) };
 
 /// A route.
 pub struct Route {

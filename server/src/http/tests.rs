@@ -16,9 +16,10 @@ const SHORT: Waits = Waits { stall: Duration::from_millis(5), room: Duration::fr
 
 /// A path that fits the template and names nothing.
 fn concrete(route: &Route) -> String {
-    let parts = route.path.split('/').map(|part| {
-        if part.starts_with('{') { "01890a5d-ac96-774b-bcce-b302099a8057" } else { part }
-    });
+    let parts = route
+        .path
+        .split('/')
+        .map(|part| if part.starts_with('{') { "01890a5d-ac96-774b-bcce-b302099a8057" } else { part });
     parts.collect::<Vec<_>>().join("/")
 }
 
@@ -160,9 +161,8 @@ async fn a_body_over_the_routes_limit_is_refused_announced_or_not() {
     assert!(is_problem(&server.send(announced.unwrap()).await, Code::TooLarge));
 
     let chunks = futures_util::stream::repeat(Ok::<_, std::convert::Infallible>(vec![b' '; 16 * 1024]));
-    let endless = Request::post("/v1/tokens")
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from_stream(chunks));
+    let endless =
+        Request::post("/v1/tokens").header(header::CONTENT_TYPE, "application/json").body(Body::from_stream(chunks));
     assert!(is_problem(&server.send(endless.unwrap()).await, Code::TooLarge));
 }
 

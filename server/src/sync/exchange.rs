@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use daybook_shared::board::BoardRole;
-use daybook_shared::ids::{CaseloadId, EntryId, EnvelopeId};
+use daybook_shared::ids::{CaseloadId, EntryId, EnvelopeId, InstallId};
 use daybook_shared::wire::envelope::Envelope;
 use daybook_shared::wire::exchange::{
     Answer, Audience, CaseloadInfo, End, EnvelopeAnswer, Frame, Request, VERSION, caseloads_hash,
@@ -116,44 +116,72 @@ fn parse(body: &[u8]) -> Result<Request, Problem> {
     Ok(request)
 }
 
-/// Takes the request's envelopes, in their order; after one that is not taken the rest cannot be.
+/// A step of a request: an envelope of an install, or only the request's beginning or end.
+struct Step<'a> {
+    install: InstallId,
+    envelope: Option<(Item, &'a [u8])>,
+}
+
+/// Takes the request's envelopes, in their order, each durable before the next. The first step
+/// carries the request's number and the last one its end; both are of the install that asks, while
+/// an envelope may be of an install before it.
 async fn upload(app: &Arc<App>, device: &DeviceRequest, request: &Request) -> Result<Upload, Problem> {
-    let role =
-        if request.envelopes.is_empty() { BoardRole::Officer } else { role_of(app, device.device.user_id).await? };
     let mut upload = Upload { install_id: 0, answers: Vec::new(), acknowledgement: None, finished: None };
-    let count = request.envelopes.len().max(1);
-    let key = device.device.key().ok_or_else(Problem::unauthenticated)?;
-    for i in 0..count {
-        let last = i + 1 == count;
-        let mut item = None;
-        if let Some(bytes) = request.envelopes.get(i) {
-            let whose = (device.device.id, device.device.uid, &key);
-            match Arrived::verify(bytes.to_vec(), whose, app.deployment.id) {
-                Ok(arrived) => item = Some(Item::new(arrived, role)),
-                Err(error) => {
-                    metrics::counter!(names::SYNC_WRONG_SIGNATURES).increment(1);
-                    tracing::warn!(device = %device.device.uid, code = error.code(), "an envelope was not taken");
-                    let number = Envelope::decode(bytes).map_or(0, |envelope| envelope.header.number);
-                    let answer = Answer::Refused { code: error.code().to_owned() };
-                    upload.answers.push(EnvelopeAnswer { number, answer });
-                }
-            }
-        }
-        let number =
-            item.as_ref().map(|item| (item.arrived.envelope.header.number, item.arrived.envelope.header.install));
+    let mut steps = steps(app, device, request, &mut upload).await?;
+    let own = |step: Option<&Step<'_>>| step.is_some_and(|step| step.install == device.install);
+    let empty = || Step { install: device.install, envelope: None };
+    if !own(steps.first()) {
+        steps.insert(0, empty());
+    }
+    if !own(steps.last()) {
+        steps.push(empty());
+    }
+    let count = steps.len();
+    for (i, step) in steps.into_iter().enumerate() {
+        let (item, bytes) = step.envelope.unzip();
+        let number = item.as_ref().map(|item| item.arrived.envelope.header.number);
         let job = Job {
             device_id: device.device.id,
             device: device.device.uid,
-            install: number.map_or(device.install, |(_, install)| install),
+            install: step.install,
             request_number: (i == 0).then(|| i64::try_from(device.number).unwrap_or(i64::MAX)),
             item,
-            finish: last.then(|| finish_of(device, request)),
+            finish: (i + 1 == count).then(|| finish_of(device, request)),
         };
         let done = writer::write(app, job).await.map_err(problem)?;
-        answer(app, device, done, number.map(|(number, _)| number), &mut upload, request.envelopes.get(i)).await?;
+        answer(app, device, done, number, &mut upload, bytes).await?;
     }
     count_answers(&upload.answers);
     Ok(upload)
+}
+
+/// The envelopes that were sealed by this device, as steps; the others are answered as refused.
+async fn steps<'a>(
+    app: &App,
+    device: &DeviceRequest,
+    request: &'a Request,
+    upload: &mut Upload,
+) -> Result<Vec<Step<'a>>, Problem> {
+    let role = if request.envelopes.is_empty() { BoardRole::Officer } else { role_of(app, device.device.user_id).await? };
+    let key = device.device.key().ok_or_else(Problem::unauthenticated)?;
+    let mut steps = Vec::with_capacity(request.envelopes.len() + 2);
+    for bytes in &request.envelopes {
+        let whose = (device.device.id, device.device.uid, &key);
+        match Arrived::verify(bytes.to_vec(), whose, app.deployment.id) {
+            Ok(arrived) => {
+                let install = arrived.envelope.header.install;
+                steps.push(Step { install, envelope: Some((Item::new(arrived, role), bytes.as_slice())) });
+            }
+            Err(error) => {
+                metrics::counter!(names::SYNC_WRONG_SIGNATURES).increment(1);
+                tracing::warn!(device = %device.device.uid, code = error.code(), "an envelope was not taken");
+                let number = Envelope::decode(bytes).map_or(0, |envelope| envelope.header.number);
+                let answer = Answer::Refused { code: error.code().to_owned() };
+                upload.answers.push(EnvelopeAnswer { number, answer });
+            }
+        }
+    }
+    Ok(steps)
 }
 
 fn finish_of(device: &DeviceRequest, request: &Request) -> Finish {
@@ -173,7 +201,7 @@ async fn answer(
     done: Done,
     number: Option<u64>,
     upload: &mut Upload,
-    bytes: Option<&minicbor::bytes::ByteVec>,
+    bytes: Option<&[u8]>,
 ) -> Result<(), Problem> {
     let (install_id, taken, finished) = match done {
         Done::Stale { last } => {
@@ -189,8 +217,10 @@ async fn answer(
         }
         Done::Done { install_id, taken, finished } => (install_id, taken, finished),
     };
-    upload.install_id = install_id;
-    upload.finished = finished;
+    if finished.is_some() {
+        upload.install_id = install_id;
+        upload.finished = finished;
+    }
     let answer = match taken {
         None => return Ok(()),
         Some(Taken::Now { answer, acknowledgement }) => {
@@ -271,7 +301,7 @@ const INSERT_ACKNOWLEDGEMENTS: &str = "insert into acknowledgement (device_id, h
 async fn acknowledge(app: &App, device: &DeviceRequest, install_id: i64) -> Result<Signed, Problem> {
     let now = app.now();
     let mut tx = app.db.write().await?;
-    let last: Option<(daybook_shared::ids::InstallId, i64, EnvelopeId)> =
+    let last: Option<(InstallId, i64, EnvelopeId)> =
         on_db!(&mut tx, conn => sqlx::query_as(SELECT_LAST).bind(install_id).fetch_optional(conn).await)?;
     let (install, number, envelope) = last.unwrap_or((device.install, 0, EnvelopeId::NONE));
     let number = u64::try_from(number).unwrap_or_default();

@@ -12,6 +12,7 @@ use daybook_shared::wire::limits::{CASELOADS_MAX, CURSOR_BYTES_MAX, RECEIPT_BLOC
 use daybook_shared::wire::outcome::Reason;
 use daybook_shared::wire::sign::{ReceiptBlock, Signed};
 
+use super::cursor::Cursor;
 use super::load::outcome_of;
 use crate::app::App;
 use crate::auth::device::{self as grants, GrantError};
@@ -80,14 +81,16 @@ batch_row! {
         device_id: i64 => "bigint",
         caseload: CaseloadId => "uuid",
         cursor_bytes: Vec<u8> => "bytea",
+        confirmed_seq: i64 => "bigint",
         confirmed_at: Timestamp => "timestamptz",
     }
 }
 
 const UPSERT_CURSORS: &str =
     "insert into device_cursor (device_id, caseload_id, cursor_bytes, confirmed_seq, confirmed_at)
-     select v.device_id, c.id, v.cursor_bytes, 0, v.confirmed_at from v join caseload c on c.uid = v.caseload where true
+     select v.device_id, c.id, v.cursor_bytes, v.confirmed_seq, v.confirmed_at from v join caseload c on c.uid = v.caseload where true
      on conflict (device_id, caseload_id) do update set cursor_bytes = excluded.cursor_bytes,
+       confirmed_seq = excluded.confirmed_seq,
        confirmed_at = excluded.confirmed_at";
 
 /// Keeps the cursors the phone sent; false when they do not add up to what it has.
@@ -106,11 +109,9 @@ async fn confirm_cursors(tx: &mut Tx, device_id: i64, finish: &Finish, now: Time
         all.clear();
     }
     all.extend(sent.clone());
-    let rows = sent.into_iter().map(|(caseload, cursor_bytes)| CursorRow {
-        device_id,
-        caseload,
-        cursor_bytes,
-        confirmed_at: now,
+    let rows = sent.into_iter().map(|(caseload, cursor_bytes)| {
+        let confirmed_seq = Cursor::decode(&cursor_bytes, i64::MAX).from;
+        CursorRow { device_id, caseload, cursor_bytes, confirmed_seq, confirmed_at: now }
     });
     batch::execute(tx, &rows.collect::<Vec<_>>(), UPSERT_CURSORS).await?;
     Ok(complete || hash(&all) == finish.cursors_hash)

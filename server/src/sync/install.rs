@@ -16,6 +16,8 @@ pub enum Begun {
     Stale(u64),
     /// Too many installs in a month.
     Limit,
+    /// An envelope of an install that the server has never seen ask.
+    Unknown,
 }
 
 const RAISE_REQUEST: &str = "update install set last_request = $2 where id = $1 and last_request < $2";
@@ -24,6 +26,7 @@ const RAISE_REQUEST: &str = "update install set last_request = $2 where id = $1 
 pub async fn begin(tx: &mut Tx, job: &Job, now: Timestamp) -> sqlx::Result<Begun> {
     let install = match device::install(tx, job.device_id, job.install).await? {
         Some(install) => install,
+        None if job.request_number.is_none() => return Ok(Begun::Unknown),
         None => match device::open_install(tx, now, (job.device_id, job.device), job.install).await {
             Ok(install) => install,
             Err(GrantError::Sql(error)) => return Err(error),

@@ -8,6 +8,7 @@
 
 pub mod arrived;
 pub mod boards;
+pub mod compact;
 pub mod cursor;
 pub mod effects;
 pub mod exchange;

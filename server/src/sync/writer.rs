@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock, Weak};
 
 use daybook_shared::ids::{DeviceId, DossierId, InstallId};
+use daybook_shared::wire::exchange::Answer;
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 
@@ -265,6 +266,10 @@ async fn run(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> sqlx::Result<Vec<Done>
         done.push(match begun {
             Begun::Stale(last) => Done::Stale { last },
             Begun::Limit => Done::InstallLimit,
+            Begun::Unknown => {
+                let answer = Answer::Refused { code: "install_unknown".to_owned() };
+                Done::Done { install_id: 0, taken: Some(Taken::Not(answer)), finished: None }
+            }
             Begun::Open(install_id) => {
                 let taken = job.item.is_some().then(|| taken.next()).flatten();
                 let finished = match &job.finish {

@@ -9,6 +9,7 @@ use daybook_shared::entry::{PersonMet, Repayment, VisitKind, VisitOutcome};
 use daybook_shared::ids::{AccountId, AgentId, DossierId, EntryId};
 use daybook_shared::money::Currency;
 use daybook_shared::time::{Date, Timestamp, Zone};
+use daybook_shared::wire::outcome::Flag;
 use sqlx::FromRow;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -283,10 +284,15 @@ fn compare_payment(
     findings.compare(place, "state", &row.outcome.as_str(), &state);
     findings.compare(place, "user_id", &Some(row.user_id), &payment.user_id);
     findings.compare(place, "channel", &repayment.channel, &payment.channel);
+    findings.compare(place, "external_ref", &repayment.external_ref, &payment.external_ref);
+    // A person who releases may put the rest right, and may reject it altogether.
+    let released = row.flags.as_deref().is_some_and(|flags| flags.split(' ').any(|flag| flag == Flag::Released.code()));
+    if released || row.outcome == "refused" {
+        return;
+    }
     let amount = (repayment.amount.minor, repayment.amount.currency);
     findings.compare(place, "amount", &amount, &(payment.amount_minor, payment.currency));
     findings.compare(place, "receipt_no", &repayment.receipt.as_ref().map(ToString::to_string), &payment.receipt_no);
-    findings.compare(place, "external_ref", &repayment.external_ref, &payment.external_ref);
     let value_date = repayment.value_date.min(zone.date_of(row.captured_at));
     findings.compare(place, "value_date", &value_date, &payment.value_date);
     // A repayment that names another account than its dossier is about has none, and is held.

@@ -128,15 +128,17 @@ struct BookedPayment {
     cash: i64,
 }
 
-/// What the books have of each payment, its reversal included: both carry its id as correlation.
+/// What the books have of each payment. A payment's own journals name it as their event; what undoes
+/// them is a decision's and names it as correlation.
 const PAYMENTS: &str = "select p.uid, p.state, p.debited, p.amount_minor, coalesce(b.credited, 0) as credited,
        coalesce(b.suspended, 0) as suspended, coalesce(b.cash, 0) as cash
      from payment p left join
-       (select j.correlation,
+       (select case when j.kind in ('repayment', 'identified', 'recovery', 'suspense') then j.event else j.correlation end
+            as payment,
           cast(-sum(case when l.gl in ('plan_recv', 'credit', 'recovery') then l.minor else 0 end) as bigint) as credited,
           cast(-sum(case when l.gl = 'suspense' then l.minor else 0 end) as bigint) as suspended,
           cast(sum(case when l.gl = 'officer_cash' then l.minor else 0 end) as bigint) as cash
-        from journal j join line l on l.journal_id = j.id group by j.correlation) b on b.correlation = p.uid
+        from journal j join line l on l.journal_id = j.id group by 1) b on b.payment = p.uid
      order by p.id";
 
 async fn payments(tx: &mut Tx, findings: &mut Findings) -> sqlx::Result<()> {

@@ -28,10 +28,12 @@ pub struct LogRow {
     pub captured_at: Timestamp,
     /// Where it ended.
     pub outcome: String,
+    /// What people should know: codes with a space between.
+    pub flags: Option<String>,
 }
 
 const SELECT_PAGE: &str = "select e.id, e.uid, d.uid as dossier_uid, e.dossier_id, e.entry_type, v.uid as device,
-       e.user_id, e.bytes, e.captured_at, e.outcome
+       e.user_id, e.bytes, e.captured_at, e.outcome, e.flags
      from entry e join dossier d on d.id = e.dossier_id join device v on v.id = e.device_id
      where e.id > $1 order by e.id limit $2";
 
@@ -69,11 +71,13 @@ fn decoded(row: LogRow, findings: &mut Findings) -> Option<(LogRow, Entry)> {
     }
 }
 
-/// Rows that derive from the log and have no entry in it, table by table.
+/// Rows that derive from the log and have no entry in it, table by table. What a person put in place of a
+/// payment has a decision instead.
 const STRAYS: [(&str, &str); 6] = [
     (
         "payment",
-        "select p.uid from payment p left join entry e on e.uid = p.uid where p.source = 'field' and e.id is null",
+        "select p.uid from payment p left join entry e on e.uid = p.uid left join decision d on d.uid = p.uid
+         where p.source = 'field' and e.id is null and d.uid is null",
     ),
     ("visit", "select t.entry_uid from visit t left join entry e on e.uid = t.entry_uid where e.id is null"),
     ("promise", "select t.entry_uid from promise t left join entry e on e.uid = t.entry_uid where e.id is null"),
@@ -104,9 +108,11 @@ const WRONG_CLAIMS: &str = "select c.receipt_no, c.payment_uid from receipt_clai
      where p.receipt_no is null or p.receipt_no <> c.receipt_no order by c.receipt_no";
 const UNCLAIMED: &str = "select p.receipt_no, p.uid, c.payment_uid from payment p
      left join receipt_claim c on c.receipt_no = p.receipt_no
-     where p.state = 'posted' and p.receipt_no is not null order by p.receipt_no, p.uid";
+     left join decision d on d.uid = p.uid
+     where p.state = 'posted' and p.receipt_no is not null and d.uid is null order by p.receipt_no, p.uid";
 
-/// A receipt number stands for one payment, which has it; a posted payment has its own.
+/// A receipt number stands for one payment, which has it; a posted payment has its own. (What a person put
+/// in place of a payment has the receipt of that one.)
 async fn claims(tx: &mut Tx, findings: &mut Findings) -> sqlx::Result<()> {
     let wrong: Vec<(String, PaymentId)> = on_db!(tx, conn => sqlx::query_as(WRONG_CLAIMS).fetch_all(conn).await)?;
     for (receipt, payment) in wrong {

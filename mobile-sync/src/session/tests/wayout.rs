@@ -116,7 +116,7 @@ fn a_clone_that_nobody_noticed_is_told_by_the_server() {
     let (a, install) = (phone.cash(1, 200), phone.store.install().unwrap());
     phone.sync(&mut server);
     phone.keeper.save(kept - 1).unwrap();
-    phone.reopen_from(&clone);
+    phone.restore(&clone);
     assert_eq!(phone.store.install().unwrap(), install, "nothing was noticed");
     let b = phone.cash(1, 300);
     let report = phone.sync(&mut server);

@@ -30,7 +30,7 @@ pub struct Login {
 
 /// An access token.
 #[derive(Debug, Serialize)]
-pub struct AccessToken {
+pub struct TokenAnswer {
     access_token: String,
     token_type: &'static str,
     expires_in: i64,
@@ -40,10 +40,10 @@ pub struct AccessToken {
 pub async fn create_token(
     State(app): State<Arc<App>>,
     Json(login): Json<Login>,
-) -> Result<(StatusCode, Json<AccessToken>), Problem> {
+) -> Result<(StatusCode, Json<TokenAnswer>), Problem> {
     let user = check_login(&app, &login).await?;
     let access_token = token::issue(&app, user, app.now());
-    let token = AccessToken { access_token, token_type: "Bearer", expires_in: token::SECONDS };
+    let token = TokenAnswer { access_token, token_type: "Bearer", expires_in: token::SECONDS };
     Ok((StatusCode::CREATED, Json(token)))
 }
 

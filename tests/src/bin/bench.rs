@@ -1,0 +1,88 @@
+//! `bench`: what Daybook promises, measured. See `bench --help`.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+use daybook_tests::bench::{self, Engine, Figures, Setup};
+use daybook_tests::workload;
+
+const EXAMPLES: &str = "\
+Benches:
+  link    a phone with 500 cases comes back with 50 captures; 40 of its colleagues wait. Then idle
+  fresh   a new phone takes the 500 cases: facts, entries, boards
+  storm   100,000 accounts; 200 phones come back at once, 50 captures each, to a real server process
+  growth  one more capture on a case with 50, 500, 5,000 entries
+  phone   capturing on a phone with 500 cases, beside a bare fsync on the same disk
+  all     all of them, as a table
+
+Every figure is printed with what it is to reach. The workload is one seeded generator, written down
+in tests/src/workload/mod.rs. Use a release build for anything that is a time.
+
+Examples:
+  cargo run --release -p daybook-tests --bin bench -- all
+  cargo run --release -p daybook-tests --bin bench -- storm --engine postgres
+  cargo run -p daybook-tests --bin bench -- link --json";
+
+/// Measures what Daybook promises.
+#[derive(Debug, Parser)]
+#[command(name = "bench", after_help = EXAMPLES, max_term_width = 100)]
+struct Cli {
+    /// Which bench
+    #[arg(value_enum)]
+    bench: Bench,
+    /// The server's engine
+    #[arg(long, value_enum, default_value = "sqlite")]
+    engine: Engine,
+    /// Print one JSON object a bench instead of a table
+    #[arg(long)]
+    json: bool,
+    /// The workload's seed
+    #[arg(long, default_value_t = workload::SEED)]
+    seed: u64,
+    /// Where databases and stores are made and removed: on the disk that is to be measured [default:
+    /// the temporary directory]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Bench {
+    Link,
+    Fresh,
+    Storm,
+    Growth,
+    Phone,
+    All,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let parent = cli.dir.clone().unwrap_or_else(std::env::temp_dir);
+    std::fs::create_dir_all(&parent)?;
+    for bench in [Bench::Link, Bench::Fresh, Bench::Storm, Bench::Growth, Bench::Phone] {
+        if cli.bench != bench && cli.bench != Bench::All {
+            continue;
+        }
+        let dir = tempfile::tempdir_in(&parent).context("no place for databases")?;
+        let setup = Setup { engine: cli.engine, seed: cli.seed, dir: dir.path().to_owned() };
+        let figures = run(bench, &setup).await.with_context(|| format!("bench {bench:?}"))?;
+        if cli.json {
+            println!("{}", figures.json());
+        } else {
+            print!("{}", figures.table());
+        }
+    }
+    Ok(())
+}
+
+async fn run(bench: Bench, setup: &Setup) -> anyhow::Result<Figures> {
+    match bench {
+        Bench::Link => bench::link::run(setup).await,
+        Bench::Fresh => bench::fresh::run(setup).await,
+        Bench::Storm => bench::storm::run(setup).await,
+        Bench::Growth => bench::growth::run(setup).await,
+        Bench::Phone | Bench::All => bench::phone::run(setup).await,
+    }
+}

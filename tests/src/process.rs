@@ -1,0 +1,172 @@
+//! The real server as a process: built, started on a free port, killed, started again.
+//!
+//! No sleeps: a started server has printed its address, a killed one has been waited for.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context as _, bail};
+use tokio::sync::Mutex;
+
+/// Names a server program to use as it is, instead of building one.
+pub const PROGRAM: &str = "DAYBOOK_BIN";
+
+/// How to start a server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The program, from [`build`].
+    pub program: PathBuf,
+    /// The database, as `--db` takes it.
+    pub db_url: String,
+    /// The folder of its keys.
+    pub keys: PathBuf,
+    /// A file with the time, for a database of the kind `--test`.
+    pub clock: Option<PathBuf>,
+    /// Where its log goes; later starts append.
+    pub log: PathBuf,
+}
+
+/// A server that runs, and runs again after it was killed, at the same address.
+#[derive(Debug)]
+pub struct Server {
+    settings: Settings,
+    address: SocketAddr,
+    child: Mutex<Child>,
+    kills: AtomicU32,
+}
+
+impl Server {
+    /// Starts it on a free port and waits until it is bound.
+    pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        let (child, address) = spawn(settings.clone(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        Ok(Self { settings, address, child: Mutex::new(child), kills: AtomicU32::new(0) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How often it was killed.
+    pub fn kills(&self) -> u32 {
+        self.kills.load(Ordering::Relaxed)
+    }
+
+    /// `kill -9`, whatever it is doing, and a new start at the same address.
+    pub async fn kill_and_restart(&self) -> anyhow::Result<()> {
+        let mut child = self.child.lock().await;
+        child.kill()?;
+        child.wait()?;
+        self.kills.fetch_add(1, Ordering::Relaxed);
+        (*child, _) = spawn(self.settings.clone(), self.address).await?;
+        Ok(())
+    }
+
+    /// Asks it to stop (SIGTERM) and waits until it has.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let mut child = self.child.lock().await;
+        let pid = child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().context("kill cannot be run")?;
+        let status = child.wait()?;
+        if !status.success() {
+            bail!("the server ended with {status}; its log is {}", self.settings.log.display());
+        }
+        Ok(())
+    }
+
+    /// Its memory at the most, in bytes.
+    pub async fn peak_memory_bytes(&self) -> anyhow::Result<u64> {
+        let pid = self.child.lock().await.id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1024)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let child = self.child.get_mut();
+        child.kill().ok();
+        child.wait().ok();
+    }
+}
+
+async fn spawn(settings: Settings, address: SocketAddr) -> anyhow::Result<(Child, SocketAddr)> {
+    tokio::task::spawn_blocking(move || spawn_blocking(&settings, address)).await?
+}
+
+fn spawn_blocking(settings: &Settings, address: SocketAddr) -> anyhow::Result<(Child, SocketAddr)> {
+    let Settings { program, db_url, keys, clock, log } = settings;
+    let log_file = File::options().create(true).append(true).open(log)?;
+    let mut command = Command::new(program);
+    command.args(["--db", db_url, "--log-format", "json", "--keys"]).arg(keys);
+    command.args(["serve", "--listen", &address.to_string()]);
+    if let Some(clock) = clock {
+        command.arg("--test-clock").arg(clock);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file);
+    let mut child = command.spawn().with_context(|| format!("{} cannot be run", program.display()))?;
+    match read_address(&mut child) {
+        Ok(address) => Ok((child, address)),
+        Err(error) => {
+            child.kill().ok();
+            child.wait().ok();
+            let log_text = std::fs::read_to_string(log).unwrap_or_default();
+            let tail: Vec<_> = log_text.lines().rev().take(5).collect();
+            let tail: Vec<_> = tail.into_iter().rev().collect();
+            Err(error.context(format!("the server did not start:\n{}", tail.join("\n"))))
+        }
+    }
+}
+
+/// Reads the line with which the server says that it is bound; the rest is dropped by a thread.
+fn read_address(child: &mut Child) -> anyhow::Result<SocketAddr> {
+    let stdout = child.stdout.take().context("stdout is piped")?;
+    let mut lines = BufReader::new(stdout).lines();
+    while let Some(line) = lines.next().transpose()? {
+        if let Some((_, address)) = line.split_once("listening on http://") {
+            std::thread::spawn(move || lines.for_each(drop));
+            return Ok(address.trim().parse()?);
+        }
+    }
+    bail!("it printed no address")
+}
+
+/// Builds the server in the profile of the running program, if it is missing or stale, and gives its
+/// path. [`PROGRAM`] names one to use as it is.
+pub fn build() -> anyhow::Result<PathBuf> {
+    if let Some(program) = std::env::var_os(PROGRAM) {
+        return Ok(program.into());
+    }
+    let (target, profile) = target_and_profile()?;
+    let program = target.join(&profile).join("daybook");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Together with this package, so that the features of what both depend on are those it has been
+    // compiled with already.
+    cargo.args(["build", "--quiet", "-p", "daybook-server", "-p", "daybook-tests", "--bin", "daybook", "--profile"]);
+    cargo.arg(if profile == "debug" { "dev" } else { &profile }).arg("--target-dir").arg(&target);
+    cargo.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"));
+    match cargo.status() {
+        Ok(status) if status.success() => Ok(program),
+        Ok(status) => bail!("the server cannot be built: cargo ended with {status}"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && program.is_file() => Ok(program),
+        Err(error) => Err(error).context("cargo cannot be run"),
+    }
+}
+
+/// The target folder of the running program and the folder of its profile in there.
+fn target_and_profile() -> anyhow::Result<(PathBuf, String)> {
+    let exe = std::env::current_exe()?;
+    let mut dir = exe.parent().context("a program is in a folder")?;
+    if dir.ends_with("deps") {
+        dir = dir.parent().context("deps is in a folder")?;
+    }
+    let profile = dir.file_name().and_then(|name| name.to_str()).context("a profile has a folder")?;
+    let target = dir.parent().context("a profile's folder is in the target folder")?;
+    Ok((target.to_owned(), profile.to_owned()))
+}

@@ -1,0 +1,24 @@
+//! A seeded world that drives the real phone library and the real server through every fault of
+//! sync.md 8, and checkers for its invariants.
+//!
+//! * [`world`]: people, accounts, phones ([`phone`]), a server ([`server`]) that can be killed at any
+//!   point, one clock ([`clock`]), one random generator. One thread; a seed replays.
+//! * [`setup`]: what there is before a story begins.
+//! * [`upload`]: what was ever sent, and what holds for every exchange.
+//!
+//! What is deliberately not here: sockets and TLS (the replay has them), and anything that waits for
+//! real time.
+
+#![expect(clippy::missing_panics_doc, reason = "a test fails by a panic")]
+
+pub mod clock;
+pub mod database;
+pub mod phone;
+pub mod server;
+pub mod setup;
+pub mod upload;
+pub mod world;
+
+pub use database::Engine;
+pub use setup::{KES, Terms};
+pub use world::{Acc, On, Who, World};

@@ -1,0 +1,233 @@
+//! What there is before a story begins: units, people, caseloads, accounts, agents.
+
+use daybook_server::audit::Actor;
+use daybook_server::auth::caseloads::{self, Caseload, CaseloadAudience, Membership};
+use daybook_server::auth::units::{self, Unit, UnitKind};
+use daybook_server::auth::users::{self, Holding, NewUser, UserRow};
+use daybook_server::auth::{Role, device, enrolment, token};
+use daybook_server::ledger::posting;
+use daybook_server::on_db;
+use daybook_server::portfolio::account::Stage;
+use daybook_server::portfolio::assign;
+use daybook_server::portfolio::dossier::{self, NewDossier};
+use daybook_server::portfolio::opening::{self, NewAccount, NewCustomer};
+use daybook_shared::ids::{AccountId, AgentId, CustomerId, DossierId};
+use daybook_shared::money::Currency;
+use daybook_shared::schedule::DueLine;
+
+use super::world::{Acc, Account, On, Person, Who, World};
+
+/// The lender's currency.
+pub const KES: Currency = Currency::new(*b"KES").expect("three capital letters");
+
+/// What an account owes: equal instalments, monthly, the first a month after it began.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// How many.
+    pub count: u16,
+    /// Principal of each, minor units.
+    pub principal: i64,
+    /// Interest of each, minor units.
+    pub interest: i64,
+    /// How many days ago it began.
+    pub days_ago: i32,
+}
+
+impl Terms {
+    /// So many instalments of KES 10.00, a tenth of it interest, begun 45 days ago.
+    pub fn months(count: u16) -> Self {
+        Self { count, principal: 900, interest: 100, days_ago: 45 }
+    }
+}
+
+impl World {
+    /// The lender's own unit.
+    pub(super) fn open_unit(&mut self) -> i64 {
+        self.server.write(async |app, tx| {
+            let by = (app.now(), &app.rng);
+            let unit = units::create(tx, by, Actor::OPERATOR, None, (UnitKind::Company, "Lender")).await;
+            unit.expect("a unit can be made").id
+        })
+    }
+
+    fn root(&self) -> Unit {
+        self.server.read(async |_, tx| units::root(tx).await.expect("units can be read").expect("there is a root"))
+    }
+
+    /// A person with a role, without phone or caseload.
+    pub fn person(&mut self, name: &str, role: Role) -> Who {
+        let root = self.root();
+        let login = name.to_lowercase();
+        let user = self.server.write(async |app, tx| {
+            let new = NewUser { login: &login, name, password_hash: "none".to_owned() };
+            let by = (app.now(), &app.rng);
+            let user = users::create(tx, by, Actor::OPERATOR, new).await.expect("a user can be made");
+            let held = (role, &root, Holding::Held);
+            users::set_role(tx, app.now(), Actor::OPERATOR, &user, held).await.expect("a role can be given");
+            user
+        });
+        self.people.push(Person { name: name.to_owned(), id: user.id, uid: user.uid, caseload: None });
+        Who(self.people.len() - 1)
+    }
+
+    /// A field officer with a caseload and an enrolled phone that has synced once.
+    pub fn officer(&mut self, name: &str) -> (Who, On) {
+        let who = self.person(name, Role::Officer);
+        self.caseload(who, CaseloadAudience::Officer);
+        let on = self.enrolled(who);
+        self.sync(on);
+        (who, on)
+    }
+
+    /// A supervisor who signs in online.
+    pub fn supervisor(&mut self, name: &str) -> Who {
+        self.person(name, Role::Supervisor)
+    }
+
+    /// Makes a caseload and gives it to somebody.
+    pub fn caseload(&mut self, holder: Who, audience: CaseloadAudience) {
+        let root = self.root();
+        let name = format!("{}'s", self.people[holder.0].name);
+        let made = self.server.write(async |app, tx| {
+            let by = (app.now(), &app.rng);
+            let made = caseloads::create(tx, by, Actor::OPERATOR, &root, (&name, audience)).await;
+            made.expect("a caseload can be made")
+        });
+        self.people[holder.0].caseload = Some((made.id, made.uid));
+        self.set_member(holder, holder, Membership::Member);
+    }
+
+    /// Gives the caseload made for one person to another, or takes it away.
+    pub fn set_member(&mut self, of: Who, user: Who, membership: Membership) {
+        let (id, uid) = self.people[of.0].caseload.expect("invariant: only officers' caseloads are given");
+        let unit = self.root().uid;
+        let caseload = Caseload { id, uid, name: String::new(), audience: CaseloadAudience::Officer, unit };
+        let user = self.user_row(user);
+        self.server.write(async |app, tx| {
+            let set = caseloads::set_member(tx, app.now(), Actor::OPERATOR, &caseload, (&user, membership)).await;
+            set.expect("members can be set");
+        });
+    }
+
+    /// A person's row.
+    pub fn user_row(&self, who: Who) -> UserRow {
+        let login = self.people[who.0].name.to_lowercase();
+        self.server.read(async |_, tx| {
+            users::by_login(tx, &login).await.expect("users can be read").expect("the user exists")
+        })
+    }
+
+    /// An access token.
+    pub fn token(&self, who: Who) -> String {
+        token::issue(self.server.app(), self.people[who.0].uid, self.now())
+    }
+
+    pub(super) fn enrolment_code(&self, who: Who) -> String {
+        let user = self.user_row(who);
+        self.server.write(async |app, tx| {
+            let issued = enrolment::issue_code(tx, app.now(), app, Actor::OPERATOR, &user).await;
+            issued.expect("a code can be issued").code
+        })
+    }
+
+    /// Ends a person's access.
+    pub fn deactivate(&mut self, who: Who) {
+        let user = self.user_row(who);
+        self.server.write(async |app, tx| {
+            users::deactivate(tx, app.now(), Actor::OPERATOR, &user).await.expect("a user can be deactivated");
+        });
+    }
+
+    /// Retires a phone, or notes its loss.
+    pub fn end_device(&mut self, on: On, ending: device::Ending) {
+        let uid = self.device(on);
+        self.server.write(async |app, tx| {
+            let device = device::find(tx, uid).await.expect("devices can be read").expect("the device exists");
+            device::end(tx, app.now(), Actor::OPERATOR, &device, ending).await.expect("a device can be ended");
+        });
+    }
+
+    /// An account in an officer's caseload.
+    pub fn account(&mut self, officer: Who, terms: Terms) -> Acc {
+        let number = self.accounts.len() + 1;
+        let (now, began) = (self.now(), self.today().plus_days(-terms.days_ago));
+        let (uid, customer) = (AccountId::new(now, &mut self.rng), CustomerId::new(now, &mut self.rng));
+        let lines = (1..=terms.count).map(|n| DueLine {
+            n,
+            due_date: began.plus_days(30 * i32::from(n)),
+            principal: terms.principal,
+            interest: terms.interest,
+            fee: 0,
+            penalty: 0,
+        });
+        let account = NewAccount {
+            uid,
+            number: format!("A-{number:04}"),
+            customer: NewCustomer {
+                uid: customer,
+                name: format!("Customer {number}"),
+                phone: Some(format!("+2547000{number:05}")),
+                national_id_masked: None,
+                language: None,
+                address: Some("Kibera, stage 8".to_owned()),
+                lat_e6: Some(-1_311_000),
+                lon_e6: Some(36_788_000),
+            },
+            unit_id: self.unit,
+            product: "Smartphone".to_owned(),
+            currency: KES,
+            disbursed_on: began,
+            stage: Stage::Field,
+            lines: lines.collect(),
+        };
+        let opened = self.server.write(async |app, tx| {
+            let opened = opening::open(tx, app.now(), vec![account], posting::activation).await;
+            opened.expect("an account can be opened")[&uid]
+        });
+        let dossier = DossierId::case(uid);
+        let (id, customer, dossier_id) = (opened.account, opened.customer, opened.dossier);
+        self.accounts.push(Account { uid, id, customer, dossier_id, dossier });
+        let acc = Acc(self.accounts.len() - 1);
+        self.assign(acc, Some(officer));
+        acc
+    }
+
+    /// Gives a case to an officer's caseload, or takes it out of any.
+    pub fn assign(&mut self, acc: Acc, to: Option<Who>) {
+        let dossier = self.accounts[acc.0].dossier_id;
+        self.assign_dossier(dossier, to);
+    }
+
+    /// Gives a dossier (by row key) to an officer's caseload, or takes it out of any.
+    pub fn assign_dossier(&mut self, dossier: i64, to: Option<Who>) {
+        let caseload = to.and_then(|to| self.people[to.0].caseload).map(|(id, _)| id);
+        self.server.write(async |app, tx| {
+            assign::assign(tx, app.now(), None, &[(dossier, caseload)]).await.expect("a dossier can be assigned");
+        });
+    }
+
+    /// A mobile-money agent whose file is in an officer's caseload.
+    pub fn agent(&mut self, officer: Who) -> AgentId {
+        let now = self.now();
+        let uid = AgentId::new(now, &mut self.rng);
+        let (year, month, _) = self.today().ymd();
+        let quarter = u8::try_from((month - 1) / 3 + 1).expect("a month is 1 to 12");
+        let code = format!("AG-{}", self.agents.len() + 1);
+        let dossier = self.server.write(async |_, tx| {
+            let id: i64 = on_db!(&mut *tx, conn => {
+                sqlx::query_scalar("insert into agent (uid, code, name, outlet) values ($1, $2, $3, null) returning id")
+                    .bind(uid)
+                    .bind(&code)
+                    .bind("Mama Njeri")
+                    .fetch_one(conn)
+                    .await
+            })
+            .expect("an agent can be added");
+            let made = dossier::insert(tx, &[NewDossier::agent(uid, id, (year, quarter))]).await;
+            made.expect("a dossier can be opened")[&DossierId::agent(uid, year, quarter)]
+        });
+        self.agents.push((uid, dossier));
+        self.assign_dossier(dossier, Some(officer));
+        uid
+    }
+}

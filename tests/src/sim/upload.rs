@@ -1,0 +1,73 @@
+//! Everything phones ever uploaded, and what is true of every exchange.
+
+use std::collections::BTreeMap;
+
+use daybook_mobile_sync::session::HttpRequest;
+use daybook_shared::ids::EnvelopeId;
+use daybook_shared::wire::envelope::Envelope;
+use daybook_shared::wire::exchange::{Frame, Request};
+use daybook_shared::wire::framing::{FrameReader, inflate};
+use daybook_shared::wire::limits::{BUDGET_BYTES_MIN, FRAME_BYTES_AIM, INFLATED_BYTES_MAX};
+
+use super::server::Answer;
+use super::world::On;
+
+/// What a response may carry beyond the budget: the head, and the frame in which the budget ends.
+/// The largest single item is a board; worlds keep them below this.
+const OVER_BUDGET_BYTES_MAX: usize = 4 * FRAME_BYTES_AIM;
+
+/// All envelopes that left a phone, each once, in the order they first left.
+#[derive(Debug, Default)]
+pub struct UploadLog {
+    /// The phone it first left from and its bytes.
+    pub envelopes: Vec<(On, Vec<u8>)>,
+    known: BTreeMap<EnvelopeId, usize>,
+    /// Exchanges so far.
+    pub exchanges: u64,
+    /// Bytes of request and response bodies so far.
+    pub bytes: (u64, u64),
+}
+
+/// A request's body, if it is an exchange.
+pub fn request_of(request: &HttpRequest) -> Option<Request> {
+    let body = inflate(&request.body, INFLATED_BYTES_MAX).ok()?;
+    minicbor::decode(&body).ok()
+}
+
+/// The whole frames of a response's body.
+pub fn frames_of(body: &[u8]) -> Vec<Frame> {
+    FrameReader::new().push(body).unwrap_or_default()
+}
+
+impl UploadLog {
+    /// Notes the envelopes of a request.
+    pub fn note(&mut self, on: On, request: &HttpRequest) {
+        self.exchanges += 1;
+        self.bytes.0 += request.body.len() as u64;
+        let Some(request) = request_of(request) else { return };
+        for bytes in request.envelopes {
+            let Ok(envelope) = Envelope::decode(&bytes) else { continue };
+            if self.known.insert(envelope.id, self.envelopes.len()).is_none() {
+                self.envelopes.push((on, bytes.to_vec()));
+            }
+        }
+    }
+
+    /// I8: an answer stays in its budget, and one that says there is more has brought something.
+    pub fn check_answer(&mut self, request: &HttpRequest, answer: &Answer) {
+        self.bytes.1 += answer.body.len() as u64;
+        if answer.status != 200 || request.path != "/v1/sync" {
+            return;
+        }
+        let Some(asked) = request_of(request) else { return };
+        let frames = frames_of(&answer.body);
+        assert!(!frames.is_empty(), "I8: a response without a frame");
+        let answers = 64 * frames.iter().flat_map(|frame| frame.answers.iter().flatten()).count();
+        let items: usize = asked.envelopes.iter().map(|envelope| envelope.len()).sum();
+        let budget = asked.budget_bytes.max(BUDGET_BYTES_MIN) as usize;
+        let most = budget + OVER_BUDGET_BYTES_MAX + answers + items + 1024;
+        assert!(answer.body.len() <= most, "I8: {} bytes where at most {most} are due", answer.body.len());
+        let ended = frames.iter().filter_map(|frame| frame.end).count();
+        assert_eq!(ended, 1, "I8: a response has one last frame");
+    }
+}
