@@ -157,7 +157,13 @@ impl Phone {
         session.handle(&mut self.store, self.now, &mut self.rng, event).unwrap()
     }
 
-    fn exchange(&mut self, session: &mut Session, server: &mut Server, link: &mut Link, request: &HttpRequest) -> Vec<Effect> {
+    fn exchange(
+        &mut self,
+        session: &mut Session,
+        server: &mut Server,
+        link: &mut Link,
+        request: &HttpRequest,
+    ) -> Vec<Effect> {
         self.pass_ms(50);
         let fault = link.faults.pop_front().unwrap_or(Fault::None);
         if fault == Fault::RequestLost {
@@ -387,7 +393,8 @@ impl Server {
             let known = self.taken.entry(entry.head.id).or_insert_with(|| (bytes.to_vec(), 0));
             assert_eq!(known.0.as_slice(), bytes.as_slice(), "an entry never changes");
             known.1 += u32::from(new);
-            let state = if matches!(entry.body, Body::Repayment(_)) { OutcomeState::Posted } else { OutcomeState::Noted };
+            let state =
+                if matches!(entry.body, Body::Repayment(_)) { OutcomeState::Posted } else { OutcomeState::Noted };
             let usual = Outcome::accepted(state, vec![]);
             self.outcomes.entry(entry.head.id).or_insert(usual).clone()
         });
@@ -457,9 +464,15 @@ pub(crate) fn present(n: u8, in_caseload: u8, epoch: u64, version: u64) -> Frame
     delta(n, in_caseload, epoch, version, facts, None)
 }
 
-pub(crate) fn delta(n: u8, in_caseload: u8, epoch: u64, version: u64, facts: Vec<Section>, board: Option<BoardNews>) -> Frame {
-    let delta =
-        Delta { dossier: 0, caseload: 0, epoch, version, facts, entries: vec![], outcomes: vec![], board };
+pub(crate) fn delta(
+    n: u8,
+    in_caseload: u8,
+    epoch: u64,
+    version: u64,
+    facts: Vec<Section>,
+    board: Option<BoardNews>,
+) -> Frame {
+    let delta = Delta { dossier: 0, caseload: 0, epoch, version, facts, entries: vec![], outcomes: vec![], board };
     Frame {
         dossiers: Some(vec![case(n)]),
         feeds: Some(vec![caseload(in_caseload)]),
@@ -509,7 +522,14 @@ pub(crate) fn profile(n: u8) -> Profile {
 }
 
 pub(crate) fn schedule() -> ScheduleFacts {
-    let line = |n: u16, due: &str| DueLine { n, due_date: due.parse().unwrap(), principal: 1000, interest: 0, fee: 0, penalty: 0 };
+    let line = |n: u16, due: &str| DueLine {
+        n,
+        due_date: due.parse().unwrap(),
+        principal: 1000,
+        interest: 0,
+        fee: 0,
+        penalty: 0,
+    };
     let lines = vec![line(1, "2026-10-22"), line(2, "2026-11-22"), line(3, "2026-12-22")];
     ScheduleFacts { version: 1, disbursed_on: "2026-09-22".parse().unwrap(), lines }
 }

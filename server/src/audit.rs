@@ -58,3 +58,11 @@ pub async fn record(
             .map(|_| ())
     })
 }
+
+const HAPPENED: &str = "select cast(count(*) as bigint) from (select 1 from audit where action = $1 limit 1) found";
+
+/// Whether an action was ever recorded.
+pub async fn happened(tx: &mut Tx, action: &str) -> sqlx::Result<bool> {
+    let found: i64 = on_db!(tx, conn => sqlx::query_scalar(HAPPENED).bind(action).fetch_one(conn).await)?;
+    Ok(found > 0)
+}

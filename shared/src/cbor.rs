@@ -1,5 +1,6 @@
 //! Helpers around `minicbor` for bytes that strangers send.
 
+use minicbor::Decode;
 use minicbor::data::Type;
 use minicbor::decode::{Decoder, Error};
 
@@ -36,6 +37,31 @@ pub enum Malformed {
     /// Bytes after the end.
     #[error("bytes after the end")]
     Trailing,
+    /// More items in an array than it may hold.
+    #[error("more items in an array than it may hold")]
+    TooMany,
+    /// A field is missing or of another type.
+    #[error("a field is missing or of another type")]
+    Shape,
+}
+
+/// Reads exactly one item of ours from a stranger's bytes: [`check`] first, so that neither a claimed
+/// length nor a deep nesting costs more than the bytes themselves, then the shape.
+pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8], depth_max: usize) -> Result<T, Malformed> {
+    check(bytes, depth_max)?;
+    // `at_most` is the only decoder of ours with an error of its own.
+    minicbor::decode(bytes).map_err(|error| if error.is_custom() { Malformed::TooMany } else { Malformed::Shape })
+}
+
+/// Reads an array of at most `MAX` items, for `#[cbor(decode_with)]`: an item of one byte on the wire
+/// can be many in memory.
+pub fn at_most<'b, C, T: Decode<'b, C>, const MAX: usize>(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Vec<T>, Error> {
+    let len = d.array()?.ok_or_else(|| Error::custom(Malformed::Indefinite).at(d.position()))?;
+    if usize::try_from(len).is_ok_and(|len| len <= MAX) {
+        (0..len).map(|_| T::decode(d, ctx)).collect()
+    } else {
+        Err(Error::custom(Malformed::TooMany).at(d.position()))
+    }
 }
 
 /// Checks that `bytes` are exactly one item: definite lengths, nesting at most `depth_max`, no key

@@ -5,7 +5,10 @@
 //!   bad network, and a phone that can be killed.
 
 pub mod cluster;
+pub mod link;
+pub mod phone;
 pub mod process;
+pub mod replay;
 
 pub mod bench;
 pub mod workload;

@@ -67,7 +67,7 @@ impl Server {
     }
 
     /// Asks it to stop (SIGTERM) and waits until it has.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(&self) -> anyhow::Result<()> {
         let mut child = self.child.lock().await;
         let pid = child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().context("kill cannot be run")?;

@@ -90,7 +90,11 @@ fn what_is_refused_and_why() {
     let target = EntryId::from([3; 16]);
     let correction = Correction { target, kind: CorrectionKind::Void, proposed: None, reason: "typo".to_owned() };
     let cases: Vec<(&str, What, &str)> = vec![
-        ("another currency", What::Repayment(RepaymentDraft { amount: usd, ..cash(1) }), "the account is in KES, not in USD"),
+        (
+            "another currency",
+            What::Repayment(RepaymentDraft { amount: usd, ..cash(1) }),
+            "the account is in KES, not in USD",
+        ),
         ("a promise in another currency", promise(usd, "2026-11-23"), "the account is in KES, not in USD"),
         ("nothing", What::Repayment(cash(0)), "the amount must be above zero"),
         ("tomorrow's money", on("2026-11-23"), "the value date 2026-11-23 is ahead: today is 2026-11-22"),
@@ -141,11 +145,8 @@ fn a_paper_receipt_and_money_sent_take_no_number() {
     let paper = RepaymentDraft { paper_receipt: "BOOK7-000123".parse().ok(), ..cash(100) };
     let captured = capture(&mut phone, What::Repayment(paper)).unwrap();
     assert_eq!(captured.receipt.unwrap().to_string(), "BOOK7-000123");
-    let sent = RepaymentDraft {
-        channel: Channel::MobileMoney,
-        external_ref: Some("MPESA:QF12AB34".to_owned()),
-        ..cash(100)
-    };
+    let sent =
+        RepaymentDraft { channel: Channel::MobileMoney, external_ref: Some("MPESA:QF12AB34".to_owned()), ..cash(100) };
     let captured = capture(&mut phone, What::Repayment(sent)).unwrap();
     assert_eq!(captured.receipt, None);
     assert_eq!(phone.store.status(phone.now).unwrap().receipt_numbers_left, 50);
@@ -195,7 +196,8 @@ fn a_lapsed_lease_needs_an_override_for_cash_alone() {
     assert!(matches!(error, CaptureError::OverrideRequired(OverrideReason::LeaseLapsed)), "{error}");
     let draft = RepaymentDraft { over_limit: Some(Override::CashInHand), ..cash(1) };
     assert!(capture(&mut phone, What::Repayment(draft)).unwrap().provisional);
-    let promise = Promise { amount: kes(1), promised_date: day("2026-12-10"), channel: PromiseChannel::Cash, contact_ref: None };
+    let promise =
+        Promise { amount: kes(1), promised_date: day("2026-12-10"), channel: PromiseChannel::Cash, contact_ref: None };
     assert!(capture(&mut phone, What::Promise { account: account(1), promise }).is_ok());
 }
 
@@ -221,9 +223,12 @@ fn each_type_goes_to_the_dossier_it_is_about() {
     assert!(phone.store.dossiers().unwrap().iter().any(|(id, _)| *id == handed.dossier), "the day is open");
 
     let wrong = CashHandover { to: HandoverTo::Bank, declared: kes(100), repayments: vec![handed.id], slip: None };
-    assert!(matches!(capture(&mut phone, What::CashHandover(wrong)), Err(CaptureError::NotCash(id)) if id == handed.id));
+    assert!(
+        matches!(capture(&mut phone, What::CashHandover(wrong)), Err(CaptureError::NotCash(id)) if id == handed.id)
+    );
 
-    let correction = Correction { target: paid.id, kind: CorrectionKind::Void, proposed: None, reason: "typo".to_owned() };
+    let correction =
+        Correction { target: paid.id, kind: CorrectionKind::Void, proposed: None, reason: "typo".to_owned() };
     assert_eq!(capture(&mut phone, What::Correction { dossier: None, correction }).unwrap().dossier, case(1));
 
     let agent = AgentId::from([6; 16]);
@@ -271,7 +276,8 @@ fn an_entry_that_is_too_long_is_refused() {
 #[test]
 fn a_board_is_edited_where_the_phone_holds_it_and_all_or_nothing() {
     let (_, mut phone) = holding();
-    let edit = |phone: &mut Phone, n: u8, edits: &[Edit]| phone.store.edit_board(case(n), edits, phone.now, &mut phone.rng);
+    let edit =
+        |phone: &mut Phone, n: u8, edits: &[Edit]| phone.store.edit_board(case(n), edits, phone.now, &mut phone.rng);
     assert!(matches!(edit(&mut phone, 2, &[Edit::AddTag("a".to_owned())]), Err(EditBoardError::NotHeld)));
     let wrong = [Edit::AddTag("a".to_owned()), Edit::Instruction("do".to_owned())];
     assert!(matches!(edit(&mut phone, 1, &wrong), Err(EditBoardError::Edit(EditError::KeyNotOwned(_)))));

@@ -51,7 +51,8 @@ impl Phone<'_> {
                     person_met: code(met),
                     identity_verified: met == "CUSTOMER",
                     outcome: code(outcome),
-                    reasons: (!reasons.is_empty()).then(|| reasons.iter().map(|reason| code::<VisitReason>(reason)).collect()),
+                    reasons: (!reasons.is_empty())
+                        .then(|| reasons.iter().map(|reason| code::<VisitReason>(reason)).collect()),
                     note: note.clone(),
                     next_action: None,
                     no_fix_reason: no_fix.clone(),
@@ -60,22 +61,29 @@ impl Phone<'_> {
                     id_shown: None,
                     customer_invited: None,
                 };
-                let gps = position.map(|Position { lat_e6, lon_e6 }| Gps { lat_e6, lon_e6, accuracy_m: 10, age_s: 0, mock: false });
+                let gps = position.map(|Position { lat_e6, lon_e6 }| Gps {
+                    lat_e6,
+                    lon_e6,
+                    accuracy_m: 10,
+                    age_s: 0,
+                    mock: false,
+                });
                 Draft { gps, ..Draft::from(What::Visit { account: self.account(case)?, visit }) }
             }
             Command::Repay { .. } => self.repayment_of(command)?,
             Command::Promise { case, amount, date, channel } => {
                 let account = self.account(case)?;
                 let amount = self.money(amount, self.currency_of(account)?)?;
-                let promise =
-                    Promise { amount, promised_date: day(date)?, channel: code(channel), contact_ref: None };
+                let promise = Promise { amount, promised_date: day(date)?, channel: code(channel), contact_ref: None };
                 What::Promise { account, promise }.into()
             }
             Command::Correct { entry, kind, reason, amount, case } => {
                 let amount = amount.as_deref().map(|amount| self.money(amount, self.currency()?)).transpose()?;
-                let proposed = amount.map(|amount| Proposed { amount_minor: Some(amount.minor), ..Proposed::default() });
+                let proposed =
+                    amount.map(|amount| Proposed { amount_minor: Some(amount.minor), ..Proposed::default() });
                 let target = entry.parse().context("an entry is named by its id")?;
-                let correction = Correction { target, kind: code::<CorrectionKind>(kind), proposed, reason: reason.clone() };
+                let correction =
+                    Correction { target, kind: code::<CorrectionKind>(kind), proposed, reason: reason.clone() };
                 let dossier = case.as_deref().map(|case| self.account(case).map(DossierId::case)).transpose()?;
                 What::Correction { dossier, correction }.into()
             }
@@ -99,7 +107,18 @@ impl Phone<'_> {
     }
 
     fn repayment_of(&self, command: &Command) -> Result<Draft> {
-        let Command::Repay { case, amount, channel, reference, date, receipt, currency, visit, code: override_code, in_hand } = command
+        let Command::Repay {
+            case,
+            amount,
+            channel,
+            reference,
+            date,
+            receipt,
+            currency,
+            visit,
+            code: override_code,
+            in_hand,
+        } = command
         else {
             unreachable!("invariant: asked for a repayment only");
         };
@@ -168,7 +187,10 @@ impl Phone<'_> {
             let receipt = captured.receipt.as_ref().map(ToString::to_string);
             let warnings: Vec<_> = captured.warnings.iter().map(ToString::to_string).collect();
             let Captured { id, dossier, provisional, .. } = captured;
-            println!("{}", serde_json::json!({ "id": id, "dossier": dossier, "receipt": receipt, "provisional": provisional, "warnings": warnings }));
+            println!(
+                "{}",
+                serde_json::json!({ "id": id, "dossier": dossier, "receipt": receipt, "provisional": provisional, "warnings": warnings })
+            );
             return Ok(());
         }
         for warning in &captured.warnings {
@@ -225,7 +247,8 @@ fn day(text: &str) -> Result<Date> {
 /// `LAT,LON` in decimal degrees.
 pub(super) fn position(text: &str) -> Result<Position> {
     let parsed = text.split_once(',').and_then(|(lat, lon)| Some((micro_degrees(lat)?, micro_degrees(lon)?)));
-    let (lat_e6, lon_e6) = parsed.ok_or_else(|| anyhow!("{text:?} is not a position: it looks like -1.286389,36.817223"))?;
+    let (lat_e6, lon_e6) =
+        parsed.ok_or_else(|| anyhow!("{text:?} is not a position: it looks like -1.286389,36.817223"))?;
     Ok(Position { lat_e6, lon_e6 })
 }
 

@@ -88,7 +88,9 @@ pub struct KeptInFile(PathBuf);
 impl GenerationKeeper for KeptInFile {
     fn load(&mut self) -> io::Result<u64> {
         match fs::read_to_string(&self.0) {
-            Ok(text) => text.trim().parse().map_err(|_| io::Error::other(format!("{} is not a number", self.0.display()))),
+            Ok(text) => {
+                text.trim().parse().map_err(|_| io::Error::other(format!("{} is not a number", self.0.display())))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(error) => Err(error),
         }

@@ -108,20 +108,27 @@ impl Phone<'_> {
             println!("{}", report_json(&report));
         } else {
             let SyncReport { round_trips, bytes_up, bytes_down, entries_answered, deltas, .. } = &report;
-            println!("{entries_answered} captures answered, {deltas} parts of cases received ({round_trips} round trips, {bytes_up} B up, {bytes_down} B down)");
+            println!(
+                "{entries_answered} captures answered, {deltas} parts of cases received ({round_trips} round trips, {bytes_up} B up, {bytes_down} B down)"
+            );
             if report.quarantined > 0 {
                 println!("{} of your notes could not be merged: daybook-phone held", report.quarantined);
             }
         }
         match report.end {
             SyncEnd::UpToDate => Ok(()),
-            SyncEnd::LoginRequired => bail!("what you captured is handed in; to see new data: daybook-phone login NAME"),
+            SyncEnd::LoginRequired => {
+                bail!("what you captured is handed in; to see new data: daybook-phone login NAME")
+            }
             SyncEnd::Locked(_) => bail!("the office has locked this phone; what you captured is handed in"),
             SyncEnd::EnvelopeRefused { number, code } => {
                 bail!("the server would not read envelope {number} ({code}); it is kept: tell the office")
             }
             SyncEnd::Rejected { status, code } => {
-                bail!("the server rejected the request (status {status}, {}): tell the office", code.unwrap_or_default())
+                bail!(
+                    "the server rejected the request (status {status}, {}): tell the office",
+                    code.unwrap_or_default()
+                )
             }
             SyncEnd::GaveUp(why) => bail!("{why}; what you captured is safe: try again later"),
         }

@@ -141,7 +141,10 @@ fn show_entry(entry: &EntryView) {
     let amount = entry.amount.map(|amount| format!(" {amount}")).unwrap_or_default();
     let receipt = entry.receipt.as_deref().map(|receipt| format!(" receipt {receipt}")).unwrap_or_default();
     let by = entry.by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
-    println!("{} {} {}{amount}{receipt}{by}: {} [{}]", entry.captured_at, entry.id, entry.kind, entry.text, entry.state);
+    println!(
+        "{} {} {}{amount}{receipt}{by}: {} [{}]",
+        entry.captured_at, entry.id, entry.kind, entry.text, entry.state
+    );
     if let (Some(reason), Some(words)) = (&entry.reason, entry.reason_words) {
         println!("    {reason}: {words}");
     }

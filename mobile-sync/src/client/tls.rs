@@ -55,7 +55,7 @@ pub(super) fn config(roots: &Roots, trusted: Timestamp) -> Result<ClientConfig, 
     Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
-fn store_of(roots: &Roots) -> Result<RootCertStore, String> {
+pub(super) fn store_of(roots: &Roots) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
     match roots {
         Roots::None => {}
@@ -77,10 +77,10 @@ fn store_of(roots: &Roots) -> Result<RootCertStore, String> {
 
 /// The usual verifier, asked again at a certificate's beginning when that lies ahead.
 #[derive(Debug)]
-struct LowerBound(Arc<WebPkiServerVerifier>);
+pub(super) struct LowerBound(Arc<WebPkiServerVerifier>);
 
 impl LowerBound {
-    fn new(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Self, String> {
+    pub(super) fn new(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Self, String> {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
         verifier.map(Self).map_err(|error| error.to_string())
     }

@@ -71,9 +71,14 @@ fn many_captures_take_several_envelopes_in_their_order() {
     }
     assert_eq!(phone.store.seal_pending(phone.now, &mut phone.rng).unwrap(), 2);
     let sealed = phone.store.unanswered_envelopes_read().unwrap();
-    let sizes: Vec<usize> = sealed.iter().map(|envelope| envelope.body.entries.iter().map(|entry| entry.len()).sum()).collect();
+    let sizes: Vec<usize> =
+        sealed.iter().map(|envelope| envelope.body.entries.iter().map(|entry| entry.len()).sum()).collect();
     assert!(sizes.iter().all(|bytes| *bytes <= ENVELOPE_BYTES_AIM), "{sizes:?}");
-    let order: Vec<_> = sealed.iter().flat_map(|envelope| &envelope.body.entries).filter_map(|entry| crate::store::entry_id(entry)).collect();
+    let order: Vec<_> = sealed
+        .iter()
+        .flat_map(|envelope| &envelope.body.entries)
+        .filter_map(|entry| crate::store::entry_id(entry))
+        .collect();
     assert_eq!(order, captured);
     let report = phone.sync(&mut server);
     assert_eq!((report.round_trips, report.envelopes_answered, report.entries_answered), (1, 2, 300));

@@ -1,8 +1,6 @@
 //! Boards: what the server admitted, this device's own changes on top, and words that were refused.
 
-use daybook_shared::board::{
-    AdmittedChange, BoardKind, BoardRole, BoardView, Confirmed, Edit, device_actor,
-};
+use daybook_shared::board::{AdmittedChange, BoardKind, BoardRole, BoardView, Confirmed, Edit, device_actor};
 use daybook_shared::cbor;
 use daybook_shared::ids::{ChangeHash, DossierId, InstallId};
 use daybook_shared::time::Timestamp;

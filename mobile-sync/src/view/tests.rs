@@ -13,7 +13,13 @@ fn holding() -> (Server, Phone) {
     let mut server = Server::new();
     let mut phone = Phone::enrolled(&mut server);
     let paid = Section { kind: SectionKind::State.number(), bytes: daybook_shared::cbor::to_vec(&state(1500)).into() };
-    let frames = vec![listed(&[1]), present(1, 1, 1, 3), present(2, 1, 1, 4), present(3, 1, 1, 5), delta(2, 1, 1, 6, vec![paid], None)];
+    let frames = vec![
+        listed(&[1]),
+        present(1, 1, 1, 3),
+        present(2, 1, 1, 4),
+        present(3, 1, 1, 5),
+        delta(2, 1, 1, 6, vec![paid], None),
+    ];
     server.hand_out(frames);
     phone.sync(&mut server);
     (server, phone)
@@ -41,7 +47,8 @@ fn a_caseload_begins_with_the_most_overdue() {
 fn cases_are_found_by_name_phone_number_and_place() {
     let (_, phone) = holding();
     let view = phone.store.view(phone.now).unwrap();
-    let found = |text: &str| view.find(text).unwrap().iter().map(|line| line.account_number.clone()).collect::<Vec<_>>();
+    let found =
+        |text: &str| view.find(text).unwrap().iter().map(|line| line.account_number.clone()).collect::<Vec<_>>();
     assert_eq!(found("amina 2"), ["KE-1002"]);
     assert_eq!(found("NJERI").len(), 3);
     assert_eq!(found("0700000003").len(), 0, "a national number is another spelling");

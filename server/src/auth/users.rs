@@ -299,3 +299,25 @@ pub async fn deactivate(tx: &mut Tx, now: Timestamp, actor: Actor, user: &UserRo
     }
     Ok(())
 }
+
+/// Somebody who may sign in, for the operator at the machine.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Roster {
+    /// The user.
+    #[sqlx(flatten)]
+    pub user: UserRow,
+    /// A role of his.
+    pub role: Role,
+    /// The name of the unit it is held at.
+    pub unit_name: String,
+}
+
+const ROSTER: &str = "
+    select u.id, u.uid, u.login, u.name, u.active, r.role, n.name as unit_name
+    from app_user u join user_role r on r.user_id = u.id and r.ended_at is null join unit n on n.id = r.unit_id
+    where u.active order by u.id, r.role limit $1";
+
+/// The first users and their roles, a line each.
+pub async fn roster(tx: &mut Tx, limit: i64) -> sqlx::Result<Vec<Roster>> {
+    on_db!(tx, conn => sqlx::query_as(ROSTER).bind(limit).fetch_all(conn).await)
+}

@@ -136,7 +136,7 @@ pub(super) enum Device {
 #[derive(Debug, Args)]
 #[command(after_help = "\
   daybook device code --login amina
-  daybook-phone --store amina.db enrol --server http://127.0.0.1:8080 --code 7KQM-02XF-9ATB
+  daybook-phone --home amina enrol http://127.0.0.1:8080 7KQM-02XF-9ATB
 
 A code serves one phone and ends after three days (setting enrolment_code_hours).")]
 pub(super) struct DeviceCode {

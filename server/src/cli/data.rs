@@ -1,6 +1,7 @@
-//! `daybook import` and `report`.
+//! `daybook import`, `report` and `verify`.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use daybook_shared::money::Currency;
@@ -10,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{Config, NewDatabase};
 use crate::portfolio::kiva::Kiva;
 use crate::portfolio::{ageing_report, import_kiva};
+use crate::verify;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Import {
@@ -96,8 +98,36 @@ impl Report {
     }
 }
 
+/// Derives everything again that can be derived, and prints what differs. Exit status 1 if anything does.
+#[derive(Debug, Args)]
+#[command(after_help = "  daybook verify\n  daybook verify --json | jq .checks")]
+pub(super) struct Verify {
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
+    /// How many differences of a check are printed; all are counted
+    #[arg(long, default_value_t = 20)]
+    lines: usize,
+}
+
+impl Verify {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let app = config.open(NewDatabase::default()).await?;
+        let mut tx = app.db.read().await?;
+        let findings = verify::verify(&mut tx, &app.settings.zone, self.lines, &progress("rows")).await?;
+        drop(tx);
+        app.db.close().await;
+        if self.json {
+            println!("{}", serde_json::to_string(&findings)?);
+        } else {
+            println!("{findings}");
+        }
+        Ok(if findings.differing() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
 /// A bar for long work, on standard error and only where a person looks.
 pub(super) fn progress(unit: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template(&format!("{{bar:40}} {{pos}}/{{len}} {unit} {{eta}}"));
+    let style = ProgressStyle::with_template(&format!("{{bar:40}} {{pos}}/{{len}} {unit} {{msg}}"));
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod data;
+mod demo;
 mod log;
 mod serve;
 
@@ -16,10 +17,12 @@ use crate::config::{self, ConfigError, FileConfig, LogFormat};
 
 const EXAMPLES: &str = "\
 Examples:
+  daybook --db sqlite:demo.db demo                a lender to look at, with logins and codes
   daybook serve                                   a server on 127.0.0.1:8080, data in ./daybook.db
   daybook user add --login amina --name 'Amina W.' --role officer
   daybook device code --login amina               a code to type into her phone
   daybook report ageing --as-of 2026-03-31        what is overdue, and for how long
+  daybook verify                                  is every balance what its records say?
   daybook --db postgres://daybook@db/daybook --keys /etc/daybook/keys serve --listen 0.0.0.0:8080
 
 The server's keys are files beside the database (daybook.db.keys/): back up both. Whoever has the
@@ -59,12 +62,16 @@ struct Global {
 enum Command {
     /// Serve phones and people over HTTP
     Serve(serve::Serve),
+    /// Make a lender to look at, and serve it
+    Demo(demo::Demo),
     /// Bring in accounts from elsewhere
     #[command(subcommand)]
     Import(data::Import),
     /// Print a report
     #[command(subcommand)]
     Report(data::Report),
+    /// Check that everything derived is as its records say
+    Verify(data::Verify),
     /// Create the database, or bring its tables up to date
     Migrate(admin::Migrate),
     /// Users
@@ -95,8 +102,10 @@ async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
     log::init(config.log_format);
     match command {
         Command::Serve(serve) => serve.run(&config).await?,
+        Command::Demo(demo) => demo.run(&config).await?,
         Command::Import(import) => import.run(&config).await?,
         Command::Report(report) => report.run(&config).await?,
+        Command::Verify(verify) => return verify.run(&config).await,
         Command::Migrate(migrate) => migrate.run(&config).await?,
         Command::User(user) => user.run(&config).await?,
         Command::Device(device) => device.run(&config).await?,

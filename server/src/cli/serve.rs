@@ -40,31 +40,35 @@ pub(super) struct Listen {
     listen: Option<String>,
 }
 
+impl Listen {
+    /// The address: flag, environment, file, default.
+    pub(super) fn address<'a>(&'a self, config: &'a Config) -> &'a str {
+        self.listen.as_deref().unwrap_or(&config.listen)
+    }
+}
+
 impl Serve {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
         let clock = self.test_clock.map_or(ClockChoice::System, ClockChoice::File);
         let app = config.open_on(self.new, clock).await?;
-        serve(&app, config, &self.listen, |_| {}).await
+        let bound = bind(config, &self.listen).await?;
+        run(&app, bound).await
     }
 }
 
-/// Serves an open database; `bound` may say more once the address is known.
-pub(super) async fn serve(
-    app: &Arc<App>,
-    config: &Config,
-    listen: &Listen,
-    bound: impl FnOnce(std::net::SocketAddr),
-) -> anyhow::Result<()> {
+/// Binds the address.
+pub(super) async fn bind(config: &Config, listen: &Listen) -> anyhow::Result<Server> {
+    let address = listen.address(config);
+    Server::bind(address).await.with_context(|| format!("{address} cannot be listened on"))
+}
+
+/// Serves an open database on a bound address until it is told to stop.
+pub(super) async fn run(app: &Arc<App>, server: Server) -> anyhow::Result<()> {
     let stop = stop_signal()?;
-    let address = listen.listen.as_deref().unwrap_or(&config.listen);
-    let server = Server::bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
     let address = server.address()?;
     println!("listening on http://{address}");
-    bound(address);
     tracing::info!(%address, deployment = %app.deployment.id, "serving");
-    let upkeep = tokio::spawn(keep_compact(Arc::clone(app)));
     server.run(http::router(app), stop).await;
-    upkeep.abort();
     app.db.close().await;
     tracing::info!("stopped");
     Ok(())

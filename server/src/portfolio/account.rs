@@ -11,49 +11,9 @@ use daybook_shared::schedule::{Instalment, Portions, oldest_unmet, outstanding};
 use daybook_shared::time::{Date, Timestamp};
 
 use super::allocation::{Allocation, Payment, Waterfall};
+pub use super::status::{AccountStatus, ClosedAs, Stage};
 use crate::batch_row;
 use crate::db::{Tx, batch};
-use crate::spelled::spelled;
-
-spelled! {
-    /// The stored status of an account. Overdue, bucket and overpaid are derived.
-    AccountStatus {
-        /// Agreed, nothing handed over yet.
-        Pending = "pending",
-        /// The customer owes us.
-        Active = "active",
-        /// Over; [`ClosedAs`] says how.
-        Closed = "closed",
-    }
-
-    /// How an account ended.
-    ClosedAs {
-        /// Paid to the end.
-        Paid = "paid",
-        /// Paid off ahead of its schedule by agreement.
-        EarlySettled = "early_settled",
-        /// The sale was undone.
-        Rescinded = "rescinded",
-        /// Given up in the books; the claim stays.
-        WrittenOff = "written_off",
-        /// Replaced by another account.
-        Refinanced = "refinanced",
-        /// Never begun.
-        Cancelled = "cancelled",
-    }
-
-    /// How far collection has gone.
-    Stage {
-        /// The call centre.
-        Call = "CALL",
-        /// Field officers.
-        Field = "FIELD",
-        /// Lawyers.
-        Legal = "LEGAL",
-        /// To be written off, or not.
-        WriteOffReview = "WRITE_OFF_REVIEW",
-    }
-}
 
 /// A row of `account`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -348,7 +308,9 @@ pub async fn load_payments(tx: &mut Tx, accounts: &[i64]) -> sqlx::Result<BTreeM
     for (account, value_date, id, amount_minor) in rows {
         payments.entry(account).or_default().push(Payment { value_date, id, amount_minor });
     }
-    payments.values_mut().for_each(|of_account| of_account.sort_unstable());
+    for of_account in payments.values_mut() {
+        of_account.sort_unstable();
+    }
     Ok(payments)
 }
 

@@ -17,6 +17,9 @@ pub mod import_kiva;
 pub mod kiva;
 pub mod opening;
 pub mod payment;
+pub mod status;
 
+#[cfg(test)]
+mod kiva_tests;
 #[cfg(test)]
 mod tests;

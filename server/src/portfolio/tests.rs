@@ -1,20 +1,15 @@
 //! The SQL of this folder and of the journal, on both engines.
 
-use std::path::PathBuf;
-
-use daybook_shared::ids::{AccountId, CaseloadId, CustomerId, DossierId, PaymentId, UnitId};
+use daybook_shared::ids::{AccountId, CaseloadId, CustomerId, PaymentId, UnitId};
 use daybook_shared::money::Currency;
 use daybook_shared::schedule::{DueLine, Portions};
 use daybook_shared::time::{Date, Timestamp};
-use indicatif::ProgressBar;
 use uuid::Uuid;
 
 use super::account::{self, AccountRow, AccountStatus, AllocationRow, ClosedAs, Lock, Stage};
 use super::ageing_report::{self, ReportError};
 use super::allocation::{Payment, allocate, replay};
 use super::assign::assign;
-use super::import_kiva::import;
-use super::kiva::{Kiva, KivaError};
 use super::opening::{self, NewAccount, NewCustomer, NewUnit, Opened};
 use crate::db::Tx;
 use crate::ledger::journal;
@@ -234,26 +229,26 @@ async fn a_move_ends_one_membership_and_begins_another() {
         let db = &server.app.db;
         let mut tx = db.write().await.unwrap();
         let opened = db_open(&mut tx, 3).await;
-        let (a, b) = (db_caseload(&mut tx, 1).await, db_caseload(&mut tx, 2).await);
+        let (one, two) = (db_caseload(&mut tx, 1).await, db_caseload(&mut tx, 2).await);
         let [x, y, z] = [0, 1, 2].map(|i: usize| opened[i].dossier);
-        let moved = assign(&mut tx, now(), None, &[(x, Some(a)), (y, Some(a)), (z, None)]).await.unwrap();
+        let moved = assign(&mut tx, now(), None, &[(x, Some(one)), (y, Some(one)), (z, None)]).await.unwrap();
         assert_eq!(moved, 2);
-        assert_eq!(assign(&mut tx, now(), None, &[(x, Some(b)), (y, Some(a)), (z, Some(a))]).await.unwrap(), 2);
-        assert_eq!(assign(&mut tx, now(), None, &[(x, Some(a)), (x, None)]).await.unwrap(), 1);
+        assert_eq!(assign(&mut tx, now(), None, &[(x, Some(two)), (y, Some(one)), (z, Some(one))]).await.unwrap(), 2);
+        assert_eq!(assign(&mut tx, now(), None, &[(x, Some(one)), (x, None)]).await.unwrap(), 1);
         let moved = Some("moved".to_owned());
         let expected = [
-            (a, 1, x, true, 1, None),
-            (a, 2, y, true, 1, None),
-            (a, 3, x, false, 1, moved.clone()),
-            (a, 4, z, true, 1, None),
-            (b, 1, x, true, 2, None),
-            (b, 2, x, false, 2, moved),
+            (one, 1, x, true, 1, None),
+            (one, 2, y, true, 1, None),
+            (one, 3, x, false, 1, moved.clone()),
+            (one, 4, z, true, 1, None),
+            (two, 1, x, true, 2, None),
+            (two, 2, x, false, 2, moved),
         ];
         assert_eq!(db_feed(&mut tx).await, expected);
         assert_eq!(db_count(&mut tx, "select cast(sum(seq) as bigint) from caseload").await, 6);
         assert_eq!(db_count(&mut tx, "select count(*) from assignment").await, 5);
         assert_eq!(db_count(&mut tx, "select count(*) from dossier where epoch = 3 and caseload_id is null").await, 1);
-        assert!(assign(&mut tx, now(), None, &[(i64::MAX, Some(a))]).await.is_err());
+        assert!(assign(&mut tx, now(), None, &[(i64::MAX, Some(one))]).await.is_err());
     })
     .await;
 }
@@ -288,110 +283,6 @@ async fn a_report_is_of_one_currency_and_of_any_day() {
         assert_eq!(dollars.ageing.accounts, 1);
     })
     .await;
-}
-
-/// The real folder, where it is: beside the repository, or where `DAYBOOK_DATA` says.
-fn kiva_folder() -> Option<PathBuf> {
-    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"));
-    let dir = std::env::var_os("DAYBOOK_DATA").map_or_else(beside, PathBuf::from).join("kiva");
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    eprintln!("no real data at {}: not tested on it", dir.display());
-    None
-}
-
-/// The whole real folder: what data/README.md counts, ageing of what its payments leave, twice.
-#[tokio::test]
-async fn the_real_loans_are_imported_once() {
-    let Some(dir) = kiva_folder() else { return };
-    let kiva = Kiva::read(&dir).unwrap();
-    let scheduled: Vec<_> = kiva.payments.iter().filter(|payment| kiva.schedules.contains_key(&payment.loan)).collect();
-    assert_eq!((kiva.loans.len(), kiva.schedules.len(), kiva.payments.len()), (1000, 784, 6527));
-    assert_eq!(scheduled.len(), 4831);
-    assert_eq!(scheduled.iter().map(|payment| payment.amount_minor).sum::<i64>(), 33_757_500);
-    let overpaid = kiva.schedules.iter().filter(|(loan, lines)| {
-        let paid: i64 =
-            scheduled.iter().filter(|payment| payment.loan == **loan).map(|payment| payment.amount_minor).sum();
-        paid > lines.iter().map(|line| line.amount_minor).sum()
-    });
-    assert_eq!(overpaid.count(), 92);
-    for_each_engine(async |server: &TestServer| {
-        let db = &server.app.db;
-        let report = import(db, &kiva, now(), &ProgressBar::hidden()).await.unwrap();
-        assert_eq!((report.accounts, report.present, report.skipped.len()), (784, 0, 216));
-        let again = import(db, &kiva, now(), &ProgressBar::hidden()).await.unwrap();
-        assert_eq!((again.accounts, again.present, again.original_minor), (0, 784, 0));
-        let mut tx = db.read().await.unwrap();
-        assert_eq!(db_count(&mut tx, "select count(*) from dossier where version = 1 and epoch = 0").await, 784);
-        let usd = "USD".parse().unwrap();
-        let aged = ageing_report::report(&mut tx, date("2009-01-01"), None, usd).await.unwrap().ageing;
-        assert_eq!((aged.accounts, aged.outstanding_minor), (784, report.original_minor));
-        let owed = db_count(&mut tx, "select cast(sum(minor) as bigint) from line where gl = 'plan_recv'").await;
-        assert_eq!(owed, report.original_minor);
-        let any = &kiva.loans[kiva.schedules.keys().next().unwrap()];
-        let dossier = DossierId::case(any.account_id());
-        let found: i64 = on_db!(&mut tx, conn => sqlx::query_scalar("select count(*) from dossier where uid = $1").bind(dossier).fetch_one(conn).await).unwrap();
-        assert_eq!(found, 1);
-    })
-    .await;
-}
-
-#[test]
-fn a_bad_folder_is_named_by_file_line_and_column() {
-    let loans = "loan_id,partner_id,sector,activity,country,town,lat,lon,geo_level,disbursal_date,disbursal_amount\n7,1,Food,Fish,Kenya,Kisii,-0.68,34.76,town,2006-01-02T08:00:00Z,100\n";
-    let schedule = "loan_id,kind,seq,due_date,amount\n7,kiva,1,2006-02-01T08:00:00Z,9\n7,local,1,2006-02-01T08:00:00Z,60\n7,local,2,2006-03-01T08:00:00Z,40\n";
-    let payments = "loan_id,payment_id,processed_date,amount\n7,1,2006-02-01T08:00:00Z,60\n";
-    let read = |loans: &str, schedule: &str, payments: &str| {
-        let dir = tempfile::tempdir().unwrap();
-        for (name, text) in [("loans.csv", loans), ("schedule.csv", schedule), ("payments.csv", payments)] {
-            if !text.is_empty() {
-                std::fs::write(dir.path().join(name), text).unwrap();
-            }
-        }
-        Kiva::read(dir.path()).map_err(|error| error.to_string().replace(&format!("{}/", dir.path().display()), ""))
-    };
-    let kiva = read(loans, schedule, payments).unwrap();
-    assert_eq!(kiva.loans[&7].position_e6, Some((-680_000, 34_760_000)));
-    assert_eq!(kiva.schedules[&7].iter().map(|line| line.amount_minor).collect::<Vec<_>>(), [6000, 4000]);
-    let cases = [
-        (read("", schedule, payments), "loans.csv: No such file"),
-        (read(&loans.replace("lat", "x"), schedule, payments), "loans.csv: no column lat in the first line"),
-        (
-            read(&loans.replace("-0.68", "95"), schedule, payments),
-            "loans.csv, line 2, column lat: \"95\" is not a position",
-        ),
-        (
-            read(&loans.replace(",1,F", ",one,F"), schedule, payments),
-            "loans.csv, line 2, column partner_id: \"one\" is not a whole number",
-        ),
-        (
-            read(loans, &schedule.replace(",60", ",60.001"), payments),
-            "schedule.csv, line 3, column amount: \"60.001\" is not an amount",
-        ),
-        (read(loans, &schedule.replace(",60", ",60,1"), payments), "schedule.csv: CSV error: record 2 (line: 3"),
-        (
-            read(loans, &schedule.replace(",60", ",61"), payments),
-            "schedule.csv: the schedule of loan 7 sums to 10100 cents",
-        ),
-        (
-            read(loans, schedule, &payments.replace("7,1", "8,1")),
-            "payments.csv, line 2, column loan_id: \"8\" is not a loan",
-        ),
-        (
-            read(loans, schedule, &payments.replace("2006-02-01T", "2006-02-31T")),
-            "column processed_date: \"2006-02-31T08:00:00Z\" is not a time",
-        ),
-        (
-            read(loans, schedule, &payments.replace(",60", ",-60")),
-            "column amount: \"-60\" is not an amount in dollars above zero",
-        ),
-    ];
-    for (result, expected) in cases {
-        let error = result.unwrap_err();
-        assert!(error.contains(expected), "{error:?} should say {expected:?}");
-    }
-    assert!(matches!(Kiva::read(std::path::Path::new("/nowhere")), Err(KivaError::File { .. })));
 }
 
 /// Allocation is what a replay says, stored rows or not.

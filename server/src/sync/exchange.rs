@@ -6,15 +6,14 @@
 use std::sync::Arc;
 
 use daybook_shared::board::BoardRole;
+use daybook_shared::cbor::Malformed;
 use daybook_shared::ids::{CaseloadId, EntryId, EnvelopeId, InstallId};
 use daybook_shared::wire::envelope::Envelope;
 use daybook_shared::wire::exchange::{
     Answer, Audience, CaseloadInfo, End, EnvelopeAnswer, Frame, Request, VERSION, caseloads_hash,
 };
 use daybook_shared::wire::framing::{self, FrameWriter, InflateError};
-use daybook_shared::wire::limits::{
-    BUDGET_BYTES_MAX, BUDGET_BYTES_MIN, CASELOADS_MAX, INFLATED_BYTES_MAX, REQUEST_ENVELOPES_MAX,
-};
+use daybook_shared::wire::limits::{BUDGET_BYTES_MAX, BUDGET_BYTES_MIN, INFLATED_BYTES_MAX};
 use daybook_shared::wire::outcome::{BoardState, BoardVerdict, Outcome, Reason};
 use daybook_shared::wire::sign::{Acknowledgement, DeviceState, Signed};
 
@@ -105,13 +104,12 @@ fn parse(body: &[u8]) -> Result<Request, Problem> {
         }
         InflateError::Malformed => Problem::validation("The body is not a whole zstd stream."),
     })?;
-    let request: Request = minicbor::decode(&inflated)
-        .map_err(|_| Problem::validation("The body is not a request of this exchange (CBOR, version 1)."))?;
+    let request = Request::decode(&inflated).map_err(|error| match error {
+        Malformed::TooMany => Problem::validation("A request carries at most 64 envelopes and 64 cursors."),
+        _ => Problem::validation("The body is not a request of this exchange (CBOR, version 1)."),
+    })?;
     if request.version != VERSION {
         return Err(Problem::validation(format!("This server speaks version {VERSION} of the exchange.")));
-    }
-    if request.envelopes.len() > REQUEST_ENVELOPES_MAX || request.cursors.len() > CASELOADS_MAX {
-        return Err(Problem::validation("A request carries at most 64 envelopes and 64 cursors."));
     }
     Ok(request)
 }

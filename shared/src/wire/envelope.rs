@@ -8,12 +8,12 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-use super::framing;
+use super::framing::{self, InflateError};
 use super::limits::{
     ANCHORS_MAX, DOSSIER_BOARD_CHANGES_MAX, ENVELOPE_BOARD_CHANGES_MAX, ENVELOPE_ITEMS_MAX, INFLATED_BYTES_MAX,
 };
 use super::sign::{Context, PublicKey, Signature, Signer};
-use crate::cbor;
+use crate::cbor::{self, Malformed};
 use crate::ids::{AckHash, BootId, DeploymentId, DeviceId, DossierId, EnvelopeId, InstallId, KeyId, sha256};
 use crate::time::Timestamp;
 
@@ -22,6 +22,8 @@ pub const FORMAT: u8 = 1;
 const FORM_CLEAR: u8 = 0;
 const COMPRESSION_NONE: u8 = 0;
 const COMPRESSION_ZSTD: u8 = 1;
+/// How deep an envelope's parts nest: header, anchors, an anchor, its moment.
+const DEPTH_MAX: usize = 4;
 
 /// A moment as a phone knows it: its wall clock, and the time since its boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -80,7 +82,7 @@ pub struct Header {
     #[n(7)]
     pub sealed_at: PhoneTime,
     /// At most 8.
-    #[n(8)]
+    #[cbor(n(8), decode_with = "cbor::at_most::<_, _, { ANCHORS_MAX }>")]
     pub anchors: Vec<Anchor>,
 }
 
@@ -104,10 +106,10 @@ pub struct BoardChange {
 #[cbor(array)]
 pub struct Body {
     /// Entries in capture order, each as the phone made it.
-    #[n(0)]
+    #[cbor(n(0), decode_with = "cbor::at_most::<_, _, { ENVELOPE_ITEMS_MAX }>")]
     pub entries: Vec<ByteVec>,
     /// Board changes in the order they were made.
-    #[n(1)]
+    #[cbor(n(1), decode_with = "cbor::at_most::<_, _, { ENVELOPE_BOARD_CHANGES_MAX }>")]
     pub board: Vec<BoardChange>,
 }
 
@@ -160,6 +162,12 @@ pub enum EnvelopeError {
     TooLarge,
 }
 
+impl From<Malformed> for EnvelopeError {
+    fn from(error: Malformed) -> Self {
+        if error == Malformed::TooMany { Self::TooMany } else { Self::Malformed }
+    }
+}
+
 impl EnvelopeError {
     /// The stable code.
     pub fn code(self) -> &'static str {
@@ -190,23 +198,25 @@ pub fn seal(signer: &Signer, header: &Header, body: &Body) -> (EnvelopeId, Vec<u
 impl Envelope {
     /// Reads an envelope. Its items are not looked into, its signature is not checked.
     pub fn decode(bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        let malformed = |_| EnvelopeError::Malformed;
-        let outer: Outer = minicbor::decode(bytes).map_err(malformed)?;
+        let outer: Outer = cbor::decode(bytes, DEPTH_MAX)?;
         if outer.form != FORM_CLEAR {
             return Err(EnvelopeError::UnknownForm);
         }
         let body_bytes = match outer.compression {
             COMPRESSION_NONE => outer.body,
             COMPRESSION_ZSTD => {
-                framing::inflate(&outer.body, INFLATED_BYTES_MAX).map_err(|_| EnvelopeError::TooLarge)?
+                framing::inflate(&outer.body, INFLATED_BYTES_MAX).map_err(|error| match error {
+                    InflateError::Malformed => EnvelopeError::Malformed,
+                    InflateError::TooLarge => EnvelopeError::TooLarge,
+                })?
             }
             _ => return Err(EnvelopeError::UnknownForm),
         };
-        let header: Header = minicbor::decode(&outer.header).map_err(malformed)?;
+        let header: Header = cbor::decode(&outer.header, DEPTH_MAX)?;
         if header.format != FORMAT {
             return Err(EnvelopeError::UnknownForm);
         }
-        let body: Body = minicbor::decode(&body_bytes).map_err(malformed)?;
+        let body: Body = cbor::decode(&body_bytes, DEPTH_MAX)?;
         let id = id_of(&outer.header, &body_bytes);
         let envelope = Self { id, key: outer.key, signature: outer.signature, header, body };
         if envelope.within_limits() { Ok(envelope) } else { Err(EnvelopeError::TooMany) }
@@ -219,9 +229,7 @@ impl Envelope {
             *per_dossier.entry(change.dossier).or_insert(0_usize) += 1;
         }
         items <= ENVELOPE_ITEMS_MAX
-            && self.body.board.len() <= ENVELOPE_BOARD_CHANGES_MAX
             && per_dossier.values().all(|count| *count <= DOSSIER_BOARD_CHANGES_MAX)
-            && self.header.anchors.len() <= ANCHORS_MAX
     }
 
     /// Whether the device's key signed this envelope for this lender.

@@ -6,8 +6,10 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
+use super::limits::{CASELOADS_MAX, REQUEST_ENVELOPES_MAX};
 use super::outcome::{BoardVerdict, Outcome};
 use super::sign::Signed;
+use crate::cbor::{self, Malformed};
 use crate::ids::{CaseloadId, DossierId, EntryId, EnvelopeId, Epoch, UserId, sha256};
 use crate::money::Money;
 
@@ -50,10 +52,10 @@ pub struct Request {
     #[n(3)]
     pub cursors_hash: u64,
     /// Cursors that differ from the ones in the last request that was answered.
-    #[n(4)]
+    #[cbor(n(4), decode_with = "cbor::at_most::<_, _, { CASELOADS_MAX }>")]
     pub cursors: Vec<CaseloadCursor>,
     /// Sealed envelopes, oldest first.
-    #[n(5)]
+    #[cbor(n(5), decode_with = "cbor::at_most::<_, _, { REQUEST_ENVELOPES_MAX }>")]
     pub envelopes: Vec<ByteVec>,
     /// Dossiers purged since the last answered request.
     #[n(6)]
@@ -73,6 +75,16 @@ pub struct Request {
     /// Receipt numbers it has left.
     #[n(11)]
     pub receipts_left: u32,
+}
+
+/// How deep a request nests: its fields, a list, a pair of it.
+const REQUEST_DEPTH_MAX: usize = 3;
+
+impl Request {
+    /// Reads a request from a stranger's inflated bytes: one item, nothing beyond its limits.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        cbor::decode(bytes, REQUEST_DEPTH_MAX)
+    }
 }
 
 /// A dossier the phone holds, and its version.
@@ -449,7 +461,7 @@ pub fn cursors_hash<'a>(cursors: impl IntoIterator<Item = (&'a CaseloadId, &'a [
 
 /// Hash of a caseload list, by which a phone says which one it has. Never 0.
 pub fn caseloads_hash(list: &[CaseloadInfo]) -> u64 {
-    first_u64(&crate::cbor::to_vec(&list)).max(1)
+    first_u64(&cbor::to_vec(&list)).max(1)
 }
 
 fn first_u64(bytes: &[u8]) -> u64 {

@@ -7,7 +7,7 @@
 
 use std::io::{Read, Write};
 
-use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
+use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 use super::exchange::Frame;
 use super::limits::FRAME_BYTES_MAX;
@@ -136,7 +136,10 @@ impl Default for FrameReader {
 impl FrameReader {
     /// A reader at the start of a response.
     pub fn new() -> Self {
-        Self { decoder: Decoder::new().expect("a zstd decoder needs only memory"), pending: Vec::new() }
+        let mut decoder = Decoder::new().expect("a zstd decoder needs only memory");
+        let window = DParameter::WindowLogMax(WINDOW_LOG_MAX);
+        decoder.set_parameter(window).expect("8 MiB is a window of zstd");
+        Self { decoder, pending: Vec::new() }
     }
 
     /// Takes the next bytes of the body and gives out the frames they complete.

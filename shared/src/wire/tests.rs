@@ -1,1 +1,8 @@
 //! What envelopes and frames promise, and their bytes, pinned.
+
+mod envelopes;
+mod formats;
+mod frames;
+mod hostile;
+mod samples;
+mod signatures;

@@ -3,7 +3,10 @@
 //!
 //! * [`world`]: people, accounts, phones ([`phone`]), a server ([`server`]) that can be killed at any
 //!   point, one clock ([`clock`]), one random generator. One thread; a seed replays.
-//! * [`setup`]: what there is before a story begins.
+//! * [`setup`] and [`says`]: what there is before a story begins, and what it is told with.
+//! * [`weather`], [`road`], [`workload`], [`storm`]: a seed's faults, what is under way, what people do,
+//!   and one seed from its beginning to its checks.
+//! * [`check`]: the invariants, apart from what drives the world.
 //! * [`upload`]: what was ever sent, and what holds for every exchange.
 //!
 //! What is deliberately not here: sockets and TLS (the replay has them), and anything that waits for
@@ -11,12 +14,18 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a test fails by a panic")]
 
+pub mod check;
 pub mod clock;
 pub mod database;
 pub mod phone;
+pub mod road;
+pub mod says;
 pub mod server;
 pub mod setup;
+pub mod storm;
 pub mod upload;
+pub mod weather;
+pub mod workload;
 pub mod world;
 
 pub use database::Engine;

@@ -122,6 +122,15 @@ impl Phone {
         self.wall = wall;
     }
 
+    /// From now on it asks for the smallest budget, as after many broken answers.
+    pub fn ask_for_little(&mut self, now: Timestamp, rng: &mut dyn Rng) {
+        self.kill();
+        let file = rusqlite::Connection::open(&self.path).expect("the store's file can be opened");
+        file.execute("update phone set budget_bytes = 4096", []).expect("the budget is a plain column");
+        drop(file);
+        self.open(now, rng);
+    }
+
     /// The phone's own backup runs: a copy of the store's file.
     pub fn back_up(&mut self, now: Timestamp, rng: &mut dyn Rng) {
         self.kill();
@@ -163,7 +172,11 @@ impl Phone {
             backup: None,
             captured: self.captured.clone(),
             told: self.told.clone(),
-            ..*self
+            owner: self.owner,
+            serial: 0,
+            boot: self.boot,
+            booted_at: now,
+            wall: self.wall,
         };
         clone.boot(Wall::Off(0), now, rng);
         clone

@@ -4,7 +4,8 @@ use daybook_server::audit::Actor;
 use daybook_server::auth::caseloads::{self, Caseload, CaseloadAudience, Membership};
 use daybook_server::auth::units::{self, Unit, UnitKind};
 use daybook_server::auth::users::{self, Holding, NewUser, UserRow};
-use daybook_server::auth::{Role, device, enrolment, token};
+use daybook_mobile_sync::enrol;
+use daybook_server::auth::{Role, device, enrolment, lease, token};
 use daybook_server::ledger::posting;
 use daybook_server::on_db;
 use daybook_server::portfolio::account::Stage;
@@ -136,6 +137,18 @@ impl World {
         self.server.write(async |app, tx| {
             users::deactivate(tx, app.now(), Actor::OPERATOR, &user).await.expect("a user can be deactivated");
         });
+    }
+
+    /// Its user logs in on a phone: a new lease, without the seconds that a password's hash takes.
+    pub fn log_in_again(&mut self, on: On) {
+        let uid = self.device(on);
+        let lease = self.server.read(async |app, tx| {
+            let device = device::find(tx, uid).await.expect("devices can be read").expect("the device exists");
+            lease::issue(app, device.holder().expect("a device has a key"), app.now())
+        });
+        let body = serde_json::json!({ "lease": lease }).to_string();
+        let store = self.phones[on.0].store_mut();
+        enrol::accept_lease(store, (200, body.as_bytes()), &mut self.rng).expect("a lease is taken");
     }
 
     /// Retires a phone, or notes its loss.

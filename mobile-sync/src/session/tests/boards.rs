@@ -48,7 +48,8 @@ fn a_colleagues_change_and_an_own_pending_one_are_both_shown() {
     tag(&mut phone, "mine");
     let other = ActorId([5; 16]);
     let edits = [Edit::AddTag("theirs".to_owned()), Edit::NoteReplace("hello".to_owned())];
-    let edited = Confirmed::genesis(BoardKind::Case).edited(other, BoardRole::CallOfficer, &edits, at("2026-11-22T08:00:00Z"));
+    let edited =
+        Confirmed::genesis(BoardKind::Case).edited(other, BoardRole::CallOfficer, &edits, at("2026-11-22T08:00:00Z"));
     let change = edited.unwrap().changes()[0].bytes().to_vec();
     // The own change has no verdict in this response, and the colleague's one comes.
     server.forced.push_back(daybook_shared::wire::exchange::Answer::Refused { code: "busy".to_owned() });

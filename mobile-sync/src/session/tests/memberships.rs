@@ -155,7 +155,11 @@ fn an_erased_entry_leaves_with_the_envelope_that_kept_it() {
     server.hand_out(vec![Frame { dossiers: Some(vec![case(1)]), drop: Some(vec![drop]), ..Frame::default() }]);
     phone.sync(&mut server);
     let left = phone.store.own_entries().unwrap();
-    assert_eq!(left.iter().map(|(id, ..)| *id).collect::<Vec<_>>(), [waiting.id], "an unanswered capture is never deleted");
+    assert_eq!(
+        left.iter().map(|(id, ..)| *id).collect::<Vec<_>>(),
+        [waiting.id],
+        "an unanswered capture is never deleted"
+    );
     let install = phone.store.install().unwrap();
     assert!(phone.store.read().envelope(install, 1).unwrap().is_none());
     assert!(phone.store.read().envelope(install, 2).unwrap().is_some());

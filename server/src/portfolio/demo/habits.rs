@@ -48,12 +48,11 @@ pub fn payments(rng: &mut ChaCha20Rng, disbursed_on: Date, lines: &[DueLine], to
             Habit::Slow => paid.push((day(rng.random_range(4..=32)), amount)),
             Habit::Irregular => irregular(rng, line, amount, &mut paid),
             Habit::Stopped if i < stops_after => paid.push((day(rng.random_range(-2..=9)), amount)),
-            Habit::Stopped | Habit::Never => {}
             Habit::Ahead if i % 2 == 0 => {
                 let next = lines.get(i + 1).map_or(0, |line| line.principal + line.interest);
                 paid.push((day(-rng.random_range(3..=20)), amount + next));
             }
-            Habit::Ahead => {}
+            Habit::Ahead | Habit::Stopped | Habit::Never => {}
             Habit::RoundsUp => paid.push((day(rng.random_range(-5..=3)), (amount / 50_000 + 1) * 50_000)),
         }
     }

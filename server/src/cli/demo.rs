@@ -1,0 +1,116 @@
+//! `daybook demo`: a lender to look at, ready to be served.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::Args;
+
+use super::data::progress;
+use super::serve::{self, Listen};
+use super::{Config, NewDatabase};
+use crate::app::App;
+use crate::audit::{self, Actor};
+use crate::auth::users::{self, Roster};
+use crate::auth::{Role, enrolment};
+use crate::on_db;
+use crate::portfolio::demo;
+
+/// Fills a new database with a lender in Kenya (2 branches, 8 officers, 1,200 accounts, a year of
+/// history), serves it, and prints who can sign in and what to try. A demo that exists is served again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+  daybook --db sqlite:demo.db demo
+  daybook --db sqlite:demo.db demo --no-serve --seed 7")]
+pub(super) struct Demo {
+    /// Decides every row of the demo
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Make it, and do not serve it
+    #[arg(long)]
+    no_serve: bool,
+    #[command(flatten)]
+    listen: Listen,
+    #[command(flatten)]
+    new: NewDatabase,
+}
+
+/// Users of a demo that are printed; there are 13.
+const ROSTER_MAX: i64 = 50;
+
+impl Demo {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
+        let mut app = config.open(self.new).await?;
+        let mut tx = app.db.read().await?;
+        let made = audit::happened(&mut tx, "demo.created").await?;
+        drop(tx);
+        if !made {
+            match demo::create(&app.db, app.now(), self.seed, &progress("steps")).await {
+                Err(demo::DemoError::NotEmpty) => {
+                    bail!("{} holds data that is no demo: name another --db, or `daybook serve` it", config.db)
+                }
+                made => made?,
+            };
+            // The demo has its own zone and currency: settings are read again.
+            app.db.close().await;
+            app = config.open(NewDatabase::default()).await?;
+        }
+        if self.no_serve {
+            println!("{}", invitation(&app, config, &format!("http://{}", self.listen.address(config))).await?);
+            app.db.close().await;
+            return Ok(());
+        }
+        let bound = serve::bind(config, &self.listen).await?;
+        let text = invitation(&app, config, &format!("http://{}", bound.address()?)).await?;
+        println!("{text}");
+        serve::run(&app, bound).await
+    }
+}
+
+/// Who can sign in, codes for phones, and three commands.
+async fn invitation(app: &Arc<App>, config: &Config, url: &str) -> anyhow::Result<String> {
+    let mut tx = app.db.write().await?;
+    let roster = users::roster(&mut tx, ROSTER_MAX).await?;
+    let mut text = format!("Everybody's password is {}\n\n", demo::PASSWORD);
+    text += &format!("{:14}{:14}{:18}{:18}{}\n", "login", "role", "unit", "enrolment code", "name");
+    let mut example = None;
+    for Roster { user, role, unit_name } in &roster {
+        let code = match role {
+            Role::Officer => enrolment::issue_code(&mut tx, app.now(), app, Actor::OPERATOR, user).await?.code,
+            _ => String::new(),
+        };
+        text += &format!("{:14}{:14}{unit_name:18}{code:18}{}\n", user.login, role.code(), user.name);
+        if example.is_none() && *role == Role::Officer {
+            example = account_of(&mut tx, user.id).await?.map(|number| (code, number));
+        }
+    }
+    tx.commit().await?;
+    let Some((code, number)) = example else { return Ok(text) };
+    let (phone, daybook) = (program("daybook-phone"), program("daybook"));
+    text += &format!(
+        "\nTry:\n  {phone} --home phone1 enrol {url} {code} && {phone} --home phone1 sync\n  \
+         {phone} --home phone1 repay {number} 250 && {phone} --home phone1 sync\n  \
+         {daybook} --db {} report ageing --as-of {}\n",
+        config.db,
+        app.settings.zone.date_of(app.now())
+    );
+    Ok(text)
+}
+
+const ACCOUNT: &str = "
+    select min(a.number) from account a join dossier d on d.account_id = a.id
+    join caseload_member m on m.caseload_id = d.caseload_id
+    where m.user_id = $1 and a.status = 'active' and a.oldest_unmet_due is not null";
+
+/// The number of an account in a user's caseload.
+async fn account_of(tx: &mut crate::db::Tx, user_id: i64) -> sqlx::Result<Option<String>> {
+    on_db!(tx, conn => sqlx::query_scalar(ACCOUNT).bind(user_id).fetch_one(conn).await)
+}
+
+/// How to call a program that lies beside this one.
+fn program(name: &str) -> String {
+    let beside = std::env::current_exe().ok().map(|exe| exe.with_file_name(name)).filter(|path| path.exists());
+    let here = std::env::current_dir().unwrap_or_default();
+    let path = beside.map_or_else(|| PathBuf::from(name), |path| path.strip_prefix(here).unwrap_or(&path).to_owned());
+    path.display().to_string()
+}

@@ -1,0 +1,184 @@
+//! One seed: a world is built, the storm blows, the road clears, and everything is checked.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use daybook_mobile_sync::session::SyncEnd;
+use daybook_shared::time::Timestamp;
+use rand::RngExt as _;
+
+use super::database::Engine;
+use super::phone::Wall;
+use super::road::{Road, reopen};
+use super::setup::Terms;
+use super::weather::{Weather, happens};
+use super::workload::Work;
+use super::world::{On, Who, World};
+
+/// Steps of a storm: enough that every fault meets every other over a few hundred seeds.
+const STEPS: u32 = 400;
+/// Lines of the trace that are shown of a seed that fails.
+const TRACE_SHOWN: usize = 60;
+/// Restores of a phone: with its first, four installs a month.
+const RESTORES_MAX: usize = 2;
+
+/// Runs a seed, and says how to run it again when it fails.
+pub fn run(engine: Engine, seed: u64) {
+    let mut world = World::with_settings(engine, seed, &[("lease_days", "14"), ("cash_limit_minor", "300000")]);
+    let done = catch_unwind(AssertUnwindSafe(|| story(&mut world)));
+    if let Err(panic) = done {
+        for line in world.trace.iter().skip(world.trace.len().saturating_sub(TRACE_SHOWN)) {
+            eprintln!("  {line}");
+        }
+        eprintln!("seed {seed} on {engine:?} fails; to see it again:");
+        eprintln!("  SIM_SEED={seed} cargo test -p daybook-tests --test simulation -- --nocapture");
+        resume_unwind(panic);
+    }
+}
+
+struct Storm {
+    weather: Weather,
+    road: Road,
+    work: Work,
+    /// Restores so far, and phones that share an identity.
+    restores: usize,
+    twins: Vec<On>,
+}
+
+fn story(world: &mut World) {
+    let weather = Weather::drawn(&mut world.rng);
+    world.note(format!("{weather:?}"));
+    let mut storm =
+        Storm { weather, road: Road::default(), work: Work::default(), restores: 0, twins: Vec::new() };
+    storm.people(world);
+    for _ in 0..STEPS {
+        storm.step(world);
+    }
+    storm.calm(world);
+}
+
+impl Storm {
+    /// Three officers, one of them with two phones; a dozen accounts; an agent.
+    fn people(&mut self, world: &mut World) {
+        for name in ["Amina", "Barasa", "Chebet"] {
+            let (who, _) = world.officer(name);
+            self.work.officers.push(who);
+        }
+        let second = world.enrolled(Who(0));
+        world.sync(second);
+        for index in 0..12 {
+            let officer = self.work.officers[index % self.work.officers.len()];
+            world.account(officer, Terms::months(2 + u16::try_from(index % 4).expect("a small number")));
+        }
+        world.agent(self.work.officers[1]);
+        if self.weather.small_budgets {
+            for index in 0..world.phones.len() {
+                let now = world.now();
+                world.phones[index].ask_for_little(now, &mut world.rng);
+            }
+        }
+    }
+
+    fn step(&mut self, world: &mut World) {
+        let ms = world.rng.random_range(0..600_000);
+        world.pass_ms(ms);
+        let on = On(world.rng.random_range(0..world.phones.len()));
+        match world.rng.random_range(0..100) {
+            0..35 => self.work.capture(world, on),
+            35..50 => self.road.begin(world, on),
+            _ => self.road.advance(world, &self.weather),
+        }
+        self.mishaps(world, on);
+    }
+
+    fn mishaps(&mut self, world: &mut World, on: On) {
+        let weather = self.weather;
+        if happens(&mut world.rng, weather.office) {
+            self.work.office(world);
+        }
+        if happens(&mut world.rng, weather.server_killed) {
+            world.note("the server is killed between two requests");
+            world.server.restart();
+        }
+        if happens(&mut world.rng, weather.phone_killed) {
+            reopen(world, on);
+        }
+        if happens(&mut world.rng, weather.phone_rebooted) {
+            reboot(world, on);
+        }
+        if happens(&mut world.rng, weather.backup) {
+            self.backup(world, on);
+        }
+        if weather.clone && self.twins.is_empty() && world.rng.random_ratio(1, 100) {
+            self.clone(world, on);
+        }
+    }
+
+    fn backup(&mut self, world: &mut World, on: On) {
+        let now = world.now();
+        let phone = &mut world.phones[on.0];
+        if phone.has_backup() && self.restores < RESTORES_MAX && !self.twins.contains(&on) {
+            let lost = phone.restore(now, &mut world.rng);
+            assert!(phone.store().began_new_install(), "a restored store is noticed when it is opened");
+            for id in &lost {
+                phone.captured.remove(id);
+            }
+            self.restores += 1;
+            let name = phone.name.clone();
+            world.note(format!("{name} is restored; {} captures are nowhere now", lost.len()));
+        } else {
+            phone.back_up(now, &mut world.rng);
+        }
+    }
+
+    fn clone(&mut self, world: &mut World, on: On) {
+        let now = world.now();
+        let clone = world.phones[on.0].cloned("clone", now, &mut world.rng);
+        world.note(format!("{} is cloned", world.phones[on.0].name));
+        let clone = world.add_phone(clone);
+        self.twins = vec![on, clone];
+        self.restores = RESTORES_MAX;
+    }
+
+    /// The road clears, clocks are right again, everybody logs in and syncs until nothing is new.
+    fn calm(&mut self, world: &mut World) {
+        world.note("the storm is over");
+        self.road.clear(world);
+        world.server.restart();
+        let all: Vec<On> = (0..world.phones.len()).map(On).collect();
+        for on in &all {
+            let now = world.now();
+            world.phones[on.0].boot(Wall::Off(0), now, &mut world.rng);
+        }
+        let ended = |on: &On| {
+            self.work.ended.1.contains(on) || self.work.ended.0.contains(&Who(world.phones[on.0].owner))
+        };
+        let (gone, alive): (Vec<On>, Vec<On>) = all.iter().partition(|on| ended(on));
+        // A phone that answers `reactor` may have met the limit of installs: a month passes.
+        if !self.twins.is_empty() {
+            world.pass_days(31);
+        }
+        for on in &alive {
+            world.log_in_again(*on);
+        }
+        for on in &gone {
+            let report = world.sync(*on);
+            assert!(matches!(report.end, SyncEnd::Locked(_)), "a phone without rights hands in: {report:?}");
+        }
+        world.settle(&alive);
+        let compared: Vec<On> = alive.into_iter().filter(|on| !self.twins.contains(on)).collect();
+        world.check_all(&compared);
+    }
+}
+
+fn reboot(world: &mut World, on: On) {
+    let at = |text: &str| Wall::At(text.parse::<Timestamp>().expect("a time"));
+    let wall = match world.rng.random_range(0..8) {
+        0 => at("1970-01-01T00:00:00Z"),
+        1 => at("2030-06-01T00:00:00Z"),
+        2 => Wall::Off(world.rng.random_range(-6..6) * daybook_shared::time::DAY_MS),
+        _ => Wall::Off(world.rng.random_range(-300_000..300_000)),
+    };
+    let now = world.now();
+    world.note(format!("{} is switched off and on, its clock is {wall:?}", world.phones[on.0].name));
+    world.phones[on.0].boot(wall, now, &mut world.rng);
+}

@@ -1,0 +1,275 @@
+//! What people do in a storm: officers capture and write on boards, the office moves things about.
+
+use daybook_mobile_sync::capture::{CaptureError, EditBoardError, Override, What};
+use daybook_server::auth::caseloads::Membership;
+use daybook_server::auth::device::Ending;
+use daybook_shared::board::Edit;
+use daybook_shared::entry::{Channel, CorrectionKind, Visit, VisitKind};
+use daybook_shared::ids::{DossierId, EntryId};
+use daybook_shared::money::{Currency, Money};
+use rand::RngExt as _;
+use rand::seq::IndexedRandom as _;
+use uuid::Uuid;
+
+use super::world::{Acc, On, Who, World};
+
+const USD: Currency = Currency::new(*b"USD").expect("three capital letters");
+/// The longest note of a visit; entries fill frames then.
+const NOTE_CHARS_MAX: usize = 900;
+
+/// What the workload remembers.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// Officers.
+    pub officers: Vec<Who>,
+    /// Officers whose access has ended, and phones that were ended.
+    pub ended: (Vec<Who>, Vec<On>),
+    /// Cash captures by phone, for hand-overs and corrections.
+    cash: Vec<(On, EntryId, i64)>,
+    /// Receipt numbers that were given out, for typing them again.
+    receipts: Vec<String>,
+}
+
+impl Work {
+    /// An officer does something on a phone.
+    pub fn capture(&mut self, world: &mut World, on: On) {
+        let acc = pick_account(world, on);
+        match world.rng.random_range(0..100) {
+            0..30 => visit(world, on, acc),
+            30..62 => self.cash(world, on, acc),
+            62..66 => other_money(world, on, acc),
+            66..74 => promise(world, on, acc),
+            74..79 => self.correction(world, on),
+            79..85 => self.handover(world, on),
+            85..90 => check(world, on),
+            _ => write_on_board(world, on),
+        }
+    }
+
+    fn cash(&mut self, world: &mut World, on: On, acc: Acc) {
+        let minor = match world.rng.random_range(0..10) {
+            0 => world.rng.random_range(10_000..200_000),
+            1 => 1000,
+            _ => world.rng.random_range(1..2_500),
+        };
+        let mut draft = world.cash_draft(acc, minor);
+        let moment = world.phones[on.0].moment(world.now());
+        let today = world.phones[on.0].store().business_date(moment).expect("an enrolled phone");
+        if world.rng.random_ratio(1, 6) {
+            draft.value_date = Some(today.plus_days(-world.rng.random_range(1..10)));
+        }
+        if world.rng.random_ratio(1, 12) {
+            draft.paper_receipt = Some(self.typed_receipt(world));
+        }
+        if world.rng.random_ratio(1, 40) {
+            draft.amount = Money::new(minor, USD);
+        }
+        draft.over_limit = Some(Override::CashInHand);
+        if let Some((id, receipt)) = record(world, on, What::Repayment(draft)) {
+            self.cash.push((on, id, minor));
+            self.receipts.extend(receipt);
+        }
+    }
+
+    /// The number of a paper receipt, or of somebody else's by mistake.
+    fn typed_receipt(&self, world: &mut World) -> daybook_shared::entry::ReceiptNumber {
+        let known = self.receipts.choose(&mut world.rng).filter(|_| world.rng.random_ratio(1, 2)).cloned();
+        let text = known.unwrap_or_else(|| format!("PAPER1-{:06}", world.rng.random_range(0..30)));
+        text.parse().expect("a receipt number")
+    }
+
+    fn correction(&self, world: &mut World, on: On) {
+        let Some((_, target, _)) = self.cash.choose(&mut world.rng).copied() else { return };
+        let correction = daybook_shared::entry::Correction {
+            target,
+            kind: CorrectionKind::Void,
+            proposed: None,
+            reason: "Typed twice.".to_owned(),
+        };
+        let dossier = world.accounts.first().map(|account| account.dossier);
+        record(world, on, What::Correction { dossier, correction });
+    }
+
+    fn handover(&self, world: &mut World, on: On) {
+        let rng = &mut world.rng;
+        let some = self.cash.iter().filter(|(by, ..)| rng.random_ratio(1, 3) && (*by == on || rng.random_ratio(1, 20)));
+        let some: Vec<_> = some.take(5).collect();
+        let declared: i64 = some.iter().map(|(.., minor)| minor).sum();
+        if declared > 0 {
+            let repayments: Vec<_> = some.iter().map(|(_, id, _)| *id).collect();
+            let handover = daybook_shared::entry::CashHandover {
+                to: daybook_shared::entry::HandoverTo::Cashier,
+                declared: Money::new(declared, super::setup::KES),
+                repayments,
+                slip: None,
+            };
+            record(world, on, What::CashHandover(handover));
+        }
+    }
+
+    /// The office does something.
+    pub fn office(&mut self, world: &mut World) {
+        match world.rng.random_range(0..100) {
+            0..70 => self.reassign(world),
+            70..82 => self.swap_caseload(world),
+            82..86 => world.pass_days(world.rng.clone().random_range(1..4)),
+            86..90 => self.deactivate(world),
+            90..94 => self.end_device(world),
+            _ => {
+                let agent = world.agents.choose(&mut world.rng).map(|(_, dossier)| *dossier);
+                let to = self.officers.choose(&mut world.rng).copied();
+                if let Some(dossier) = agent {
+                    world.assign_dossier(dossier, to);
+                }
+            }
+        }
+    }
+
+    fn reassign(&self, world: &mut World) {
+        let acc = Acc(world.rng.random_range(0..world.accounts.len()));
+        let to = self.officers.choose(&mut world.rng).copied().filter(|_| !world.rng.random_ratio(1, 8));
+        world.note(format!("case {} goes to {to:?}", world.accounts[acc.0].dossier));
+        world.assign(acc, to);
+    }
+
+    /// A whole caseload is taken away, or given to somebody.
+    fn swap_caseload(&self, world: &mut World) {
+        let (Some(of), Some(user)) = (
+            self.officers.choose(&mut world.rng).copied(),
+            self.officers.choose(&mut world.rng).copied(),
+        ) else {
+            return;
+        };
+        let membership = if world.rng.random_ratio(1, 2) { Membership::Gone } else { Membership::Member };
+        world.note(format!("the caseload of {of:?}: {user:?} is {membership:?}"));
+        world.set_member(of, user, membership);
+    }
+
+    fn deactivate(&mut self, world: &mut World) {
+        if self.ended.0.is_empty() && self.officers.len() > 2 {
+            let who = self.officers[world.rng.random_range(1..self.officers.len())];
+            world.note(format!("{who:?} is deactivated"));
+            world.deactivate(who);
+            self.ended.0.push(who);
+        }
+    }
+
+    fn end_device(&mut self, world: &mut World) {
+        if self.ended.1.is_empty() && world.phones.len() > 2 {
+            let on = On(world.rng.random_range(1..world.phones.len()));
+            let ending = if world.rng.random_ratio(1, 2) { Ending::Loss } else { Ending::Retirement };
+            world.note(format!("{}: {ending:?}", world.phones[on.0].name));
+            world.end_device(on, ending);
+            self.ended.1.push(on);
+        }
+    }
+}
+
+/// Mostly a case the phone holds, sometimes any.
+fn pick_account(world: &mut World, on: On) -> Acc {
+    let held = world.phones[on.0].store().dossiers().expect("the store can be read");
+    let held: Vec<_> = (0..world.accounts.len())
+        .filter(|index| held.iter().any(|(dossier, _)| *dossier == world.accounts[*index].dossier))
+        .collect();
+    let mine = held.choose(&mut world.rng).copied().filter(|_| !world.rng.random_ratio(1, 15));
+    Acc(mine.unwrap_or_else(|| world.rng.random_range(0..world.accounts.len())))
+}
+
+/// Records a draft; what the phone's own rules refuse was never captured.
+fn record(world: &mut World, on: On, what: What) -> Option<(EntryId, Option<String>)> {
+    let now = world.now();
+    match world.phones[on.0].capture(what, now, &mut world.rng) {
+        Ok(captured) => {
+            world.note(format!("{} captures {}", world.phones[on.0].name, captured.id));
+            Some((captured.id, captured.receipt.map(|receipt| receipt.to_string())))
+        }
+        Err(CaptureError::Store(error)) => panic!("{}: {error}", world.phones[on.0].name),
+        Err(_) => None,
+    }
+}
+
+fn visit(world: &mut World, on: On, acc: Acc) {
+    let chars = world.rng.random_range(0..NOTE_CHARS_MAX);
+    let note: String = (0..chars).map(|_| char::from(world.rng.random_range(b'a'..=b'z'))).collect();
+    let ended_at = world.phones[on.0].moment(world.now()).wall;
+    let visit = Visit {
+        kind: VisitKind::Phone,
+        started_at: ended_at,
+        ended_at,
+        person_met: daybook_shared::entry::PersonMet::Spouse,
+        identity_verified: false,
+        outcome: daybook_shared::entry::VisitOutcome::Callback,
+        reasons: None,
+        note: Some(note),
+        next_action: None,
+        no_fix_reason: None,
+        stop: None,
+        witness: None,
+        id_shown: None,
+        customer_invited: None,
+    };
+    record(world, on, What::Visit { account: world.accounts[acc.0].uid, visit });
+}
+
+fn other_money(world: &mut World, on: On, acc: Acc) {
+    let minor = world.rng.random_range(1..5_000);
+    let mut draft = world.cash_draft(acc, minor);
+    draft.channel = Channel::MobileMoney;
+    draft.external_ref = Some(format!("MPESA:{minor:06}"));
+    record(world, on, What::Repayment(draft));
+}
+
+fn promise(world: &mut World, on: On, acc: Acc) {
+    let moment = world.phones[on.0].moment(world.now());
+    let today = world.phones[on.0].store().business_date(moment).expect("an enrolled phone");
+    let promise = daybook_shared::entry::Promise {
+        amount: Money::new(world.rng.random_range(1..3_000), super::setup::KES),
+        promised_date: today.plus_days(world.rng.random_range(0..30)),
+        channel: daybook_shared::entry::PromiseChannel::Cash,
+        contact_ref: None,
+    };
+    record(world, on, What::Promise { account: world.accounts[acc.0].uid, promise });
+}
+
+fn check(world: &mut World, on: On) {
+    let Some((agent, _)) = world.agents.choose(&mut world.rng).copied() else { return };
+    let check = daybook_shared::entry::TransactionCheck {
+        agent,
+        txn_ref: "QF12AB34".to_owned(),
+        txn_type: daybook_shared::entry::CheckedTransaction::CashIn,
+        amount: Money::new(50_000, super::setup::KES),
+        txn_at: world.now(),
+        book_amount_minor: None,
+        customer_confirmed: None,
+        result: daybook_shared::entry::CheckResult::NotFound,
+    };
+    record(world, on, What::TransactionCheck(check));
+}
+
+/// Some edit of a board the phone holds.
+fn write_on_board(world: &mut World, on: On) {
+    let held = world.phones[on.0].store().dossiers().expect("the store can be read");
+    let Some((dossier, _)) = held.choose(&mut world.rng).copied() else { return };
+    let Some(edit) = some_edit(world, on, dossier) else { return };
+    let now = world.now();
+    match world.phones[on.0].edit(dossier, &[edit], now, &mut world.rng) {
+        Ok(_) => world.note(format!("{} writes on {dossier}", world.phones[on.0].name)),
+        Err(EditBoardError::Store(error)) => panic!("{}: {error}", world.phones[on.0].name),
+        Err(_) => {}
+    }
+}
+
+fn some_edit(world: &mut World, on: On, dossier: DossierId) -> Option<Edit> {
+    let board = world.phones[on.0].store().board_of(dossier).expect("the store can be read")?;
+    let rng = &mut world.rng;
+    let word = format!("w{} ", rng.random_range(0..1000));
+    let length = board.note.chars().count();
+    Some(match rng.random_range(0..6) {
+        0 | 1 => Edit::NoteSplice { at: rng.random_range(0..=length), delete: 0, insert: word },
+        2 if length > 3 => Edit::NoteSplice { at: rng.random_range(0..length - 2), delete: 2, insert: String::new() },
+        3 => Edit::AddTag(format!("t{}", rng.random_range(0..8))),
+        4 => Edit::RemoveTag(board.tags.choose(rng)?.clone()),
+        5 if !board.tasks.is_empty() => Edit::SetTaskDone { id: board.tasks.choose(rng)?.id, done: rng.random() },
+        _ => Edit::AddTask { id: Uuid::from_u128(rng.random()), text: word, by: String::new() },
+    })
+}
