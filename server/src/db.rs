@@ -106,12 +106,14 @@ impl Db {
             .pragma("cache_size", "-65536")
             .pragma("temp_store", "memory")
             .disable_statement_logging();
+        // As on PostgreSQL, what reads cannot write.
+        let reading = options.clone().pragma("cache_size", "-8192").pragma("query_only", "on");
         let pool = |connections| {
             SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None)
         };
-        let writer = pool(1).connect_with(options.clone()).await?;
+        let writer = pool(1).connect_with(options).await?;
         SQLITE_MIGRATIONS.run(&writer).await?;
-        let readers = pool(POOL_CONNECTIONS).connect_with(options.pragma("cache_size", "-8192")).await?;
+        let readers = pool(POOL_CONNECTIONS).connect_with(reading).await?;
         Ok(Self::Sqlite { writer, readers })
     }
 
@@ -187,10 +189,19 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
     matches!(code.as_deref(), Some("40001" | "40P01"))
 }
 
-/// Whether the statement itself was at fault (a constraint), as opposed to the database's health.
+/// Whether the statement's own values were at fault (a constraint, a value the engine cannot hold), as
+/// opposed to the database's health: the same statement fails again, however often it is run.
 pub fn is_constraint_violation(error: &sqlx::Error) -> bool {
     use sqlx::error::ErrorKind;
-    error.as_database_error().is_some_and(|error| !matches!(error.kind(), ErrorKind::Other))
+    let Some(error) = error.as_database_error() else { return false };
+    let code = error.code().unwrap_or_default();
+    // PostgreSQL's classes are data exception and integrity constraint violation, of five characters;
+    // SQLite's primary codes TOOBIG, CONSTRAINT and MISMATCH, of at most four.
+    let values = match code.len() {
+        5 => code.starts_with("22") || code.starts_with("23"),
+        _ => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 18..=20)),
+    };
+    values || !matches!(error.kind(), ErrorKind::Other)
 }
 
 /// A row of a batch. Declared with [`batch_row!`].
@@ -306,30 +317,30 @@ pub mod batch {
         for row in rows {
             row.add_sqlite(&mut arguments).map_err(sqlx::Error::Encode)?;
         }
-        Ok((sqlite_text::<R>(rows.len(), tail), arguments))
+        Ok((sqlite_text(R::COLUMNS, rows.len(), tail), arguments))
     }
 
     fn postgres<R: BatchRow>(rows: &[R], tail: &str) -> sqlx::Result<(String, PgArguments)> {
         let mut arguments = PgArguments::default();
         R::add_postgres(rows, &mut arguments).map_err(sqlx::Error::Encode)?;
-        Ok((postgres_text::<R>(tail), arguments))
+        Ok((postgres_text(R::COLUMNS, tail), arguments))
     }
 
-    /// The statement's text for so many rows on SQLite.
-    pub fn sqlite_text<R: BatchRow>(rows: usize, tail: &str) -> String {
-        let one = format!("({})", vec!["?"; R::COLUMNS.len()].join(","));
-        format!("with v({}) as (values {}) {tail}", columns::<R>(), vec![one.as_str(); rows].join(","))
+    /// The statement's text for so many rows of these columns on SQLite.
+    pub fn sqlite_text(columns: &[(&str, &str)], rows: usize, tail: &str) -> String {
+        let one = format!("({})", vec!["?"; columns.len()].join(","));
+        format!("with v({}) as (values {}) {tail}", names(columns), vec![one.as_str(); rows].join(","))
     }
 
-    /// The statement's text on PostgreSQL.
-    pub fn postgres_text<R: BatchRow>(tail: &str) -> String {
-        let arrays = R::COLUMNS.iter().enumerate().map(|(i, (_, ty))| format!("${}::{ty}[]", i + 1));
+    /// The statement's text for rows of these columns on PostgreSQL.
+    pub fn postgres_text(columns: &[(&str, &str)], tail: &str) -> String {
+        let arrays = columns.iter().enumerate().map(|(i, (_, ty))| format!("${}::{ty}[]", i + 1));
         let arrays: Vec<_> = arrays.collect();
-        format!("with v({}) as (select * from unnest({})) {tail}", columns::<R>(), arrays.join(","))
+        format!("with v({}) as (select * from unnest({})) {tail}", names(columns), arrays.join(","))
     }
 
-    fn columns<R: BatchRow>() -> String {
-        let names: Vec<_> = R::COLUMNS.iter().map(|(name, _)| *name).collect();
+    fn names(columns: &[(&str, &str)]) -> String {
+        let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
         names.join(",")
     }
 }

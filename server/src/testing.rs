@@ -120,7 +120,8 @@ fn with_database(server: &str, name: &str) -> String {
     format!("{scheme}://{host}/{name}{parameters}")
 }
 
-async fn open(url: &str, settings: &[(&str, &str)]) -> TestServer {
+/// A server on the database with this URL, which is empty; `sqlite:` makes a file of its own.
+pub async fn open(url: &str, settings: &[(&str, &str)]) -> TestServer {
     let dir = tempfile::tempdir().expect("a temporary folder can be made");
     let path = dir.path().join("daybook.db");
     let db_url = if url == "sqlite:" { format!("sqlite:{}", path.display()) } else { url.to_owned() };

@@ -174,3 +174,49 @@ fn an_address_in_use_is_an_error_that_names_it() {
     let output = run(daybook(dir.path()).args(["serve", "--listen", &address]));
     assert!(!output.status.success() && text(&output.stderr).contains(&address));
 }
+
+#[test]
+fn a_demo_is_made_once_and_never_among_other_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = || run(daybook(dir.path()).args(["demo", "--no-serve"]));
+    let first = demo();
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let logins = |output: &Output| -> Vec<String> {
+        let text = text(&output.stdout);
+        text.lines().filter(|line| line.starts_with("officer")).map(|line| line[..9].to_owned()).collect()
+    };
+    assert_eq!(logins(&first).len(), 8);
+    assert_eq!(logins(&demo()), logins(&first), "the same demo, with new codes");
+
+    let verified = run(daybook(dir.path()).args(["verify", "--json"]));
+    assert!(verified.status.success(), "{}", text(&verified.stdout));
+    let report = run(daybook(dir.path()).args(["report", "ageing", "--as-of", "2100-01-01", "--json"]));
+    let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert_eq!((&report["accounts"], &report["as_of"]), (&1200.into(), &"2100-01-01".into()));
+
+    let other = ["--db", "sqlite:other.db"];
+    let add = ["user", "add", "--login", "amina", "--name", "Amina W.", "--role", "officer"];
+    assert!(run(daybook(dir.path()).args(other).args(add)).status.success());
+    let refused = run(daybook(dir.path()).args(other).args(["demo", "--no-serve"]));
+    assert!(!refused.status.success());
+    assert!(text(&refused.stderr).contains("is no demo"), "{}", text(&refused.stderr));
+}
+
+#[tokio::test]
+async fn verify_ends_with_status_1_when_a_balance_is_not_what_the_journal_says() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(run(daybook(dir.path()).args(["demo", "--no-serve"])).status.success());
+    let path = dir.path().join("daybook.db");
+    let db = daybook_server::db::Db::open(&format!("sqlite:{}", path.display())).await.unwrap();
+    let mut tx = db.write().await.unwrap();
+    daybook_server::on_db!(&mut tx, conn => {
+        let tampered = "update account set outstanding_principal = outstanding_principal - 1 where id = 1";
+        sqlx::query(tampered).execute(conn).await.map(|_| ())
+    })
+    .unwrap();
+    tx.commit().await.unwrap();
+    db.close().await;
+    let output = run(daybook(dir.path()).arg("verify"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("WRONG"), "{}", text(&output.stdout));
+}

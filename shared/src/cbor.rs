@@ -34,6 +34,9 @@ pub enum Malformed {
     /// A tag or a float, which no record of ours has.
     #[error("a tag, a float or a simple value")]
     ForeignType,
+    /// A text that holds the character NUL, which PostgreSQL does not store.
+    #[error("a text that holds the character NUL")]
+    Nul,
     /// Bytes after the end.
     #[error("bytes after the end")]
     Trailing,
@@ -65,7 +68,7 @@ pub fn at_most<'b, C, T: Decode<'b, C>, const MAX: usize>(d: &mut Decoder<'b>, c
 }
 
 /// Checks that `bytes` are exactly one item: definite lengths, nesting at most `depth_max`, no key
-/// twice, no tags and no floats. Costs time and memory linear in the length of `bytes`, whatever
+/// twice, no tags, no floats, no NUL in a text. Costs time and memory linear in the length of `bytes`, whatever
 /// lengths they claim.
 pub fn check(bytes: &[u8], depth_max: usize) -> Result<(), Malformed> {
     let mut decoder = Decoder::new(bytes);
@@ -82,7 +85,7 @@ fn check_item(d: &mut Decoder<'_>, bytes: &[u8], depth_left: usize) -> Result<()
             d.int().map(drop).map_err(syntax)
         }
         Type::Bytes => d.bytes().map(drop).map_err(syntax),
-        Type::String => d.str().map(drop).map_err(syntax),
+        Type::String => no_nul(d.str().map_err(syntax)?),
         Type::Array => {
             let depth_left = depth_left.checked_sub(1).ok_or(Malformed::TooDeep)?;
             let len = d.array().map_err(syntax)?.ok_or(Malformed::Indefinite)?;
@@ -106,6 +109,9 @@ fn check_item(d: &mut Decoder<'_>, bytes: &[u8], depth_left: usize) -> Result<()
                 }
                 let key = key_of(d).map_err(syntax)?;
                 debug_assert!(d.position() > start, "a key takes at least one byte");
+                if let Key::Text(text) = key {
+                    no_nul(text)?;
+                }
                 if !keys.insert(key) {
                     return Err(Malformed::DuplicateKey);
                 }
@@ -118,6 +124,10 @@ fn check_item(d: &mut Decoder<'_>, bytes: &[u8], depth_left: usize) -> Result<()
         }
         _ => Err(Malformed::ForeignType),
     }
+}
+
+fn no_nul(text: &str) -> Result<(), Malformed> {
+    if text.contains('\0') { Err(Malformed::Nul) } else { Ok(()) }
 }
 
 /// A map key by value, so that a number written in two widths is still one key.
@@ -153,6 +163,9 @@ mod tests {
             ("a float", &[0xfb, 0, 0, 0, 0, 0, 0, 0, 0], Err(Malformed::ForeignType)),
             ("a tag", &[0xc0, 0x00], Err(Malformed::ForeignType)),
             ("bytes after the end", &[0x00, 0x00], Err(Malformed::Trailing)),
+            ("a NUL in a text", &[0x63, b'a', 0, b'b'], Err(Malformed::Nul)),
+            ("a NUL in a key", &[0xa1, 0x61, 0, 0x01], Err(Malformed::Nul)),
+            ("a NUL in a byte string", &[0x41, 0], Ok(())),
             ("a byte string as key", &[0xa1, 0x41, 0x00, 0x00], Err(Malformed::ForeignType)),
         ];
         for (what, bytes, expected) in cases {

@@ -1,10 +1,12 @@
 //! What proves Daybook from end to end, on the real phone library and the real server.
 //!
 //! * [`replay`]: real payments, captured offline by phones, over HTTP to a server process.
+//! * [`fuzzing`]: what a stranger's bytes go through, for cargo-fuzz and for `make test`.
 //! * [`cluster`], [`process`], [`link`], [`phone`]: a private PostgreSQL, the server as a process, a
 //!   bad network, and a phone that can be killed.
 
 pub mod cluster;
+pub mod fuzzing;
 pub mod link;
 pub mod phone;
 pub mod process;

@@ -78,6 +78,11 @@ impl Server {
         Ok(())
     }
 
+    /// The process's number.
+    pub async fn pid(&self) -> u32 {
+        self.child.lock().await.id()
+    }
+
     /// Its memory at the most, in bytes.
     pub async fn peak_memory_bytes(&self) -> anyhow::Result<u64> {
         let pid = self.child.lock().await.id();

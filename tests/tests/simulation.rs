@@ -3,7 +3,7 @@
 //! Two a run; `SIM_SEEDS=n` for more, `SIM_SEED=s` for one. A seed that fails says how to see it again.
 
 use daybook_mobile_sync::session::SyncEnd;
-use daybook_tests::sim::{Engine, Terms, World, storm};
+use daybook_tests::sim::{Engine, Terms, World, pure, storm};
 
 /// Seeds when nobody asks for more.
 const SEEDS: u64 = 2;
@@ -49,5 +49,14 @@ fn on_a_calm_road_one_round_trip_makes_a_capture_money() {
         assert_eq!(world.cash_in_hand(amina), 1000);
         assert_eq!(world.lines(paid), ["repayment: Dr officer_cash 1000", "repayment: Cr plan_recv 1000"]);
         world.check_all(&[on]);
+    }
+}
+
+/// Goal: I2 and I3 for the rules alone, thousands of times. `SIM_SEEDS` multiplies it.
+#[test]
+fn thousands_of_seeds_without_a_database() {
+    const SEEDS_PER_SEED: u64 = 500;
+    for seed in seeds().into_iter().flat_map(|seed| seed * SEEDS_PER_SEED..(seed + 1) * SEEDS_PER_SEED) {
+        pure::seed(seed);
     }
 }

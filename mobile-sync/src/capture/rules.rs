@@ -77,13 +77,16 @@ mod tests {
         Money::new(minor, "KES".parse().unwrap())
     }
 
+    /// What, minor units, value date, allowance, uncounted cash, lapsed lease; the reason expected.
+    type Case<'a> = (&'a str, i64, Date, Option<&'a [Money]>, &'a [Money], bool, Option<OverrideReason>);
+
     #[test]
     fn when_cash_needs_an_override() {
         let today: Date = "2026-11-22".parse().unwrap();
         let usd = Money::new(5, "USD".parse().unwrap());
         let (week, older) = (today.plus_days(-7), today.plus_days(-8));
         let left = |minor| Some(OverrideReason::Allowance { left: kes(minor) });
-        let cases: &[(&str, i64, Date, Option<&[Money]>, &[Money], bool, Option<OverrideReason>)] = &[
+        let cases: &[Case<'_>] = &[
             ("no block yet", 1_000_000, today, None, &[], false, None),
             ("no limit in this currency", 1_000_000, today, Some(&[usd]), &[], false, None),
             ("all of it", 500, today, Some(&[kes(500)]), &[], false, None),

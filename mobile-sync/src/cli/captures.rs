@@ -9,10 +9,11 @@ use daybook_shared::entry::{
 use daybook_shared::ids::{AccountId, DossierId, EntryId};
 use daybook_shared::money::{Currency, Money};
 use daybook_shared::time::Date;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::args::{Command, Task};
-use super::{Phone, board_hint, hint};
+use super::{Phone, board_hint, hint, say};
 use crate::capture::{Captured, Draft, Override, RepaymentDraft, What};
 use crate::view::Position;
 
@@ -168,7 +169,7 @@ impl Phone<'_> {
         let dossier = DossierId::case(self.account(case)?);
         let now = self.clock.now();
         self.store.edit_board(dossier, &[edit], now, &mut self.rng).map_err(board_hint)?;
-        self.say_stored("")
+        self.say_stored()
     }
 
     fn task_named(&self, case: &str, task: &str) -> Result<Uuid> {
@@ -183,33 +184,40 @@ impl Phone<'_> {
     }
 
     fn say_captured(&self, captured: &Captured) -> Result<()> {
+        let Captured { id, dossier, receipt, provisional, warnings } = captured;
+        let receipt = receipt.as_ref().map(ToString::to_string);
+        let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         if self.args.json {
-            let receipt = captured.receipt.as_ref().map(ToString::to_string);
-            let warnings: Vec<_> = captured.warnings.iter().map(ToString::to_string).collect();
-            let Captured { id, dossier, provisional, .. } = captured;
-            println!(
-                "{}",
-                serde_json::json!({ "id": id, "dossier": dossier, "receipt": receipt, "provisional": provisional, "warnings": warnings })
-            );
-            return Ok(());
+            let unsent = self.unsent()?;
+            return say(&json!({
+                "id": id,
+                "dossier": dossier,
+                "receipt": receipt,
+                "provisional": provisional,
+                "warnings": warnings,
+                "unsent": unsent,
+            })
+            .to_string());
         }
-        for warning in &captured.warnings {
-            println!("note: {warning}");
+        for warning in warnings {
+            say(&format!("note: {warning}"))?;
         }
-        let word = if captured.provisional { " (provisional)" } else { "" };
-        let receipt = captured.receipt.as_ref().map(|receipt| format!("receipt {receipt}{word}; ")).unwrap_or_default();
-        self.say_stored(&format!("{} {receipt}", captured.id))
+        let word = if *provisional { " (provisional)" } else { "" };
+        let receipt = receipt.map(|receipt| format!("receipt {receipt}{word}; ")).unwrap_or_default();
+        say(&format!("{id} {receipt}stored; {} unsent; run sync", self.unsent()?))
     }
 
-    fn say_stored(&self, what: &str) -> Result<()> {
-        let status = self.store.status(self.clock.now())?;
-        let unsent = status.unsent + status.unsent_board_changes;
+    fn say_stored(&self) -> Result<()> {
+        let unsent = self.unsent()?;
         if self.args.json {
-            println!("{}", serde_json::json!({ "stored": true, "unsent": unsent }));
-        } else {
-            println!("{what}stored; {unsent} unsent; run sync");
+            return say(&json!({ "stored": true, "unsent": unsent }).to_string());
         }
-        Ok(())
+        say(&format!("stored; {unsent} unsent; run sync"))
+    }
+
+    fn unsent(&self) -> Result<u64> {
+        let status = self.store.status(self.clock.now())?;
+        Ok(status.unsent + status.unsent_board_changes)
     }
 
     pub(super) fn account(&self, named: &str) -> Result<AccountId> {

@@ -23,13 +23,12 @@ impl BootClock {
         let started = std::time::Instant::now();
         let boot = std::fs::read("/proc/sys/kernel/random/boot_id").ok();
         let uptime = std::fs::read_to_string("/proc/uptime").ok().and_then(|text| uptime_ms(&text));
-        let (name, boot_ms_at_start) = match boot.zip(uptime) {
-            Some(known) => known,
-            None => {
-                let mut random = [0; 16];
-                rand::Rng::fill_bytes(&mut system_rng()?, &mut random);
-                (random.to_vec(), 0)
-            }
+        let (name, boot_ms_at_start) = if let Some(known) = boot.zip(uptime) {
+            known
+        } else {
+            let mut random = [0; 16];
+            rand::Rng::fill_bytes(&mut system_rng()?, &mut random);
+            (random.to_vec(), 0)
         };
         let hash = sha256(&[b"daybook/boot", &name]);
         let mut boot_id = BootId([0; 8]);

@@ -14,6 +14,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use daybook_shared::ids::Hash;
 use rand::Rng;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -38,7 +39,7 @@ impl Home {
             }
             let mut key = [0; 32];
             rng.fill_bytes(&mut key);
-            let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = Hash(key).to_string();
             write_private(&home.dir.join("key"), hex.as_bytes()).context("the key cannot be kept")?;
         }
         Ok(home)
@@ -116,7 +117,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// The certificate authorities in a PEM file.
 pub fn certificates(path: &Path) -> Result<Roots> {
     let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(|found| found.collect::<Result<Vec<_>, _>>())
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| anyhow::anyhow!("{} cannot be read: {error}", path.display()))?;
     if certificates.is_empty() {
         bail!("{} holds no certificate", path.display());

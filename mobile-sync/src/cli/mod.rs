@@ -10,10 +10,12 @@ pub mod clock;
 pub mod home;
 mod shows;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use daybook_shared::entry::EntryError;
 use rand::rngs::StdRng;
 
 use crate::capture::{CaptureError, EditBoardError};
@@ -79,25 +81,22 @@ impl Phone<'_> {
         block_on(client.enrol(&mut self.store, (code, &platform), &now, &mut self.rng))?;
         self.home.keep_server(url)?;
         let user = self.store.status(clock.now())?.user.unwrap_or_default();
-        println!("enrolled as {user}. Next: daybook-phone sync");
-        Ok(())
+        say(&format!("enrolled as {user}. Next: daybook-phone sync"))
     }
 
     fn login(&mut self, login: &str) -> Result<()> {
         let client = self.client(&self.home.server()?)?;
-        let password = match std::env::var("DAYBOOK_PASSWORD") {
-            Ok(password) => password,
-            Err(_) => {
-                eprintln!("password:");
-                let mut line = String::new();
-                std::io::stdin().read_line(&mut line).context("the password cannot be read")?;
-                line.trim_end_matches(['\r', '\n']).to_owned()
-            }
+        let password = if let Ok(password) = std::env::var("DAYBOOK_PASSWORD") {
+            password
+        } else {
+            eprintln!("password:");
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).context("the password cannot be read")?;
+            line.trim_end_matches(['\r', '\n']).to_owned()
         };
         let clock = self.clock;
         block_on(client.login(&mut self.store, (login, &password), &|| clock.now(), &mut self.rng))?;
-        println!("logged in. Next: daybook-phone sync");
-        Ok(())
+        say("logged in. Next: daybook-phone sync")
     }
 
     fn sync(&mut self) -> Result<()> {
@@ -105,15 +104,9 @@ impl Phone<'_> {
         let clock = self.clock;
         let report = block_on(client.sync(&mut self.store, &|| clock.now(), &mut self.rng))?;
         if self.args.json {
-            println!("{}", report_json(&report));
+            say(&report_json(&report).to_string())?;
         } else {
-            let SyncReport { round_trips, bytes_up, bytes_down, entries_answered, deltas, .. } = &report;
-            println!(
-                "{entries_answered} captures answered, {deltas} parts of cases received ({round_trips} round trips, {bytes_up} B up, {bytes_down} B down)"
-            );
-            if report.quarantined > 0 {
-                println!("{} of your notes could not be merged: daybook-phone held", report.quarantined);
-            }
+            self.say_synced(&report)?;
         }
         match report.end {
             SyncEnd::UpToDate => Ok(()),
@@ -134,6 +127,20 @@ impl Phone<'_> {
         }
     }
 
+    fn say_synced(&self, report: &SyncReport) -> Result<()> {
+        let SyncReport { round_trips, bytes_up, bytes_down, entries_answered, deltas, purged, .. } = report;
+        let cost = format!("{round_trips} round trips, {bytes_up} B up, {bytes_down} B down");
+        say(&format!("{entries_answered} captures answered, {deltas} parts of cases received ({cost})"))?;
+        if !purged.is_empty() {
+            say(&format!("{} cases left this phone", purged.len()))?;
+        }
+        let waiting = self.store.read().entries_needing_attention()?.len() + self.store.read().drafts()?.len();
+        if waiting > 0 {
+            say(&format!("{waiting} of yours held, refused or not merged: daybook-phone held"))?;
+        }
+        Ok(())
+    }
+
     fn client(&self, url: &str) -> Result<Client> {
         if self.args.offline {
             bail!("--offline is set, and this command needs the network");
@@ -143,6 +150,14 @@ impl Phone<'_> {
             Some(path) => home::certificates(path)?,
         };
         Ok(Client::new(url, Options { roots, plain_http: self.args.plain_http })?)
+    }
+}
+
+/// Prints a text and a line's end. A reader that has gone, as `| head` does, is no error.
+pub(crate) fn say(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
@@ -175,6 +190,8 @@ fn hint(error: CaptureError) -> anyhow::Error {
         CaptureError::NotEnrolled => "daybook-phone enrol URL CODE",
         CaptureError::OverrideRequired(_) => "add --code CODE, or --in-hand if you hold the cash already",
         CaptureError::UnknownTarget(_) => "add --case ID",
+        CaptureError::Entry(EntryError::Field { field: "external_ref", .. }) => "add --ref PROVIDER:REFERENCE",
+        CaptureError::Entry(EntryError::Field { field: "gps", .. }) => "add --gps LAT,LON, or --no-fix REASON",
         _ => return error.into(),
     };
     anyhow::Error::new(error).context(format!("not stored ({next})"))

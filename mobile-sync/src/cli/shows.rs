@@ -4,9 +4,17 @@ use anyhow::{Result, anyhow};
 use daybook_shared::ids::DossierId;
 use serde::Serialize;
 
-use super::Phone;
 use super::captures::position;
+use super::{Phone, say};
 use crate::view::{CaseSummary, EntryView};
+
+/// Adds a line to a text; writing to a text cannot fail.
+macro_rules! line {
+    ($out:expr, $($arg:tt)*) => {{
+        $out.push_str(&format!($($arg)*));
+        $out.push('\n');
+    }};
+}
 
 impl Phone<'_> {
     pub(super) fn list(&self, near: Option<&str>) -> Result<()> {
@@ -24,16 +32,21 @@ impl Phone<'_> {
     }
 
     fn show_cases(&self, cases: &[CaseSummary]) -> Result<()> {
-        self.show(&cases, || {
+        self.show(&cases, |out| {
             for case in cases {
                 let distance = case.distance_m.map(|metres| format!("  {metres} m")).unwrap_or_default();
                 let unsent = if case.unsent > 0 { format!("  {} unsent", case.unsent) } else { String::new() };
-                println!(
+                line!(
+                    out,
                     "{:<12} {:<28} {:>4} d  arrears {}  owed {}{distance}{unsent}",
-                    case.account_number, case.customer_name, case.dpd, case.arrears, case.outstanding
+                    case.account_number,
+                    case.customer_name,
+                    case.dpd,
+                    case.arrears,
+                    case.outstanding
                 );
             }
-            println!("{} cases", cases.len());
+            line!(out, "{} cases", cases.len());
         })
     }
 
@@ -41,114 +54,119 @@ impl Phone<'_> {
         let view = self.store.view(self.clock.now())?;
         let dossier = DossierId::case(self.account(named)?);
         let case = view.case(dossier)?.ok_or_else(|| anyhow!("this phone does not hold {named:?}"))?;
-        self.show(&case, || {
+        self.show(&case, |out| {
             let summary = &case.summary;
-            println!("{}  {}  {} {}", summary.account_number, summary.customer_name, summary.product, summary.status);
-            println!("phones: {}", summary.phones.join(", "));
+            line!(out, "{}  {}  {} {}", summary.account_number, summary.customer_name, summary.product, summary.status);
+            line!(out, "phones: {}", summary.phones.join(", "));
             if let Some(address) = &summary.address {
-                println!("address: {address}");
+                line!(out, "address: {address}");
             }
-            println!("owed {}, arrears {}, {} days past due", summary.outstanding, summary.arrears, summary.dpd);
+            line!(out, "owed {}, arrears {}, {} days past due", summary.outstanding, summary.arrears, summary.dpd);
             if let Some(due) = &summary.next_due {
-                println!("next: {} on {}", due.amount, due.on);
+                line!(out, "next: {} on {}", due.amount, due.on);
             }
             for promise in &case.promises {
-                println!("promise: {} on {} ({})", promise.amount, promise.on, promise.status);
+                line!(out, "promise: {} on {} ({})", promise.amount, promise.on, promise.status);
             }
             for entry in &case.entries {
-                show_entry(entry);
+                show_entry(out, entry);
             }
             let board = &case.board;
             if !board.instruction.is_empty() {
-                println!("instruction: {}", board.instruction);
+                line!(out, "instruction: {}", board.instruction);
             }
             if !board.note.is_empty() {
-                println!("note: {}", board.note);
+                line!(out, "note: {}", board.note);
             }
             if !board.tags.is_empty() {
-                println!("tags: {}", board.tags.join(", "));
+                line!(out, "tags: {}", board.tags.join(", "));
             }
             for task in &board.tasks {
-                println!("task {} [{}] {} {}", task.id, if task.done { "x" } else { " " }, task.text, task.by);
+                line!(out, "task {} [{}] {} {}", task.id, if task.done { "x" } else { " " }, task.text, task.by);
             }
             if board.unsent > 0 {
-                println!("{} changes of the board unsent", board.unsent);
+                line!(out, "{} changes of the board unsent", board.unsent);
             }
         })
     }
 
     pub(super) fn pending(&self) -> Result<()> {
         let entries = self.store.view(self.clock.now())?.unsent()?;
-        self.show(&entries, || {
-            entries.iter().for_each(show_entry);
-            println!("{} unsent", entries.len());
+        self.show(&entries, |out| {
+            entries.iter().for_each(|entry| show_entry(out, entry));
+            line!(out, "{} unsent", entries.len());
         })
     }
 
     pub(super) fn held(&self) -> Result<()> {
         let attention = self.store.view(self.clock.now())?.attention()?;
-        self.show(&attention, || {
-            attention.entries.iter().for_each(show_entry);
+        self.show(&attention, |out| {
+            attention.entries.iter().for_each(|entry| show_entry(out, entry));
             for draft in &attention.drafts {
-                println!("draft {} of {}: {}\n{}", draft.number, draft.dossier, draft.reason_words, draft.words);
+                line!(out, "draft {} of {}: {}\n{}", draft.number, draft.dossier, draft.reason_words, draft.words);
             }
             if attention.entries.is_empty() && attention.drafts.is_empty() {
-                println!("nothing is held");
+                line!(out, "nothing is held");
             }
         })
     }
 
     pub(super) fn cash(&self) -> Result<()> {
         let cash = self.store.view(self.clock.now())?.cash()?;
-        self.show(&cash, || {
+        self.show(&cash, |out| {
             for amount in &cash.in_hand {
-                println!("in hand: {amount}");
+                line!(out, "in hand: {amount}");
             }
             for amount in &cash.uncounted {
-                println!("  of it not with the office yet: {amount}");
+                line!(out, "  of it not with the office yet: {amount}");
             }
             for amount in &cash.allowance_left {
-                println!("you may still take: {amount}");
+                line!(out, "you may still take: {amount}");
             }
-            println!("{} repayments to hand over", cash.to_hand_over.len());
+            line!(out, "{} repayments to hand over", cash.to_hand_over.len());
         })
     }
 
     pub(super) fn status(&self) -> Result<()> {
         let status = self.store.status(self.clock.now())?;
-        self.show(&status, || {
-            println!("user: {}", status.user.as_deref().unwrap_or("not enrolled"));
-            println!("unsent: {} captures, {} board changes", status.unsent, status.unsent_board_changes);
-            println!("last sync: {}", status.last_sync.map_or_else(|| "never".to_owned(), |at| at.to_string()));
+        self.show(&status, |out| {
+            line!(out, "user: {}", status.user.as_deref().unwrap_or("not enrolled"));
+            line!(out, "unsent: {} captures, {} board changes", status.unsent, status.unsent_board_changes);
+            line!(out, "last sync: {}", status.last_sync.map_or_else(|| "never".to_owned(), |at| at.to_string()));
             let lapsed = if status.lease_lapsed { " (lapsed: log in)" } else { "" };
-            println!("lease: {}{lapsed}", status.lease_until.map_or_else(|| "none".to_owned(), |at| at.to_string()));
-            println!("state: {}, {} receipt numbers left", status.state, status.receipt_numbers_left);
+            line!(out, "lease: {}{lapsed}", status.lease_until.map_or_else(|| "none".to_owned(), |at| at.to_string()));
+            line!(out, "state: {}, {} receipt numbers left", status.state, status.receipt_numbers_left);
         })
     }
 
-    /// JSON for programs, else what the closure prints.
-    fn show(&self, value: &impl Serialize, print: impl FnOnce()) -> Result<()> {
+    /// JSON for programs, else what the closure writes.
+    fn show(&self, value: &impl Serialize, write: impl FnOnce(&mut String)) -> Result<()> {
         if self.args.json {
-            println!("{}", serde_json::to_string_pretty(value)?);
-        } else {
-            print();
+            return say(&serde_json::to_string_pretty(value)?);
         }
-        Ok(())
+        let mut text = String::new();
+        write(&mut text);
+        say(text.trim_end())
     }
 }
 
-fn show_entry(entry: &EntryView) {
+fn show_entry(out: &mut String, entry: &EntryView) {
     let amount = entry.amount.map(|amount| format!(" {amount}")).unwrap_or_default();
     let receipt = entry.receipt.as_deref().map(|receipt| format!(" receipt {receipt}")).unwrap_or_default();
     let by = entry.by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
-    println!(
+    line!(
+        out,
         "{} {} {}{amount}{receipt}{by}: {} [{}]",
-        entry.captured_at, entry.id, entry.kind, entry.text, entry.state
+        entry.captured_at,
+        entry.id,
+        entry.kind,
+        entry.text,
+        entry.state
     );
     if let (Some(reason), Some(words)) = (&entry.reason, entry.reason_words) {
-        println!("    {reason}: {words}");
+        line!(out, "    {reason}: {words}");
     }
     for flag in &entry.flags {
-        println!("    note: {flag}");
+        line!(out, "    note: {flag}");
     }
 }

@@ -77,9 +77,12 @@ mod tests {
         (0..count).map(|index| (Item::Change(index), Load { bytes: 100, board: Some(index % boards) })).collect()
     }
 
+    /// What, the items, how many go into each envelope.
+    type Case<'a> = (&'a str, Vec<(Item, Load)>, &'a [usize]);
+
     #[test]
     fn every_limit_begins_a_new_envelope_and_nothing_is_reordered() {
-        let cases: &[(&str, Vec<(Item, Load)>, &[usize])] = &[
+        let cases: &[Case<'_>] = &[
             ("nothing", vec![], &[]),
             ("one", entries(1, 100), &[1]),
             ("as many as fit", entries(1000, 100), &[1000]),

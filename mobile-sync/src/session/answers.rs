@@ -49,8 +49,11 @@ impl Applying<'_> {
         }
     }
 
+    /// Somebody else has used this install's numbers. What the feed left out as this install's own may
+    /// be that somebody's, so the new install reads it from the start.
     fn way_out(&mut self, rng: &mut dyn Rng) -> Result<(), ApplyError> {
         self.db.begin_install(self.now, rng)?;
+        self.db.forget_cursors()?;
         self.applied.new_installs += 1;
         self.applied.news = true;
         Ok(())
@@ -78,7 +81,8 @@ impl Applying<'_> {
             self.board_verdict(change, verdict, rng)?;
         }
         self.db.set_envelope_answered(install, number)?;
-        self.db.set_acked_up_to(install, number, self.at)?;
+        let at = self.db.phone()?.trusted(self.now);
+        self.db.set_acked_up_to(install, number, at)?;
         self.applied.envelopes_answered += 1;
         self.applied.news = true;
         Ok(())

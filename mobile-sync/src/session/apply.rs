@@ -75,7 +75,7 @@ pub(super) fn frame(
         applying.dossiers(frame, rng)?;
         applying.cursors(frame)?;
     }
-    if frame.end == Some(End::Complete) {
+    if frame.end == Some(End::Complete) && !sent.deposit {
         applying.purge()?;
     }
     Ok(applying.applied)
@@ -303,6 +303,10 @@ impl Applying<'_> {
     }
 
     fn cursors(&mut self, frame: &Frame) -> Result<(), ApplyError> {
+        // A feed that was read for an install that has ended left out what that install had made.
+        if self.db.phone()?.install != self.sent.install {
+            return Ok(());
+        }
         let known = self.db.caseload_ids()?;
         for new in frame.cursors.iter().flatten() {
             let id = caseload(frame, new.caseload)?;

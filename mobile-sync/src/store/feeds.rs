@@ -14,6 +14,11 @@ const TABLE: &str = "caseload";
 impl Db<'_> {
     /// Replaces the list of caseloads. One that is missing ends all its memberships.
     pub(crate) fn set_caseloads(self, list: &[CaseloadInfo], rng: &mut dyn Rng) -> Result<(), StoreError> {
+        const LEFT: [&str; 3] = [
+            "delete from membership where caseload not in (select id from caseload)",
+            "delete from cursor where caseload not in (select id from caseload)",
+            "delete from relisted where caseload not in (select id from caseload)",
+        ];
         const SQL: &str = "insert into caseload (id, name, audience, place) values (?1, ?2, ?3, ?4)";
         self.execute("delete from caseload", [])?;
         for (place_in_list, caseload) in list.iter().enumerate() {
@@ -24,11 +29,6 @@ impl Db<'_> {
                 params![caseload.id.as_bytes(), name, audience_number(caseload.audience), place_in_list],
             )?;
         }
-        const LEFT: [&str; 3] = [
-            "delete from membership where caseload not in (select id from caseload)",
-            "delete from cursor where caseload not in (select id from caseload)",
-            "delete from relisted where caseload not in (select id from caseload)",
-        ];
         LEFT.iter().try_for_each(|sql| self.execute(sql, []))
     }
 

@@ -11,6 +11,9 @@ use daybook_shared::wire::outcome::Outcome;
 
 use super::{Store, StoreError};
 
+/// An entry: its id, the bytes its phone made, and the verdict where there is one.
+pub type EntryRow = (EntryId, Vec<u8>, Option<Outcome>);
+
 impl Store {
     /// The dossiers here and the version of each, by id.
     pub fn dossiers(&self) -> Result<Vec<(DossierId, u64)>, StoreError> {
@@ -18,7 +21,7 @@ impl Store {
     }
 
     /// A dossier's entries by id: the bytes their phones made, and the verdict where there is one.
-    pub fn entries_of(&self, dossier: DossierId) -> Result<Vec<(EntryId, Vec<u8>, Option<Outcome>)>, StoreError> {
+    pub fn entries_of(&self, dossier: DossierId) -> Result<Vec<EntryRow>, StoreError> {
         let entries = self.read().entries_of(dossier)?;
         let mut entries: Vec<_> =
             entries.into_iter().map(|entry| (entry.id, entry.bytes, entry.state.outcome().cloned())).collect();
@@ -44,7 +47,7 @@ impl Store {
     }
 
     /// Every own capture this store holds, in the order of capture, with its verdict where there is one.
-    pub fn own_entries(&self) -> Result<Vec<(EntryId, Vec<u8>, Option<Outcome>)>, StoreError> {
+    pub fn own_entries(&self) -> Result<Vec<EntryRow>, StoreError> {
         let own = self.read().own_entries()?;
         Ok(own.into_iter().map(|entry| (entry.id, entry.bytes, entry.state.outcome().cloned())).collect())
     }

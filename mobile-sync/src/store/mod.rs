@@ -44,6 +44,7 @@ pub use entries::{EntryState, StoredEntry};
 pub(crate) use envelopes::{KeptEnvelope, entry_id};
 pub use error::StoreError;
 pub use generation::{GenerationKeeper, KeptInMemory};
+pub use inspect::EntryRow;
 pub(crate) use phone::{Enrolment, Phone};
 pub(crate) use vault::{Place, Vault};
 

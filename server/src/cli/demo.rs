@@ -47,7 +47,7 @@ impl Demo {
         if !made {
             match demo::create(&app.db, app.now(), self.seed, &progress("steps")).await {
                 Err(demo::DemoError::NotEmpty) => {
-                    bail!("{} holds data that is no demo: name another --db, or `daybook serve` it", config.db)
+                    bail!("the database holds data and is no demo: name another --db, or `daybook serve` it")
                 }
                 made => made?,
             };
@@ -71,30 +71,33 @@ impl Demo {
 async fn invitation(app: &Arc<App>, config: &Config, url: &str) -> anyhow::Result<String> {
     let mut tx = app.db.write().await?;
     let roster = users::roster(&mut tx, ROSTER_MAX).await?;
-    let mut text = format!("Everybody's password is {}\n\n", demo::PASSWORD);
-    text += &format!("{:14}{:14}{:18}{:18}{}\n", "login", "role", "unit", "enrolment code", "name");
+    let mut lines = vec![
+        format!("Everybody's password is {}\n", demo::PASSWORD),
+        format!("{:14}{:14}{:18}{:18}{}", "login", "role", "unit", "enrolment code", "name"),
+    ];
     let mut example = None;
     for Roster { user, role, unit_name } in &roster {
         let code = match role {
             Role::Officer => enrolment::issue_code(&mut tx, app.now(), app, Actor::OPERATOR, user).await?.code,
             _ => String::new(),
         };
-        text += &format!("{:14}{:14}{unit_name:18}{code:18}{}\n", user.login, role.code(), user.name);
+        lines.push(format!("{:14}{:14}{unit_name:18}{code:18}{}", user.login, role.code(), user.name));
         if example.is_none() && *role == Role::Officer {
             example = account_of(&mut tx, user.id).await?.map(|number| (code, number));
         }
     }
     tx.commit().await?;
-    let Some((code, number)) = example else { return Ok(text) };
-    let (phone, daybook) = (program("daybook-phone"), program("daybook"));
-    text += &format!(
-        "\nTry:\n  {phone} --home phone1 enrol {url} {code} && {phone} --home phone1 sync\n  \
-         {phone} --home phone1 repay {number} 250 && {phone} --home phone1 sync\n  \
-         {daybook} --db {} report ageing --as-of {}\n",
-        config.db,
-        app.settings.zone.date_of(app.now())
-    );
-    Ok(text)
+    if let Some((code, number)) = example {
+        let (phone, daybook) = (program("daybook-phone"), program("daybook"));
+        // The URL of a PostgreSQL may hold a password.
+        let db = if config.db.starts_with("sqlite:") { &config.db } else { "$DAYBOOK_DB" };
+        let today = app.settings.zone.date_of(app.now());
+        lines.push("\nTry:".to_owned());
+        lines.push(format!("  {phone} --home phone1 enrol {url} {code} && {phone} --home phone1 sync"));
+        lines.push(format!("  {phone} --home phone1 repay {number} 250 && {phone} --home phone1 sync"));
+        lines.push(format!("  {daybook} --db {db} report ageing --as-of {today}\n"));
+    }
+    Ok(lines.join("\n"))
 }
 
 const ACCOUNT: &str = "

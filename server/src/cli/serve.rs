@@ -68,7 +68,9 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> anyhow::Result<()> {
     let address = server.address()?;
     println!("listening on http://{address}");
     tracing::info!(%address, deployment = %app.deployment.id, "serving");
+    let upkeep = tokio::spawn(keep_compact(Arc::clone(app)));
     server.run(http::router(app), stop).await;
+    upkeep.abort();
     app.db.close().await;
     tracing::info!("stopped");
     Ok(())

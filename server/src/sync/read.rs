@@ -69,6 +69,10 @@ pub struct Member {
     /// What the phone has.
     #[sqlx(skip)]
     base: i64,
+    /// The phone began with nothing of it: it never had it, or was told that it left and purged it,
+    /// its own entries too.
+    #[sqlx(skip)]
+    from_nothing: bool,
     /// How far this page goes.
     #[sqlx(skip)]
     upto: i64,
@@ -134,6 +138,7 @@ pub async fn news(tx: &mut Tx, reader: &Reader, asking: Asking, frames: &mut Fra
 /// the dossier left; else the version it had when the sweep began.
 async fn set_bases(tx: &mut Tx, caseload_id: i64, cursor: &Cursor, page: &mut [Member]) -> sqlx::Result<()> {
     if cursor.done == 0 && cursor.pairs.is_empty() {
+        page.iter_mut().for_each(|member| member.from_nothing = true);
         return Ok(());
     }
     let mut seqs = vec![cursor.from, cursor.done];
@@ -151,6 +156,7 @@ async fn set_bases(tx: &mut Tx, caseload_id: i64, cursor: &Cursor, page: &mut [M
         let pair = cursor.pairs.iter().find(|(dossier, _)| *dossier == member.dossier_id);
         let at_from = at(cursor.from).filter(|(_, present)| *present).map(|(version, _)| version);
         member.base = if told_gone { 0 } else { pair.map(|(_, version)| *version).or(at_from).unwrap_or(0) };
+        member.from_nothing = told_gone || at_from.is_none();
     }
     Ok(())
 }
@@ -316,6 +322,7 @@ batch_row! {
         upto: i64 => "bigint",
         device_id: i64 => "bigint",
         install_id: i64 => "bigint",
+        from_nothing: bool => "boolean",
     }
 }
 
@@ -342,7 +349,7 @@ struct OutcomeRow {
 
 const SELECT_ENTRIES: &str = "select e.dossier_id, e.version, e.bytes, e.user_id, e.outcome, e.reason, e.flags
      from v join entry e on e.dossier_id = v.id and e.version > v.base and e.version <= v.upto
-     where e.install_id <> v.install_id";
+     where v.from_nothing or e.install_id <> v.install_id";
 const SELECT_OUTCOMES: &str = "select e.dossier_id, e.uid, e.outcome_version, e.outcome, e.reason, e.flags
      from v join entry e on e.dossier_id = v.id and e.outcome_version > v.base and e.version <= v.base
      where e.outcome_version > e.version and e.device_id <> v.device_id";
@@ -354,8 +361,10 @@ const SELECT_BOARD: &str = "select bytes from board where dossier_id = $1";
 /// The items of a page by dossier, in the order of their versions.
 async fn load_items(tx: &mut Tx, asking: Asking, page: &[Member]) -> sqlx::Result<BTreeMap<i64, Vec<Item>>> {
     let Asking { device_id, install_id } = asking;
-    let window =
-        |member: &Member| Window { id: member.dossier_id, base: member.base, upto: member.upto, device_id, install_id };
+    let window = |member: &Member| {
+        let Member { dossier_id: id, base, upto, from_nothing, .. } = *member;
+        Window { id, base, upto, device_id, install_id, from_nothing }
+    };
     let windows: Vec<_> = page.iter().filter(|member| member.present).map(window).collect();
     let mut items: BTreeMap<i64, Vec<Item>> = BTreeMap::new();
     let entries: Vec<EntryRow> = batch::fetch(tx, &windows, SELECT_ENTRIES).await?;

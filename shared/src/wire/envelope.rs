@@ -204,12 +204,10 @@ impl Envelope {
         }
         let body_bytes = match outer.compression {
             COMPRESSION_NONE => outer.body,
-            COMPRESSION_ZSTD => {
-                framing::inflate(&outer.body, INFLATED_BYTES_MAX).map_err(|error| match error {
-                    InflateError::Malformed => EnvelopeError::Malformed,
-                    InflateError::TooLarge => EnvelopeError::TooLarge,
-                })?
-            }
+            COMPRESSION_ZSTD => framing::inflate(&outer.body, INFLATED_BYTES_MAX).map_err(|error| match error {
+                InflateError::Malformed => EnvelopeError::Malformed,
+                InflateError::TooLarge => EnvelopeError::TooLarge,
+            })?,
             _ => return Err(EnvelopeError::UnknownForm),
         };
         let header: Header = cbor::decode(&outer.header, DEPTH_MAX)?;
@@ -228,8 +226,7 @@ impl Envelope {
         for change in &self.body.board {
             *per_dossier.entry(change.dossier).or_insert(0_usize) += 1;
         }
-        items <= ENVELOPE_ITEMS_MAX
-            && per_dossier.values().all(|count| *count <= DOSSIER_BOARD_CHANGES_MAX)
+        items <= ENVELOPE_ITEMS_MAX && per_dossier.values().all(|count| *count <= DOSSIER_BOARD_CHANGES_MAX)
     }
 
     /// Whether the device's key signed this envelope for this lender.

@@ -1,5 +1,6 @@
 //! What envelopes and frames promise, and their bytes, pinned.
 
+mod diagnostic;
 mod envelopes;
 mod formats;
 mod frames;

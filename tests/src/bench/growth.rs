@@ -72,7 +72,7 @@ async fn capture(lab: &mut Lab, case: usize, captures: usize) -> anyhow::Result<
         let entry = lab.handsets[0].entry(&mut lab.rng, &about, at, what);
         let body = Body { entries: vec![entry.into()], board: Vec::new() };
         let cursor = (lab.caseload.uid, lab.sequence().await?);
-        let request = lab.handsets[0].request(at, body, Some(cursor));
+        let request = lab.handsets[0].request(at, &body, Some(cursor));
         let handset = &mut lab.handsets[0];
         let before = cpu::own_ns()?;
         let answer = handset.post(&lab.server, request).await;

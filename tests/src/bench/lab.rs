@@ -10,6 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use super::{Engine, Setup};
+use crate::cluster::{Commits, Postgres, fresh_database};
 use crate::workload::handset::Handset;
 use crate::workload::history::{self, Case, DAYS, DEVICES};
 use crate::workload::office;
@@ -25,8 +26,8 @@ const BOARD_EVERY: usize = 5;
 pub struct Lab {
     /// The server.
     pub server: TestServer,
-    /// Who hold the caseload; the first one's phone is the one that is measured.
-    pub officers: Vec<UserRow>,
+    /// Who has the phone that is measured. He holds the caseload too, and has not been in the field.
+    pub officer: UserRow,
     /// The officers' handsets.
     pub handsets: Vec<Handset>,
     /// The caseload.
@@ -35,30 +36,44 @@ pub struct Lab {
     pub cases: Vec<Case>,
     /// The workload's randomness.
     pub rng: ChaCha20Rng,
+    /// Keeps the database's server running.
+    _cluster: Option<Postgres>,
+}
+
+/// An empty database, and what keeps it running.
+async fn database(setup: &Setup) -> anyhow::Result<(String, Option<Postgres>)> {
+    match setup.engine {
+        Engine::Sqlite => Ok(("sqlite:".to_owned(), None)),
+        Engine::Postgres => {
+            let cluster = Postgres::find_or_start(Commits::Durable)?;
+            let database = fresh_database(&cluster.url()).await?;
+            Ok((database.url, Some(cluster)))
+        }
+    }
 }
 
 impl Lab {
     /// A server with `cases` cases and no history.
     pub async fn new(setup: &Setup, cases: usize) -> anyhow::Result<Self> {
         let mut rng = ChaCha20Rng::seed_from_u64(setup.seed);
-        let server = match setup.engine {
-            Engine::Sqlite => testing::sqlite(&office::SETTINGS).await,
-            Engine::Postgres => anyhow::bail!("the private PostgreSQL is not there yet"),
-        };
+        let (url, cluster) = database(setup).await?;
+        let server = testing::open(&url, &office::SETTINGS).await;
         server.clock.advance_to(BEGINNING.parse()?);
         let unit = office::branch(&server.app).await?;
         let mut officers = Vec::new();
-        for n in 1..=DEVICES {
+        for n in 0..=DEVICES {
             officers.push(office::officer(&server.app, &mut rng, &unit, &format!("officer{n}")).await?);
         }
         let caseload = office::caseload(&server.app, &unit, &officers, "Kisumu").await?;
         let opened = office::accounts(&server.app, &mut rng, &unit, std::slice::from_ref(&caseload), cases).await?;
         let cases = opened.into_iter().flatten().collect();
         let mut handsets = Vec::new();
-        for officer in &officers {
-            handsets.push(Handset::enrol(&server, officer, &mut rng).await?);
+        let mut officers = officers.into_iter();
+        let officer = officers.next().expect("there are four");
+        for colleague in officers {
+            handsets.push(Handset::enrol(&server, &colleague, &mut rng).await?);
         }
-        Ok(Self { server, officers, handsets, caseload, cases, rng })
+        Ok(Self { server, officer, handsets, caseload, cases, rng, _cluster: cluster })
     }
 
     /// The caseload with its 60 days of history.
@@ -107,7 +122,7 @@ impl Lab {
     pub async fn hand_in(&mut self, device: usize, body: Body) -> anyhow::Result<()> {
         let cursor = (self.caseload.uid, self.sequence().await?);
         let handset = &mut self.handsets[device];
-        let request = handset.request(self.server.now(), body, Some(cursor));
+        let request = handset.request(self.server.now(), &body, Some(cursor));
         handset.send(&self.server, request).await.map(drop)
     }
 

@@ -7,10 +7,10 @@ use anyhow::ensure;
 use daybook_shared::ids::EntryId;
 use daybook_shared::wire::envelope::Body;
 
+use super::Setup;
 use super::figures::{Figures, count, ratio};
 use super::lab::{CASES, Lab};
 use super::pocket::{Pocket, Traffic, floor, moment};
-use super::Setup;
 use crate::workload::history;
 
 const OWN_VISITS: usize = 30;
@@ -36,10 +36,10 @@ pub async fn run(setup: &Setup) -> anyhow::Result<Figures> {
     Ok(figures(&link, &idle, &own, &theirs))
 }
 
-/// A phone of the first officer's, enrolled and empty.
+/// A phone of the lab's officer, enrolled and empty.
 pub async fn enrolled(lab: &Lab, dir: &Path, name: &str, seed: u64) -> anyhow::Result<Pocket> {
     let mut phone = Pocket::new(&lab.server, dir, name, seed)?;
-    let code = lab.server.enrolment_code(&lab.officers[0]).await;
+    let code = lab.server.enrolment_code(&lab.officer).await;
     phone.enrol(&lab.server, &code).await?;
     Ok(phone)
 }
@@ -48,10 +48,10 @@ fn figures(link: &Traffic, idle: &Traffic, own: &[u8], theirs: &[u8]) -> Figures
     let (floor_up, floor_down) = (count(floor(own)), count(floor(theirs)));
     Figures::of("link")
         .at_most("round_trips", count(link.round_trips), "", 1.0)
-        .at_most("bytes_up", count(link.up), "B", 7.0 * 1024.0)
+        .at_most("bytes_up", count(link.up), "B", 7_168.0)
         .with("floor_up", floor_up, "B")
         .at_most("up_to_floor", ratio(count(link.up), floor_up), "x", 1.4)
-        .at_most("bytes_down", count(link.down), "B", 14.0 * 1024.0)
+        .at_most("bytes_down", count(link.down), "B", 14_336.0)
         .with("floor_down", floor_down, "B")
         .with("header_bytes_up", count(link.header_up), "B")
         .with("header_bytes_down", count(link.header_down), "B")
@@ -69,8 +69,7 @@ fn capture_own(lab: &mut Lab, phone: &mut Pocket) -> anyhow::Result<Vec<u8>> {
         let at = lab.server.now();
         let repays = i * OWN_REPAYMENTS / (OWN_VISITS + OWN_REPAYMENTS)
             != (i + 1) * OWN_REPAYMENTS / (OWN_VISITS + OWN_REPAYMENTS);
-        let what =
-            if repays { history::repayment(&mut lab.rng) } else { history::visit(&mut lab.rng, &case, at) };
+        let what = if repays { history::repayment(&mut lab.rng) } else { history::visit(&mut lab.rng, &case, at) };
         let captured = phone.store.capture(what.draft(case.account), moment(&lab.server), &mut phone.rng)?;
         ids.push(captured.id);
     }
@@ -89,12 +88,12 @@ async fn capture_theirs(lab: &mut Lab) -> anyhow::Result<Vec<u8>> {
         let at = evening.plus_ms(i64::try_from(i)? * 60_000 - 7_200_000);
         let what = history::record(&mut lab.rng, &case, at);
         let device = i % bodies.len();
-        let entry = lab.handsets[device + 1].entry(&mut lab.rng, &case, at, what);
+        let entry = lab.handsets[device].entry(&mut lab.rng, &case, at, what);
         raw.extend_from_slice(&entry);
         bodies[device].entries.push(entry.into());
     }
     for (device, body) in bodies.into_iter().enumerate() {
-        lab.hand_in(device + 1, body).await?;
+        lab.hand_in(device, body).await?;
     }
     Ok(raw)
 }

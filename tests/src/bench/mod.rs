@@ -1,6 +1,7 @@
 //! Benches: each measures one thing the design promises, prints the floor beside it, and says
 //! whether the promise is kept. They measure; no test asserts a time.
 
+pub mod bare;
 pub mod cpu;
 pub mod figures;
 pub mod fresh;

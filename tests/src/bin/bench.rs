@@ -56,7 +56,7 @@ enum Bench {
     All,
 }
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let parent = cli.dir.clone().unwrap_or_else(std::env::temp_dir);

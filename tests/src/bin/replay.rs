@@ -13,10 +13,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 ///
 /// Prints what it came to, last of all one line of JSON; exits with 1 if an invariant broke.
 #[derive(Debug, Parser)]
-#[command(name = "replay", after_help = "\
+#[command(
+    name = "replay",
+    after_help = "\
   cargo run --release -p daybook-tests --bin replay -- --data ../shared/data/kiva --phones 10 --seed 1
   cargo run --release -p daybook-tests --bin replay -- --data ../shared/data/kiva --phones 40 --seed 7 \\
-      --engine postgres --faults")]
+      --engine postgres --faults"
+)]
 struct Cli {
     #[command(flatten)]
     options: Options,
@@ -52,10 +55,19 @@ fn tell(report: &Report) {
     println!("{} accounts, {} loans without a schedule left out", report.accounts, report.loans_left_out);
     println!(
         "{} payments captured on {} phones: {} posted, {} held, {} refused, {} lost, {} twice",
-        report.captured, report.phones, report.posted, report.held, report.refused, report.lost, report.duplicates_posted
+        report.captured,
+        report.phones,
+        report.posted,
+        report.held,
+        report.refused,
+        report.lost,
+        report.duplicates_posted
     );
     println!("ledger {} of {} expected, minor units", report.ledger_minor, report.expected_minor);
-    println!("{} syncs, {} requests, {} B up, {} B down", report.syncs, report.round_trips, report.bytes_up, report.bytes_down);
+    println!(
+        "{} syncs, {} requests, {} B up, {} B down",
+        report.syncs, report.round_trips, report.bytes_up, report.bytes_down
+    );
     for broken in &report.broken {
         println!("BROKEN: {broken}");
     }

@@ -238,10 +238,22 @@ fn compare_with_books(
         let found = entries_of(store, *dossier)?;
         let expected = books.by_dossier.get(dossier);
         if Some(&found) != expected && !(found.is_empty() && expected.is_none()) {
-            return Ok(Some(format!("the entries or outcomes of {dossier} differ from the server's")));
+            let none = BTreeMap::new();
+            return Ok(Some(differing_entries(*dossier, &found, expected.unwrap_or(&none))));
         }
     }
     Ok(None)
+}
+
+fn differing_entries(
+    dossier: DossierId,
+    found: &BTreeMap<EntryId, Held>,
+    expected: &BTreeMap<EntryId, Held>,
+) -> String {
+    let missing = expected.keys().filter(|id| !found.contains_key(id)).count();
+    let more = found.keys().filter(|id| !expected.contains_key(id)).count();
+    let outcomes = found.iter().filter(|(id, held)| expected.get(id).is_some_and(|other| other != *held)).count();
+    format!("of the entries of {dossier} {missing} are missing, {more} too many, {outcomes} with another outcome")
 }
 
 /// A dossier's entries with their outcomes; one without is not comparable with anything.

@@ -34,7 +34,10 @@ pub fn write(dir: &Path, seed: u64) -> std::io::Result<()> {
         let disbursed = first.plus_ms(rng.random_range(0..200) * DAY_MS);
         let (months, amount) = (rng.random_range(3..=8), 25 * rng.random_range(1..=4));
         let total = months * amount;
-        line(&mut loans, &format!("{loan},{partner},Food,Bakery,Kenya,Nakuru,-0.2833,36.0667,town,{disbursed},{total}"));
+        line(
+            &mut loans,
+            &format!("{loan},{partner},Food,Bakery,Kenya,Nakuru,-0.2833,36.0667,town,{disbursed},{total}"),
+        );
         let scheduled = loan % UNSCHEDULED != 0;
         for month in 1..=months {
             let due = disbursed.plus_ms(month * MONTH_MS);

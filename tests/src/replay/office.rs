@@ -14,11 +14,11 @@ use daybook_server::audit::Actor;
 use daybook_server::auth::caseloads::{self, Caseload, CaseloadAudience, Membership};
 use daybook_server::auth::users::{self, Holding, NewUser};
 use daybook_server::auth::{Role, enrolment, password, units};
+use daybook_server::batch_row;
 use daybook_server::db::{Tx, batch};
+use daybook_server::portfolio::assign;
 use daybook_server::portfolio::import_kiva::{self, ImportReport};
 use daybook_server::portfolio::kiva::Kiva;
-use daybook_server::portfolio::assign;
-use daybook_server::batch_row;
 use daybook_shared::ids::{CaseloadId, DossierId};
 use daybook_shared::time::Timestamp;
 use indicatif::ProgressBar;
@@ -146,4 +146,3 @@ async fn move_cases(tx: &mut Tx, now: Timestamp, moves: &[(DossierId, i64)]) -> 
     let moves: Vec<_> = moves.iter().map(|(uid, to)| (found[uid], Some(*to))).collect();
     Ok(assign::assign(tx, now, None, &moves).await?)
 }
-

@@ -129,8 +129,9 @@ fn deal(kiva: &Kiva, phones: usize) -> BTreeMap<u64, usize> {
     let mut parts: Vec<Vec<u64>> = by_partner.into_values().collect();
     loop {
         parts.sort_by_key(|part| (std::cmp::Reverse(part.len()), part.first().copied()));
+        let few = parts.len() < phones;
         match parts.first_mut() {
-            Some(largest) if parts.len() < phones && largest.len() > 1 => {
+            Some(largest) if few && largest.len() > 1 => {
                 let half = largest.split_off(largest.len() / 2);
                 parts.push(half);
             }

@@ -50,6 +50,8 @@ pub struct Phone {
     pub captured: BTreeMap<EntryId, Vec<u8>>,
     /// What an answer said of them, newest word.
     pub told: BTreeMap<EntryId, Outcome>,
+    /// The verdicts in the answer that is on its way down.
+    coming: BTreeMap<EntryId, Outcome>,
 }
 
 impl Phone {
@@ -69,6 +71,7 @@ impl Phone {
             backup: None,
             captured: BTreeMap::new(),
             told: BTreeMap::new(),
+            coming: BTreeMap::new(),
         };
         phone.boot(Wall::Off(0), now, rng);
         phone
@@ -172,6 +175,7 @@ impl Phone {
             backup: None,
             captured: self.captured.clone(),
             told: self.told.clone(),
+            coming: BTreeMap::new(),
             owner: self.owner,
             serial: 0,
             boot: self.boot,
@@ -254,12 +258,25 @@ impl Phone {
         }
     }
 
+    /// An answer begins to come down.
+    pub fn expect_verdicts(&mut self, verdicts: BTreeMap<EntryId, Outcome>) {
+        self.coming = verdicts;
+    }
+
+    /// I5: what leaves the store has been answered, if only by the frame that let it be purged.
     fn note_told(&mut self) {
-        for (id, _, outcome) in self.store().own_entries().expect("the store can be read") {
-            if let Some(outcome) = outcome {
-                self.told.insert(id, outcome);
+        let own = self.store().own_entries().expect("the store can be read");
+        let held: BTreeMap<_, _> = own.into_iter().map(|(id, _, outcome)| (id, outcome)).collect();
+        for id in self.captured.keys().filter(|id| !held.contains_key(id)) {
+            if self.told.contains_key(id) {
+                continue;
             }
+            let Some(verdict) = self.coming.get(id) else {
+                panic!("I5: {}: the unanswered capture {id} is gone from the store", self.name);
+            };
+            self.told.insert(*id, verdict.clone());
         }
+        self.told.extend(held.into_iter().filter_map(|(id, outcome)| Some((id, outcome?))));
     }
 }
 

@@ -8,6 +8,7 @@ use rand::RngExt as _;
 
 use super::phone::Step;
 use super::server::Answer;
+use super::upload::verdicts_of;
 use super::weather::{Weather, happens};
 use super::world::{On, World};
 
@@ -146,6 +147,9 @@ impl Road {
                 world.server.restart();
             }
             return self.tell(world, (on, serial), Event::TransportFailed);
+        }
+        if serial == world.phones[on.0].serial {
+            world.phones[on.0].expect_verdicts(verdicts_of(request, &answer));
         }
         let length = answer.body.len();
         let cut = (length > 0 && happens(&mut world.rng, weather.answer_cut))

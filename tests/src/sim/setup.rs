@@ -71,6 +71,15 @@ impl World {
         Who(self.people.len() - 1)
     }
 
+    /// Gives a person one more role.
+    pub fn give_role(&mut self, who: Who, role: Role) {
+        let (root, user) = (self.root(), self.user_row(who));
+        self.server.write(async |app, tx| {
+            let held = (role, &root, Holding::Held);
+            users::set_role(tx, app.now(), Actor::OPERATOR, &user, held).await.expect("a role can be given");
+        });
+    }
+
     /// A field officer with a caseload and an enrolled phone that has synced once.
     pub fn officer(&mut self, name: &str) -> (Who, On) {
         let who = self.person(name, Role::Officer);

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use daybook_mobile_sync::session::SyncEnd;
+use daybook_server::auth::Role;
 use daybook_shared::time::Timestamp;
 use rand::RngExt as _;
 
@@ -70,6 +71,9 @@ impl Storm {
             world.account(officer, Terms::months(2 + u16::try_from(index % 4).expect("a small number")));
         }
         world.agent(self.work.officers[1]);
+        let supervisor = world.supervisor("Deka");
+        let cashier = world.person("Esther", Role::Cashier);
+        self.work.deciders = vec![supervisor, cashier];
         if self.weather.small_budgets {
             for index in 0..world.phones.len() {
                 let now = world.now();

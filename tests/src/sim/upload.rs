@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use daybook_mobile_sync::session::HttpRequest;
-use daybook_shared::ids::EnvelopeId;
+use daybook_shared::entry::Entry;
+use daybook_shared::ids::{EntryId, EnvelopeId};
 use daybook_shared::wire::envelope::Envelope;
-use daybook_shared::wire::exchange::{Frame, Request};
+use daybook_shared::wire::exchange::{Answer as Word, Frame, Request};
 use daybook_shared::wire::framing::{FrameReader, inflate};
 use daybook_shared::wire::limits::{BUDGET_BYTES_MIN, FRAME_BYTES_AIM, INFLATED_BYTES_MAX};
+use daybook_shared::wire::outcome::Outcome;
 
 use super::server::Answer;
 use super::world::On;
@@ -37,6 +39,27 @@ pub fn request_of(request: &HttpRequest) -> Option<Request> {
 /// The whole frames of a response's body.
 pub fn frames_of(body: &[u8]) -> Vec<Frame> {
     FrameReader::new().push(body).unwrap_or_default()
+}
+
+/// How many bytes of a response's body make its first frame whole.
+pub fn first_frame_bytes(body: &[u8]) -> usize {
+    (1..=body.len()).find(|length| !frames_of(&body[..*length]).is_empty()).expect("a response has a frame")
+}
+
+/// The verdicts of an answer, by entry.
+pub fn verdicts_of(request: &HttpRequest, answer: &Answer) -> BTreeMap<EntryId, Outcome> {
+    let mut verdicts = BTreeMap::new();
+    let Some(request) = request_of(request).filter(|_| answer.status == 200) else { return verdicts };
+    let sent: Vec<_> = request.envelopes.iter().filter_map(|bytes| Envelope::decode(bytes).ok()).collect();
+    for answer in frames_of(&answer.body).into_iter().flat_map(|frame| frame.answers.unwrap_or_default()) {
+        let Word::Taken { outcomes, .. } = answer.answer else { continue };
+        let envelope = sent.iter().find(|envelope| envelope.header.number == answer.number);
+        let entries = envelope.into_iter().flat_map(|envelope| &envelope.body.entries);
+        for (bytes, outcome) in entries.zip(outcomes) {
+            verdicts.extend(Entry::decode(bytes).ok().map(|entry| (entry.head.id, outcome)));
+        }
+    }
+    verdicts
 }
 
 impl UploadLog {

@@ -1,8 +1,6 @@
-//! What people do in a storm: officers capture and write on boards, the office moves things about.
+//! What officers do in a storm: they capture and write on boards. (The office: [`super::office`].)
 
 use daybook_mobile_sync::capture::{CaptureError, EditBoardError, Override, What};
-use daybook_server::auth::caseloads::Membership;
-use daybook_server::auth::device::Ending;
 use daybook_shared::board::Edit;
 use daybook_shared::entry::{Channel, CorrectionKind, Visit, VisitKind};
 use daybook_shared::ids::{DossierId, EntryId};
@@ -22,6 +20,8 @@ const NOTE_CHARS_MAX: usize = 900;
 pub struct Work {
     /// Officers.
     pub officers: Vec<Who>,
+    /// Who decides online: a supervisor and a cashier.
+    pub deciders: Vec<Who>,
     /// Officers whose access has ended, and phones that were ended.
     pub ended: (Vec<Who>, Vec<On>),
     /// Cash captures by phone, for hand-overs and corrections.
@@ -104,63 +104,6 @@ impl Work {
                 slip: None,
             };
             record(world, on, What::CashHandover(handover));
-        }
-    }
-
-    /// The office does something.
-    pub fn office(&mut self, world: &mut World) {
-        match world.rng.random_range(0..100) {
-            0..70 => self.reassign(world),
-            70..82 => self.swap_caseload(world),
-            82..86 => world.pass_days(world.rng.clone().random_range(1..4)),
-            86..90 => self.deactivate(world),
-            90..94 => self.end_device(world),
-            _ => {
-                let agent = world.agents.choose(&mut world.rng).map(|(_, dossier)| *dossier);
-                let to = self.officers.choose(&mut world.rng).copied();
-                if let Some(dossier) = agent {
-                    world.assign_dossier(dossier, to);
-                }
-            }
-        }
-    }
-
-    fn reassign(&self, world: &mut World) {
-        let acc = Acc(world.rng.random_range(0..world.accounts.len()));
-        let to = self.officers.choose(&mut world.rng).copied().filter(|_| !world.rng.random_ratio(1, 8));
-        world.note(format!("case {} goes to {to:?}", world.accounts[acc.0].dossier));
-        world.assign(acc, to);
-    }
-
-    /// A whole caseload is taken away, or given to somebody.
-    fn swap_caseload(&self, world: &mut World) {
-        let (Some(of), Some(user)) = (
-            self.officers.choose(&mut world.rng).copied(),
-            self.officers.choose(&mut world.rng).copied(),
-        ) else {
-            return;
-        };
-        let membership = if world.rng.random_ratio(1, 2) { Membership::Gone } else { Membership::Member };
-        world.note(format!("the caseload of {of:?}: {user:?} is {membership:?}"));
-        world.set_member(of, user, membership);
-    }
-
-    fn deactivate(&mut self, world: &mut World) {
-        if self.ended.0.is_empty() && self.officers.len() > 2 {
-            let who = self.officers[world.rng.random_range(1..self.officers.len())];
-            world.note(format!("{who:?} is deactivated"));
-            world.deactivate(who);
-            self.ended.0.push(who);
-        }
-    }
-
-    fn end_device(&mut self, world: &mut World) {
-        if self.ended.1.is_empty() && world.phones.len() > 2 {
-            let on = On(world.rng.random_range(1..world.phones.len()));
-            let ending = if world.rng.random_ratio(1, 2) { Ending::Loss } else { Ending::Retirement };
-            world.note(format!("{}: {ending:?}", world.phones[on.0].name));
-            world.end_device(on, ending);
-            self.ended.1.push(on);
         }
     }
 }

@@ -15,7 +15,7 @@ use super::clock::SimClock;
 use super::database::{self, Engine};
 use super::phone::{Phone, Step};
 use super::server::{Answer, Server};
-use super::upload::UploadLog;
+use super::upload::{UploadLog, verdicts_of};
 
 /// When worlds begin: a morning in Nairobi, after the build of every phone.
 pub const BEGINNING: &str = "2027-03-01T06:00:00Z";
@@ -198,6 +198,7 @@ impl World {
         let answer = self.server.answer(request);
         self.uploads.check_answer(request, &answer);
         assert!(answer.status != 500, "the server fails: {}", answer.json());
+        self.phones[on.0].expect_verdicts(verdicts_of(request, &answer));
         answer
     }
 

@@ -71,7 +71,7 @@ impl Handset {
         let bytes = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, block)?;
         let signed: daybook_shared::wire::sign::Signed = minicbor::decode(&bytes)?;
         self.granted(&minicbor::decode(&signed.payload)?);
-        let request = self.request(server.now(), Body::default(), None);
+        let request = self.request(server.now(), &Body::default(), None);
         self.send(server, request).await.map(drop)
     }
 
@@ -126,14 +126,17 @@ impl Handset {
             Edit::AddTask { id, text: words::phrase(rng, 5), by: String::new() },
         ];
         let edited = Confirmed::genesis(BoardKind::Case).edited(actor, BoardRole::Officer, &edits, at)?;
-        let change =
-            |change: &daybook_shared::board::AdmittedChange| BoardChange { dossier, n: 0, change: change.bytes().to_vec() };
+        let change = |change: &daybook_shared::board::AdmittedChange| BoardChange {
+            dossier,
+            n: 0,
+            change: change.bytes().to_vec(),
+        };
         Ok(edited.changes().iter().map(change).collect())
     }
 
     /// Seals a body into the next envelope, if it holds anything, and that into a request. `cursor`:
     /// the caseload it has read to this sequence.
-    pub fn request(&mut self, now: Timestamp, body: Body, cursor: Option<(CaseloadId, i64)>) -> Sealed {
+    pub fn request(&mut self, now: Timestamp, body: &Body, cursor: Option<(CaseloadId, i64)>) -> Sealed {
         let deployment = self.phone.enrolment["deployment"].as_str().and_then(|id| id.parse().ok());
         let deployment = deployment.expect("an enrolled phone knows its deployment");
         let mut envelopes = Vec::new();
@@ -150,7 +153,7 @@ impl Handset {
                 sealed_at: self.moment(now),
                 anchors: self.anchors.clone(),
             };
-            let (id, bytes) = seal(&self.phone.signer, &header, &body);
+            let (id, bytes) = seal(&self.phone.signer, &header, body);
             self.previous = id;
             envelopes.push(bytes.into());
         }

@@ -188,9 +188,7 @@ impl Recorded {
     /// The draft an app hands to its store.
     pub fn draft(self, account: AccountId) -> Draft {
         match self {
-            Self::Visit(visit, gps) => {
-                Draft { gps: Some(gps), ..Draft::from(What::Visit { account, visit: *visit }) }
-            }
+            Self::Visit(visit, gps) => Draft { gps: Some(gps), ..Draft::from(What::Visit { account, visit: *visit }) },
             Self::Promise(promise) => What::Promise { account, promise }.into(),
             Self::Repayment(minor, customer_ack) => {
                 let cash = RepaymentDraft::cash(account, Money::new(minor, CURRENCY));

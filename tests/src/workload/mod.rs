@@ -9,7 +9,7 @@
 //!
 //! | share | entry | what it holds |
 //! |---|---|---|
-//! | 55 % | visit | position to 6 decimals within 2 km of the customer's, accuracy, age of the fix; who was met, outcome, up to two reasons, duration; a note of 40 to 120 characters from a list of 240 words ([`words`]) |
+//! | 55 % | visit | position to 6 decimals within 2 km of the customer's, accuracy, age of the fix; who was met, outcome, up to two reasons, duration; a note of 40 to 120 characters from a list of 273 words ([`words`]) |
 //! | 35 % | cash repayment | 200 to 1,900 shillings, the next number of the device's receipt block |
 //! | 10 % | promise | an amount, a day within 30, how it will be paid |
 //!

@@ -3,7 +3,7 @@
 use daybook_shared::board::Edit;
 use daybook_shared::ids::EnvelopeId;
 use daybook_shared::wire::envelope::Envelope;
-use daybook_shared::wire::exchange::Answer;
+use daybook_shared::wire::exchange::{Answer, cursors_hash};
 
 use crate::session::{GaveUp, NEW_INSTALLS_MAX, SyncEnd};
 use crate::testing::{Phone, Server, case, listed, present};
@@ -90,9 +90,12 @@ fn a_reactor_starts_a_new_install_and_too_many_are_left_to_people() {
     let mut phone = Phone::enrolled(&mut server);
     let captured = phone.cash(1, 100);
     server.forced.push_back(Answer::Reactor);
+    server.hand_out(vec![listed(&[1]), present(1, 1, 1, 3)]);
     let report = phone.sync(&mut server);
     assert_eq!((report.end, report.new_installs), (SyncEnd::UpToDate, 1));
     assert_eq!(server.taken[&captured.id].1, 1);
+    let (_, request) = server.requests.last().unwrap();
+    assert_eq!((request.cursors_hash, request.cursors.len()), (cursors_hash([]), 0), "the feed is read again");
 
     let captured = phone.cash(1, 200);
     server.forced.extend((0..10).map(|_| Answer::Reactor));

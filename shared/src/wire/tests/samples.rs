@@ -10,7 +10,7 @@ use crate::ids::{
 use crate::money::{Currency, Money};
 use crate::schedule::{DueLine, Portions};
 use crate::time::{Date, Timestamp};
-use crate::wire::envelope::{Anchor, Body, BoardChange, FORMAT, Header, PhoneTime};
+use crate::wire::envelope::{Anchor, BoardChange, Body, FORMAT, Header, PhoneTime};
 use crate::wire::exchange::{
     Answer, Audience, BoardNews, CaseloadCursor, CaseloadInfo, CursorBytes, Delta, Drop, End, EnvelopeAnswer,
     FeedEntry, Frame, Gone, GoneReason, Held, NewCursor, NewOutcome, News, OfficerBlock, Person, Relist, Request,

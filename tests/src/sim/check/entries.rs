@@ -3,7 +3,7 @@
 
 use daybook_shared::entry::{Body, Entry};
 use daybook_shared::ids::PaymentId;
-use daybook_shared::wire::outcome::OutcomeState;
+use daybook_shared::wire::outcome::{Flag, OutcomeState};
 
 use super::ledger;
 use crate::sim::says::words;
@@ -30,8 +30,9 @@ pub fn check(world: &World) {
                 assert!(fits, "I1: entry {id} is {}, its payment {payment:?}", words(&entry.outcome));
             }
             if let Some(shown) = shown {
+                let reversed = entry.outcome.flags.iter().flatten().any(|flag| *flag == Flag::Reversed);
                 assert!(
-                    shown == entry.outcome || shown.state == OutcomeState::Held,
+                    shown == entry.outcome || shown.state == OutcomeState::Held || reversed,
                     "I7: {}: entry {id} was {}, is {}",
                     phone.name,
                     words(&shown),

@@ -1,0 +1,76 @@
+# Daybook: `make help` says what there is.
+#
+# One profile (dev, with optimised dependencies) and one target folder for running and testing, so
+# that nothing is compiled twice; benches and soaks are compiled with --release.
+
+SHELL := /bin/sh
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+BIN := $(TARGET)/debug
+# The real microloans, where they are at hand; tests make up a folder of the same shape elsewhere.
+DATA ?= ../shared/data/kiva
+SEEDS ?= 20
+FIRST ?= 1
+PHONES ?= 10
+FUZZ_SECONDS ?= 60
+DEMO_ARGS ?=
+
+# With nextest where it is installed: it runs the tests of all crates at once.
+NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
+
+.PHONY: help run test build lint doc unit bench soak fuzz clean
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@echo
+	@echo 'make soak SEEDS=$(SEEDS) FIRST=$(FIRST)     make bench     make replay PHONES=$(PHONES) DATA=$(DATA)'
+
+run: ## build, make a demo lender in daybook-demo.db, serve it on 127.0.0.1:8080
+	@scripts/need rust compiler
+	cargo build -p daybook-server -p daybook-mobile-sync -p daybook-tests --bin daybook --bin daybook-phone
+	$(BIN)/daybook demo $(DEMO_ARGS)
+
+test: ## all that CI runs: format, lints, docs, tests on SQLite and on a private PostgreSQL
+	@scripts/need rust compiler postgres
+	cargo fmt --all --check
+	$(MAKE) lint doc build unit
+
+lint:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+
+# Everything the tests run, before the first of them: the server's program too.
+build:
+	cargo build --workspace --all-targets
+
+unit: export DAYBOOK_BIN := $(BIN)/daybook
+unit: export RUST_BACKTRACE := 1
+ifeq ($(NEXTEST),yes)
+unit:
+	$(BIN)/with-postgres sh -c 'cargo test --workspace --doc && cargo nextest run --workspace --no-fail-fast'
+else
+unit:
+	$(BIN)/with-postgres cargo test --workspace --no-fail-fast
+endif
+
+replay: ## replay the real payments of DATA on PHONES phones
+	@scripts/need rust compiler
+	cargo run --release -p daybook-tests --bin replay -- --data $(DATA) --phones $(PHONES)
+
+bench: ## every bench, as a table, each figure with its floor and its aim
+	@scripts/need rust compiler postgres
+	cargo run --release -p daybook-tests --bin bench -- all
+
+soak: ## SEEDS seeds, from FIRST on: the simulation, then the replay with faults on both engines
+	@scripts/need rust compiler postgres
+	scripts/soak $(FIRST) $(SEEDS) $(DATA) $(PHONES)
+
+fuzz: ## each fuzz target for FUZZ_SECONDS (needs a nightly Rust and cargo-fuzz)
+	@scripts/need rust compiler fuzz
+	@for target in $$(cargo +nightly fuzz list); do \
+	  cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+
+clean: ## remove what was built, and the demo
+	cargo clean
+	rm -rf daybook-demo.db daybook-demo.db-wal daybook-demo.db-shm daybook-demo.db.keys

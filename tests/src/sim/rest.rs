@@ -1,0 +1,70 @@
+//! What people do online, over the real router: decisions, boards, assignments.
+
+use axum::body::Body;
+use axum::http::{Method, Request, header};
+use daybook_shared::ids::{DecisionId, DossierId, EntryId};
+use serde_json::{Value, json};
+
+use super::server::Answer;
+use super::setup::KES;
+use super::world::{Acc, Who, World};
+
+impl World {
+    /// A request of a signed-in person.
+    pub fn rest(&self, who: Who, method: Method, path: &str, body: &Value) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token(who)))
+            .header(header::CONTENT_TYPE, "application/json");
+        let body = if body.is_null() { Body::empty() } else { body.to_string().into() };
+        self.server.call(request.body(body).expect("a request"))
+    }
+
+    /// A decision: the body gets an id of its own.
+    pub fn decide(&mut self, who: Who, path: &str, mut body: Value) -> Answer {
+        let now = self.now();
+        body["id"] = json!(DecisionId::new(now, &mut self.rng));
+        self.rest(who, Method::POST, path, &body)
+    }
+
+    /// A supervisor releases a held entry, with what is right in place of what was recorded.
+    pub fn release(&mut self, who: Who, entry: EntryId, instead: Value) -> Answer {
+        let instead = if instead.is_null() { json!({}) } else { instead };
+        self.decide(who, &format!("/v1/held/{entry}/release"), instead)
+    }
+
+    /// A supervisor rejects a held entry.
+    pub fn reject(&mut self, who: Who, entry: EntryId, reason: &str) -> Answer {
+        self.decide(who, &format!("/v1/held/{entry}/rejection"), json!({ "reason": reason }))
+    }
+
+    /// A supervisor takes a payment back.
+    pub fn reverse(&mut self, who: Who, entry: EntryId) -> Answer {
+        self.decide(who, &format!("/v1/payments/{entry}/reversal"), json!({ "reason": "It was somebody else's money." }))
+    }
+
+    /// A supervisor decides on a correction.
+    pub fn rule_on(&mut self, who: Who, correction: EntryId, approve: bool) -> Answer {
+        self.decide(who, &format!("/v1/corrections/{correction}/decision"), json!({ "approve": approve }))
+    }
+
+    /// A cashier counts what an officer hands over.
+    pub fn count(&mut self, cashier: Who, officer: Who, minor: i64, handover: Option<EntryId>) -> Answer {
+        let officer = self.people[officer.0].uid;
+        let counted = json!({ "minor": minor, "currency": KES });
+        self.decide(cashier, "/v1/cash/counts", json!({ "officer": officer, "counted": counted, "handover": handover }))
+    }
+
+    /// A user edits a board online.
+    pub fn edit_online(&self, who: Who, dossier: DossierId, edits: &Value) -> Answer {
+        self.rest(who, Method::PATCH, &format!("/v1/dossiers/{dossier}/board"), &json!({ "edits": edits }))
+    }
+
+    /// A supervisor gives a case to an officer's caseload.
+    pub fn reassign(&mut self, who: Who, acc: Acc, to: Option<Who>) -> Answer {
+        let dossier = self.accounts[acc.0].dossier;
+        let caseload = to.and_then(|to| self.people[to.0].caseload).map(|(_, uid)| uid);
+        self.decide(who, &format!("/v1/dossiers/{dossier}/assignment"), json!({ "caseload": caseload }))
+    }
+}

@@ -1,0 +1,117 @@
+//! S13: a case that is given to somebody else while its officer is out.
+
+use daybook_mobile_sync::Event;
+use daybook_mobile_sync::session::SyncEnd;
+use daybook_shared::board::Edit;
+use daybook_tests::sim::phone::Step;
+use daybook_tests::sim::upload::first_frame_bytes;
+use daybook_tests::sim::{Acc, On, Terms, World};
+
+use crate::on_every_engine;
+
+#[test]
+fn s13_cash_taken_after_a_reassignment_posts_and_is_the_collectors() {
+    on_every_engine(|mut world| {
+        let (amina, amina_on) = world.officer("Amina");
+        let (barasa, barasa_on) = world.officer("Barasa");
+        let deka = world.supervisor("Deka");
+        let acc = world.account(amina, Terms::months(3));
+        world.settle(&[amina_on, barasa_on]);
+        // Given a case that went to Barasa while Amina was offline.
+        world.pass_ms(3_600_000);
+        assert_eq!(world.reassign(deka, acc, Some(barasa)).status, 204);
+        world.pass_ms(3_600_000);
+        // When she collects.
+        let paid = world.cash(amina_on, acc, 1000);
+        let visit = world.visit(amina_on, acc);
+        let report = world.sync(amina_on);
+        // Then it posts, flagged; the cash is hers to hand over, and the case leaves her phone.
+        assert_eq!(report.end, SyncEnd::UpToDate);
+        assert_eq!(world.outcome(paid), "posted POST_REASSIGN");
+        assert_eq!(world.outcome(visit), "noted POST_REASSIGN");
+        assert_eq!((world.cash_in_hand(amina), world.cash_in_hand(barasa)), (1000, 0));
+        assert_eq!(report.purged, [world.accounts[acc.0].dossier]);
+        assert!(world.phone(amina_on).store().dossiers().unwrap().is_empty());
+        // Barasa sees it with its verdict.
+        world.settle(&[amina_on, barasa_on]);
+        let entries = world.phone(barasa_on).store().entries_of(world.accounts[acc.0].dossier).unwrap();
+        assert_eq!(entries.len(), 2);
+        world.check_all(&[amina_on, barasa_on]);
+    });
+}
+
+/// A sync of which only the first frame of the answer arrives: the acknowledgement, not the news.
+fn sync_cut_after_the_first_frame(world: &mut World, on: On) {
+    let now = world.now();
+    let Some(Step::Send(request)) = world.phones[on.0].begin_sync(now, &mut world.rng) else { panic!("a request") };
+    let answer = world.deliver(on, &request);
+    let first = first_frame_bytes(&answer.body);
+    let rng = &mut world.rng;
+    let phone = &mut world.phones[on.0];
+    assert!(phone.tell(Event::Status { status: 200, retry_after_ms: None }, now, rng).is_none());
+    assert!(phone.tell(Event::BodyBytes(&answer.body[..first]), now, rng).is_none());
+    phone.kill();
+    phone.open(now, rng);
+}
+
+#[test]
+fn s13_words_written_after_a_reassignment_come_back_as_a_draft() {
+    on_every_engine(|mut world| {
+        let (amina, amina_on) = world.officer("Amina");
+        let (barasa, barasa_on) = world.officer("Barasa");
+        let acc = world.account(amina, Terms::months(3));
+        let other = world.account(amina, Terms::months(3));
+        world.settle(&[amina_on, barasa_on]);
+        let dossier = world.accounts[acc.0].dossier;
+        // Given that Amina's phone heard from the server after the case had gone, and not that it had.
+        world.assign(acc, Some(barasa));
+        world.pass_ms(1000);
+        world.visit(amina_on, other);
+        sync_cut_after_the_first_frame(&mut world, amina_on);
+        // When she writes on its board.
+        let now = world.now();
+        let words = Edit::NoteReplace("Gate is at the back.".to_owned());
+        world.phones[amina_on.0].edit(dossier, &[words], now, &mut world.rng).unwrap();
+        let report = world.sync(amina_on);
+        // Then the change is put aside, her words come back as a draft, and the case leaves.
+        assert_eq!((report.end, report.quarantined), (SyncEnd::UpToDate, 1));
+        let moment = world.phone(amina_on).moment(world.now());
+        let attention = world.phone(amina_on).store().view(moment).unwrap().attention().unwrap();
+        assert_eq!(attention.drafts.len(), 1);
+        assert_eq!(attention.drafts[0].words, "note: Gate is at the back.");
+        assert_eq!(attention.drafts[0].reason, "NOT_ENTITLED");
+        assert!(!world.phone(amina_on).store().dossiers().unwrap().iter().any(|(held, _)| *held == dossier));
+        world.settle(&[amina_on, barasa_on]);
+        world.check_all(&[amina_on, barasa_on]);
+    });
+}
+
+#[test]
+fn s13_a_case_that_leaves_and_comes_back_is_whole_again() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let (barasa, barasa_on) = world.officer("Barasa");
+        let acc: Acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        let own = world.cash(on, acc, 100);
+        let now = world.now();
+        let dossier = world.accounts[acc.0].dossier;
+        let edit = Edit::AddTag("market day".to_owned());
+        world.phones[on.0].edit(dossier, &[edit], now, &mut world.rng).unwrap();
+        world.sync(on);
+        // When the case goes to Barasa, who adds to it, and comes back.
+        world.assign(acc, Some(barasa));
+        world.settle(&[on, barasa_on]);
+        assert!(world.phone(on).store().dossiers().unwrap().is_empty());
+        world.visit(barasa_on, acc);
+        world.sync(barasa_on);
+        world.assign(acc, Some(amina));
+        world.settle(&[on, barasa_on]);
+        // Then Amina has all of it, what she captured herself too.
+        let entries = world.phone(on).store().entries_of(dossier).unwrap();
+        assert_eq!(entries.len(), 2);
+        assert!(entries.iter().any(|(id, ..)| *id == own));
+        assert_eq!(world.phone(on).store().board_of(dossier).unwrap().unwrap().tags, ["market day"]);
+        world.check_all(&[on, barasa_on]);
+    });
+}

@@ -1,0 +1,24 @@
+//! Every ruling that model.md lists for the road, as a story: given, when, then, on every engine,
+//! through real phones and the real server. Numbers are those of domain.md 4.
+
+mod boards_and_cases;
+mod captures;
+mod devices;
+mod office;
+mod receipts;
+
+use daybook_tests::sim::{Engine, World};
+
+/// Tells a story on every engine.
+fn on_every_engine(story: impl Fn(World)) {
+    for engine in Engine::all() {
+        story(World::new(engine, 1));
+    }
+}
+
+/// Tells a story of a lender with other settings.
+fn on_every_engine_with(settings: &[(&str, &str)], story: impl Fn(World)) {
+    for engine in Engine::all() {
+        story(World::with_settings(engine, 1, settings));
+    }
+}

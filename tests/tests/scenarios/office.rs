@@ -1,0 +1,111 @@
+//! S20, S23, and the cashier's count: what people decide about what was posted.
+
+use daybook_mobile_sync::capture::What;
+use daybook_shared::entry::{Correction, CorrectionKind, Proposed};
+use daybook_server::auth::Role;
+use daybook_tests::sim::Terms;
+
+use crate::on_every_engine;
+
+#[test]
+fn s20_a_posted_repayment_changes_only_by_a_correction_that_another_person_approves() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let deka = world.supervisor("Deka");
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        let paid = world.cash(on, acc, 1000);
+        world.sync(on);
+        let bytes = world.entries()[&paid].bytes.clone();
+        // When the officer says that it was less, and the supervisor agrees.
+        let proposed = Some(Proposed { amount_minor: Some(700), ..Proposed::default() });
+        let reason = "Counted again.".to_owned();
+        let correction = Correction { target: paid, kind: CorrectionKind::WrongAmount, proposed, reason };
+        let asked = world.record(on, What::Correction { dossier: None, correction });
+        world.sync(on);
+        assert_eq!(world.outcome(asked), "noted");
+        assert_eq!(world.stands(acc), "active, owes 2000, paid 1000, credit 0", "asking changes nothing");
+        assert_eq!(world.rule_on(deka, asked, true).status, 204);
+        // Then the original stays as it was recorded, taken back, and the right sum is posted.
+        assert_eq!(world.entries()[&paid].bytes, bytes);
+        assert_eq!(world.outcome(paid), "posted REVERSED");
+        assert_eq!(world.stands(acc), "active, owes 2300, paid 700, credit 0");
+        assert_eq!(world.cash_in_hand(amina), 700);
+        // And a second decision finds the first.
+        let again = world.rule_on(deka, asked, false);
+        assert_eq!((again.status, again.code().as_str()), (409, "already_decided"));
+        world.settle(&[on]);
+        assert_eq!(world.shown(on, paid), "posted REVERSED");
+        world.check_all(&[on]);
+    });
+}
+
+#[test]
+fn s23_taking_a_payment_back_lets_the_later_ones_pay_in_its_place() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let deka = world.supervisor("Deka");
+        let acc = world.account(amina, Terms::months(2));
+        world.sync(on);
+        // Given an account that three payments closed, the last with a rest of credit.
+        let first = world.cash(on, acc, 900);
+        let second = world.cash(on, acc, 900);
+        let third = world.cash(on, acc, 500);
+        world.sync(on);
+        assert_eq!(world.stands(acc), "closed(paid), owes 0, paid 2000, credit 300");
+        // When the first is taken back.
+        assert_eq!(world.reverse(deka, first).status, 204);
+        // Then the account is open again, and all that is left pays from the oldest instalment on.
+        assert_eq!(world.stands(acc), "active, owes 600, paid 1400, credit 0");
+        assert_eq!(world.cash_in_hand(amina), 1400);
+        assert_eq!(world.outcome(second), "posted LIKELY_DUPLICATE");
+        let again = world.reverse(deka, first);
+        assert_eq!((again.status, again.code().as_str()), (409, "already_decided"));
+        world.settle(&[on]);
+        assert_eq!(world.shown(on, third), "posted");
+        world.check_all(&[on]);
+    });
+}
+
+#[test]
+fn s23_nobody_takes_back_his_own_capture() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let acc = world.account(amina, Terms::months(2));
+        world.sync(on);
+        let paid = world.cash(on, acc, 900);
+        world.sync(on);
+        world.give_role(amina, Role::Supervisor);
+        let answer = world.reverse(amina, paid);
+        assert_eq!((answer.status, answer.code().as_str()), (403, "same_person"));
+        assert_eq!(world.stands(acc), "active, owes 1100, paid 900, credit 0");
+    });
+}
+
+#[test]
+fn a_count_relieves_the_officer_and_a_shortage_stays_his() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let cashier = world.person("Esther", Role::Cashier);
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        let paid = world.cash(on, acc, 1000);
+        let handed = world.handover(on, &[paid], 1000);
+        world.sync(on);
+        assert_eq!(world.outcome(handed), "noted");
+        assert_eq!(world.cash_in_hand(amina), 1000, "a hand-over declares; a count moves");
+        assert_eq!(world.count(cashier, amina, 900, Some(handed)).status, 204);
+        assert_eq!(world.cash_in_hand(amina), 0);
+        assert_eq!(world.stands(acc), "active, owes 2000, paid 1000, credit 0", "the customer's payment stands");
+        let lines: Vec<(String, i64)> = world.server.rows(
+            "select l.gl, l.minor from line l join journal j on j.id = l.journal_id where j.kind = 'count' order by l.n",
+        );
+        let text = |gl: &str, minor| (gl.to_owned(), minor);
+        assert_eq!(lines, [text("till", 900), text("officer_recv", 100), text("officer_cash", -1000)]);
+        // The same cash is in no second hand-over.
+        let twice = world.handover(on, &[paid], 1000);
+        world.sync(on);
+        assert_eq!(world.outcome(twice), "held(NOT_IN_HAND)");
+        world.check_all(&[on]);
+    });
+}

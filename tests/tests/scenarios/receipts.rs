@@ -1,0 +1,152 @@
+//! S3, S4, S7, S8: one receipt number, one payment.
+
+use daybook_tests::sim::Terms;
+use serde_json::json;
+
+use crate::on_every_engine;
+
+#[test]
+fn s3_one_payment_on_two_phones_posts_once_and_a_supervisor_says_duplicate() {
+    on_every_engine(|mut world| {
+        // Given a case that moved from Amina to Barasa while both were out with its paper receipt.
+        let (amina, amina_on) = world.officer("Amina");
+        let (barasa, barasa_on) = world.officer("Barasa");
+        let deka = world.supervisor("Deka");
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(amina_on);
+        world.assign(acc, Some(barasa));
+        world.sync(barasa_on);
+        // When both record the same payment.
+        let first = world.cash_on_paper(amina_on, acc, 1000, "BOOK7-000123");
+        let second = world.cash_on_paper(barasa_on, acc, 1000, "BOOK7-000123");
+        world.sync(barasa_on);
+        world.sync(amina_on);
+        // Then the one that came first is posted, the other waits, and only one officer is charged.
+        assert_eq!(world.shown(barasa_on, second), "posted OUT_OF_BLOCK");
+        assert_eq!(world.shown(amina_on, first), "held(DUP_RECEIPT)");
+        assert_eq!(world.stands(acc), "active, owes 2000, paid 1000, credit 0");
+        assert_eq!((world.cash_in_hand(amina), world.cash_in_hand(barasa)), (0, 1000));
+        assert_eq!(world.lines(first), Vec::<String>::new());
+        // And when the supervisor says that it is the same payment, it ends and nothing moves.
+        assert_eq!(world.reject(deka, first, "DUPLICATE").status, 204);
+        world.sync(amina_on);
+        assert_eq!(world.shown(amina_on, first), "refused(DUPLICATE)");
+        assert_eq!((world.cash_in_hand(amina), world.cash_in_hand(barasa)), (0, 1000));
+        world.settle(&[amina_on, barasa_on]);
+        world.check_all(&[amina_on, barasa_on]);
+    });
+}
+
+#[test]
+fn s3_one_number_for_two_payments_posts_the_second_under_a_new_number() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let deka = world.supervisor("Deka");
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        // Given two payments under one number of a paper book.
+        let first = world.cash_on_paper(on, acc, 1000, "BOOK7-000123");
+        let second = world.cash_on_paper(on, acc, 700, "BOOK7-000123");
+        world.sync(on);
+        assert_eq!(world.outcome(first), "posted OUT_OF_BLOCK");
+        assert_eq!(world.outcome(second), "held(DUP_RECEIPT)");
+        assert_eq!(world.cash_in_hand(amina), 1000);
+        // When the supervisor says that they differ, and gives the second a number of its own.
+        let bare = world.release(deka, second, json!({}));
+        assert_eq!((bare.status, bare.code().as_str()), (422, "still_held"));
+        assert_eq!(world.release(deka, second, json!({ "receipt": "OFFICE-000001" })).status, 204);
+        // Then both are in the ledger, and the officer owes both.
+        world.sync(on);
+        assert!(world.shown(on, second).starts_with("posted RELEASED"), "{}", world.shown(on, second));
+        assert_eq!(world.stands(acc), "active, owes 1300, paid 1700, credit 0");
+        assert_eq!(world.cash_in_hand(amina), 1700);
+        assert_eq!(world.lines(second), ["repayment: Dr officer_cash 700", "repayment: Cr plan_recv 700"]);
+        world.check_all(&[on]);
+    });
+}
+
+#[test]
+fn s4_two_equal_payments_on_a_day_both_post_and_are_flagged() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let deka = world.supervisor("Deka");
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        // When an officer takes the same amount twice on a day, under two numbers.
+        let first = world.cash(on, acc, 500);
+        let second = world.cash(on, acc, 500);
+        world.sync(on);
+        // Then both post, the second flagged for a look.
+        assert_eq!(world.outcome(first), "posted");
+        assert_eq!(world.outcome(second), "posted LIKELY_DUPLICATE");
+        assert_eq!(world.stands(acc), "active, owes 2000, paid 1000, credit 0");
+        assert_eq!(world.cash_in_hand(amina), 1000);
+        // And it is void only by a reversal.
+        assert_eq!(world.reverse(deka, second).status, 204);
+        assert_eq!(world.stands(acc), "active, owes 2500, paid 500, credit 0");
+        assert_eq!(world.cash_in_hand(amina), 500);
+        world.settle(&[on]);
+        assert_eq!(world.shown(on, second), "posted LIKELY_DUPLICATE REVERSED");
+        world.check_all(&[on]);
+    });
+}
+
+#[test]
+fn s7_one_number_on_two_accounts_posts_the_first_and_is_never_used_again() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let deka = world.supervisor("Deka");
+        let one = world.account(amina, Terms::months(3));
+        let other = world.account(amina, Terms::months(3));
+        world.sync(on);
+        let first = world.cash_on_paper(on, one, 500, "BOOK7-000123");
+        let second = world.cash_on_paper(on, other, 600, "BOOK7-000123");
+        world.sync(on);
+        assert_eq!(world.outcome(first), "posted OUT_OF_BLOCK");
+        assert_eq!(world.outcome(second), "held(DUP_RECEIPT)");
+        assert_eq!(world.stands(other), "active, owes 3000, paid 0, credit 0");
+        // Even when the first is taken back, its number stays used.
+        assert_eq!(world.reverse(deka, first).status, 204);
+        let third = world.cash_on_paper(on, other, 600, "BOOK7-000123");
+        world.sync(on);
+        assert_eq!(world.outcome(third), "held(DUP_RECEIPT)");
+        world.settle(&[on]);
+        world.check_all(&[on]);
+    });
+}
+
+#[test]
+fn s8_a_number_of_nobodys_block_posts_flagged_and_anothers_number_is_held_in_any_order() {
+    on_every_engine(|mut world| {
+        let (amina, amina_on) = world.officer("Amina");
+        let (barasa, barasa_on) = world.officer("Barasa");
+        let one = world.account(amina, Terms::months(3));
+        let other = world.account(barasa, Terms::months(3));
+        world.settle(&[amina_on, barasa_on]);
+        let out = world.cash_on_paper(amina_on, one, 100, "BOOK7-000001");
+        // Given the number that Barasa's phone gives out next.
+        let before = world.cash(barasa_on, other, 10);
+        let draft = world.phone(barasa_on).store().own_entries().unwrap();
+        let own = daybook_shared::entry::Entry::decode(&draft.iter().find(|(id, ..)| *id == before).unwrap().1).unwrap();
+        let daybook_shared::entry::Body::Repayment(repayment) = own.body else { panic!("a repayment") };
+        let receipt = repayment.receipt.unwrap();
+        let next = format!("{}-{:06}", receipt.series(), receipt.number() + 1);
+        // When Amina types it by mistake, and her capture comes before the true one.
+        let typo = world.cash_on_paper(amina_on, one, 200, &next);
+        world.sync(amina_on);
+        let truth = world.cash(barasa_on, other, 300);
+        world.sync(barasa_on);
+        // Then the typo waits and the true one posts; and the same once more the other way round.
+        assert_eq!(world.outcome(out), "posted OUT_OF_BLOCK");
+        assert_eq!(world.outcome(typo), "held(FOREIGN_BLOCK)");
+        assert_eq!(world.outcome(truth), "posted");
+        let again = world.cash_on_paper(amina_on, one, 200, &next);
+        world.sync(amina_on);
+        assert_eq!(world.outcome(again), "held(FOREIGN_BLOCK)");
+        // The cash is in her hand all the same.
+        assert_eq!((world.cash_in_hand(amina), world.cash_in_hand(barasa)), (500, 310));
+        assert_eq!(world.lines(typo), ["suspense: Dr officer_cash 200", "suspense: Cr suspense 200"]);
+        world.settle(&[amina_on, barasa_on]);
+        world.check_all(&[amina_on, barasa_on]);
+    });
+}
