@@ -141,6 +141,16 @@ fn key_of<'b>(d: &mut Decoder<'b>) -> Result<Key<'b>, Error> {
     if d.datatype()? == Type::String { d.str().map(Key::Text) } else { d.u64().map(Key::Number) }
 }
 
+/// Bytes as people compare them.
+#[cfg(test)]
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

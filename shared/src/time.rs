@@ -18,8 +18,8 @@ pub const DAY_MS: i64 = 86_400_000;
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
-    /// The last instant a `Timestamp` can hold, in the year 9999.
-    pub const MAX: Self = Self(253_402_300_799_999_999);
+    /// The last instant a `Timestamp` can hold: in every zone still in the year 9999.
+    pub const MAX: Self = Self(253_402_207_200_999_999);
 
     /// From microseconds since the epoch, kept within the years a `TIMESTAMPTZ` and RFC 3339 can say.
     pub fn from_micros(micros: i64) -> Self {
@@ -183,7 +183,8 @@ impl Zone {
     /// The instant at which a business date begins.
     pub fn start_of(&self, date: Date) -> Timestamp {
         let start = self.0.to_zoned(date.civil().to_datetime(civil::Time::midnight()));
-        start.map_or(Timestamp::EPOCH, |zoned| Timestamp::from_micros(zoned.timestamp().as_microsecond()))
+        // Only the last days of the year 9999 begin after every instant.
+        start.map_or(Timestamp::MAX, |zoned| Timestamp::from_micros(zoned.timestamp().as_microsecond()))
     }
 }
 
@@ -337,6 +338,20 @@ mod tests {
         let at: Timestamp = "2026-11-22T05:51:17.25Z".parse().unwrap();
         assert_eq!((at.millis(), at.to_string().as_str()), (1_795_326_677_250, "2026-11-22T05:51:17.25Z"));
         assert_eq!(Date::from_days(i32::MIN).to_string(), "0001-01-01");
+    }
+
+    #[test]
+    fn the_first_and_the_last_instant_can_be_said_in_every_zone() {
+        assert_eq!(Timestamp::from_millis(i64::MIN), Timestamp::EPOCH);
+        assert_eq!(Timestamp::from_millis(i64::MAX), Timestamp::MAX);
+        assert_eq!(Timestamp::MAX.plus_ms(i64::MAX).to_string(), "9999-12-30T22:00:00.999999Z");
+        for zone in [Zone::utc(), Zone::named("Pacific/Kiritimati").unwrap(), Zone::named("Pacific/Pago_Pago").unwrap()]
+        {
+            assert!(zone.date_of(Timestamp::MAX) <= Date::MAX);
+            assert!(zone.date_of(Timestamp::EPOCH) >= Date::MIN);
+            assert!(zone.start_of(Date::MAX) >= zone.start_of(Date::MAX.plus_days(-3)));
+            assert_eq!(zone.start_of(Date::MIN), Timestamp::EPOCH);
+        }
     }
 
     #[test]

@@ -253,7 +253,7 @@ async fn faults_of_values_are_told_from_faults_of_the_world() {
         ("a key twice", "insert into probe (id, uid, flag) select 1, dossier, true from probe where id = 2"),
         ("a unique value twice", "insert into probe (id, uid, flag) select 9, uid, true from probe where id = 1"),
         ("a null where none may be", "update probe set uid = null where id = 1"),
-        ("a check", "update probe set number = 13 where id = 1"),
+        ("a check", "update probe set number = -13 where id = 1"),
         ("a reference to nothing", "update probe set parent = 77 where id = 1"),
         ("a number too large", "update probe set number = 9223372036854775807 + number where id = 1"),
     ];

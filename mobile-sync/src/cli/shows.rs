@@ -93,7 +93,9 @@ impl Phone<'_> {
     pub(super) fn pending(&self) -> Result<()> {
         let entries = self.store.view(self.clock.now())?.unsent()?;
         self.show(&entries, |out| {
-            entries.iter().for_each(|entry| show_entry(out, entry));
+            for entry in &entries {
+                show_entry(out, entry);
+            }
             line!(out, "{} unsent", entries.len());
         })
     }
@@ -101,7 +103,9 @@ impl Phone<'_> {
     pub(super) fn held(&self) -> Result<()> {
         let attention = self.store.view(self.clock.now())?.attention()?;
         self.show(&attention, |out| {
-            attention.entries.iter().for_each(|entry| show_entry(out, entry));
+            for entry in &attention.entries {
+                show_entry(out, entry);
+            }
             for draft in &attention.drafts {
                 line!(out, "draft {} of {}: {}\n{}", draft.number, draft.dossier, draft.reason_words, draft.words);
             }

@@ -263,10 +263,16 @@ impl Applying<'_> {
         let board = match news {
             BoardNews::Snapshot(bytes) => Confirmed::load(bytes).map_err(damaged)?,
             BoardNews::Changes(changes) => {
-                let board = self.db.confirmed_board(dossier)?;
-                let board = board.ok_or(ApplyError::Protocol("changes of a board of unknown kind"))?;
                 let changes: Vec<&[u8]> = changes.iter().map(|change| change.as_slice()).collect();
-                board.merged(&changes).map_err(damaged)?
+                match self.db.confirmed_board(dossier)? {
+                    Some(board) => board.merged(&changes).map_err(damaged)?,
+                    // A colleague's day has no profile that says what it is. Its first change does: it
+                    // builds on the genesis of one kind.
+                    None => BoardKind::ALL
+                        .into_iter()
+                        .find_map(|kind| Confirmed::genesis(kind).merged(&changes).ok())
+                        .ok_or(ApplyError::Protocol("changes of a board of unknown kind"))?,
+                }
             }
         };
         self.db.set_dossier_kind(dossier, board.kind())?;

@@ -10,7 +10,12 @@ use super::{Db, Place, StoreError, bytes};
 
 const TABLE: &str = "entry";
 const AUTHOR: &str = "entry.author";
-const COLUMNS: &str = "id, dossier, own, bytes, author, state, envelope, outcome";
+/// The statement for the entries that meet a condition.
+macro_rules! entries {
+    ($condition:literal) => {
+        concat!("select id, dossier, own, bytes, author, state, envelope, outcome from entry where ", $condition)
+    };
+}
 
 /// Where an entry stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +109,7 @@ impl Db<'_> {
 
     /// Own entries to pack, in the order of capture.
     pub(crate) fn pending_entries(self) -> Result<Vec<StoredEntry>, StoreError> {
-        self.entries_where("state = 0 order by seq", [])
+        self.entries(entries!("state = 0 order by seq"), [])
     }
 
     pub(crate) fn set_sealed(self, id: EntryId, envelope: u64) -> Result<(), StoreError> {
@@ -114,30 +119,30 @@ impl Db<'_> {
 
     /// Own entries without a verdict, in the order of capture.
     pub(crate) fn open_entries(self) -> Result<Vec<StoredEntry>, StoreError> {
-        self.entries_where("state < 2 order by seq", [])
+        self.entries(entries!("state < 2 order by seq"), [])
     }
 
     /// Own cash the server's figure does not hold, in the order of capture.
     pub(crate) fn uncounted_entries(self) -> Result<Vec<StoredEntry>, StoreError> {
-        self.entries_where("uncounted = 1 order by seq", [])
+        self.entries(entries!("uncounted = 1 order by seq"), [])
     }
 
     /// Own entries that were held or refused, in the order of capture.
     pub(crate) fn entries_needing_attention(self) -> Result<Vec<StoredEntry>, StoreError> {
-        self.entries_where("attention = 1 order by seq", [])
+        self.entries(entries!("attention = 1 order by seq"), [])
     }
 
     /// Every own entry here, in the order of capture.
     pub(crate) fn own_entries(self) -> Result<Vec<StoredEntry>, StoreError> {
-        self.entries_where("own = 1 order by seq", [])
+        self.entries(entries!("own = 1 order by seq"), [])
     }
 
     pub(crate) fn entries_of(self, dossier: DossierId) -> Result<Vec<StoredEntry>, StoreError> {
-        self.entries_where("dossier = ?1 order by seq", params![dossier.as_bytes()])
+        self.entries(entries!("dossier = ?1 order by seq"), params![dossier.as_bytes()])
     }
 
     pub(crate) fn entry(self, id: EntryId) -> Result<Option<StoredEntry>, StoreError> {
-        Ok(self.entries_where("id = ?1", params![id.as_bytes()])?.pop())
+        Ok(self.entries(entries!("id = ?1"), params![id.as_bytes()])?.pop())
     }
 
     /// How many own captures wait for a verdict.
@@ -163,13 +168,9 @@ impl Db<'_> {
         self.execute("delete from entry where id = ?1 and state = 2", params![id.as_bytes()])
     }
 
-    /// Runs `select ... where` this constant condition.
-    fn entries_where(
-        self,
-        condition: &'static str,
-        params: impl rusqlite::Params,
-    ) -> Result<Vec<StoredEntry>, StoreError> {
-        self.all(&format!("select {COLUMNS} from entry where {condition}"), params, |row| self.entry_of(row))
+    /// Runs a statement of [`entries!`].
+    fn entries(self, sql: &'static str, params: impl rusqlite::Params) -> Result<Vec<StoredEntry>, StoreError> {
+        self.all(sql, params, |row| self.entry_of(row))
     }
 
     fn entry_of(self, row: &Row<'_>) -> Result<StoredEntry, StoreError> {

@@ -191,7 +191,7 @@ async fn apply_release(tx: &mut Tx, decider: Decider<'_>, held: &HeldRow, reques
     let recorded = entry.head.dossier;
     let prior = payment_of(tx, held.uid).await?;
     if request.amount.is_some() && prior.as_ref().is_some_and(|prior| prior.debited) {
-        let moved = Effects { payment_states: Vec::new(), ..back_from_suspense(tx, decider, held, &prior).await? };
+        let moved = Effects { payment_states: Vec::new(), ..back_from_suspense(tx, decider, held, prior.as_ref()).await? };
         return post_anew(tx, decider, held, entry, request, moved).await;
     }
     corrected(&mut entry, request)?;
@@ -319,7 +319,7 @@ pub async fn reject(
     }
     must_be_held(&held)?;
     let prior = payment_of(&mut tx, held.uid).await?;
-    let mut effects = back_from_suspense(&mut tx, decider, &held, &prior).await?;
+    let mut effects = back_from_suspense(&mut tx, decider, &held, prior.as_ref()).await?;
     let mut needs = Needs::default();
     needs.device(held.device_id, held.install_uid);
     needs.dossier(held.dossier_uid);
@@ -339,7 +339,7 @@ async fn back_from_suspense(
     tx: &mut Tx,
     decider: Decider<'_>,
     held: &HeldRow,
-    prior: &Option<HeldPayment>,
+    prior: Option<&HeldPayment>,
 ) -> Result<Effects, Problem> {
     let mut effects = Effects::default();
     let Some(prior) = prior else { return Ok(effects) };

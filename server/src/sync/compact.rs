@@ -31,7 +31,7 @@ const DELETE_SUPERSEDED: &str = "delete from feed where caseload_id = $1 and seq
 const RAISE_PRUNED: &str = "update caseload set pruned_to = $2 where id = $1 and pruned_to < $2";
 
 /// How often a server compacts.
-const EVERY: Duration = Duration::from_secs(600);
+const EVERY: Duration = Duration::from_mins(10);
 
 /// Compacts again and again, until the task is ended.
 pub async fn keep_compact(app: Arc<App>) {

@@ -414,7 +414,7 @@ async fn download(
     let rest = Frame { caseloads: changed.then_some(list), ..Frame::default() };
     let budget = request.budget_bytes.clamp(BUDGET_BYTES_MIN, BUDGET_BYTES_MAX) as usize;
     let mut frames = Frames::begin(&head, rest, budget);
-    let asking = Asking { device_id: device.device.id, install_id };
+    let asking = Asking { install_id };
     let mut end = End::Complete;
     for row in rows {
         let cursor = Cursor::decode(row.cursor_bytes.as_deref().unwrap_or_default(), row.seq);

@@ -222,8 +222,9 @@ const INSERT_PAYMENTS: &str =
      select uid, account_id, user_id, 'field', channel, amount_minor, currency, receipt_no, external_ref, value_date,
        booked_on, state, debited from v where true";
 const UPDATE_PAYMENTS: &str = "update payment set account_id = coalesce(v.account_id, payment.account_id),
-       amount_minor = v.amount_minor, currency = v.currency, receipt_no = v.receipt_no, booked_on = v.booked_on,
-       state = v.state, debited = v.debited, value_date = v.value_date from v where payment.uid = v.uid";
+       amount_minor = v.amount_minor, currency = v.currency, booked_on = v.booked_on, state = v.state,
+       debited = v.debited, value_date = v.value_date, receipt_no = coalesce(v.receipt_no, payment.receipt_no)
+     from v where payment.uid = v.uid";
 const MOVE_CLAIMS: &str =
     "update receipt_claim set payment_uid = v.payment_uid from v where receipt_claim.receipt_no = v.receipt_no";
 const DROP_CLAIMS: &str = "delete from receipt_claim where receipt_no in (select receipt_no from v)";

@@ -33,11 +33,9 @@ pub struct Reader {
     pub cursor: Cursor,
 }
 
-/// Who asks: what it recorded itself is left out.
+/// Who asks: what this install recorded itself is left out of a difference.
 #[derive(Debug, Clone, Copy)]
 pub struct Asking {
-    /// Device.
-    pub device_id: i64,
     /// Install.
     pub install_id: i64,
 }
@@ -76,6 +74,9 @@ pub struct Member {
     /// How far this page goes.
     #[sqlx(skip)]
     upto: i64,
+    /// The phone had the dossier when the sweep began: what it gets is a difference.
+    #[sqlx(skip)]
+    known: bool,
 }
 
 impl Member {
@@ -134,8 +135,8 @@ pub async fn news(tx: &mut Tx, reader: &Reader, asking: Asking, frames: &mut Fra
     }
 }
 
-/// What the phone has of each dossier: the pair where there is one; nothing where it was told that
-/// the dossier left; else the version it had when the sweep began.
+/// What the phone has of each dossier: the pair where there is one, as a departure ends the pair;
+/// nothing where it was told that the dossier left; else the version it had when the sweep began.
 async fn set_bases(tx: &mut Tx, caseload_id: i64, cursor: &Cursor, page: &mut [Member]) -> sqlx::Result<()> {
     if cursor.done == 0 && cursor.pairs.is_empty() {
         page.iter_mut().for_each(|member| member.from_nothing = true);
@@ -154,8 +155,9 @@ async fn set_bases(tx: &mut Tx, caseload_id: i64, cursor: &Cursor, page: &mut [M
         let at = |seq| rows.get(&(member.dossier_id, seq)).copied();
         let told_gone = at(cursor.done).is_some_and(|(_, present)| !present);
         let pair = cursor.pairs.iter().find(|(dossier, _)| *dossier == member.dossier_id);
-        let at_from = at(cursor.from).filter(|(_, present)| *present).map(|(version, _)| version);
-        member.base = if told_gone { 0 } else { pair.map(|(_, version)| *version).or(at_from).unwrap_or(0) };
+        let at_from = at(cursor.from).filter(|(_, present)| *present && !told_gone).map(|(version, _)| version);
+        member.known = at_from.is_some();
+        member.base = pair.map(|(_, version)| *version).or(at_from).unwrap_or(0);
         member.from_nothing = told_gone || at_from.is_none();
     }
     Ok(())
@@ -235,9 +237,12 @@ fn send_dossier(
     delta.board = first.board;
     let has_snapshot = matches!(delta.board, Some(BoardNews::Snapshot(_)));
     let mut size = Frames::size_of(&delta);
+    // A part holds at least one item, so that its version is above the one before: a response whose
+    // budget ends with it has brought the reader forward, however large facts and board are.
+    let mut has_item = false;
     for item in items {
         let (version, bytes) = (item.version, item.bytes_len());
-        if size > 0 && frames.would_overflow(size + bytes) {
+        if has_item && frames.would_overflow(size + bytes) {
             let next = frames.part(reader.caseload, member.uid, &mut delta, cursor, member.dossier_id);
             if !next {
                 return false;
@@ -245,6 +250,7 @@ fn send_dossier(
             size = 0;
         }
         size += bytes;
+        has_item = true;
         delta.version = unsigned(version);
         add(&mut delta, item, has_snapshot, frames);
     }
@@ -352,7 +358,7 @@ const SELECT_ENTRIES: &str = "select e.dossier_id, e.version, e.bytes, e.user_id
      where v.from_nothing or e.install_id <> v.install_id";
 const SELECT_OUTCOMES: &str = "select e.dossier_id, e.uid, e.outcome_version, e.outcome, e.reason, e.flags
      from v join entry e on e.dossier_id = v.id and e.outcome_version > v.base and e.version <= v.base
-     where e.outcome_version > e.version and e.device_id <> v.device_id";
+     where e.outcome_version > e.version and e.install_id <> v.install_id";
 const SELECT_CHANGES: &str = "select c.dossier_id, c.version, c.bytes
      from v join board_change c on c.dossier_id = v.id and c.version > v.base and c.version <= v.upto
      where c.install_id is null or c.install_id <> v.install_id";

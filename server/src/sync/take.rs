@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use daybook_shared::board::BoardRole;
 use daybook_shared::entry::{Body, Entry};
 use daybook_shared::ids::{DossierId, EntryId, EnvelopeId, InstallId};
-use daybook_shared::time::Timestamp;
+use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::exchange::Answer;
 use daybook_shared::wire::outcome::{BoardVerdict, Flag, Outcome, Reason};
 use daybook_shared::wire::sign::{Acknowledgement, Context, DeviceState, Signed};
@@ -25,6 +25,10 @@ use super::world::{About, Dossier, Logged, World};
 use crate::app::App;
 use crate::db::Tx;
 use crate::portfolio::allocation::Payment;
+
+/// How many days an entry whose phone's clock is wrong may have been on its way and still find the
+/// day it belongs to.
+const DAYS_BACK: i32 = 62;
 
 /// An envelope to be taken.
 #[derive(Debug)]
@@ -120,10 +124,10 @@ fn open_dossiers(world: &mut World, app: &App, items: &[&Item]) {
             if world.dossiers.contains_key(&uid) {
                 continue;
             }
-            let claimed = app.settings.zone.date_of(entry.head.captured_at);
-            let (about, caseload) = if DossierId::day(user, claimed) == uid {
+            let days = possible_days(app, entry);
+            let (about, caseload) = if days.iter().any(|day| DossierId::day(user, *day) == uid) {
                 (About::Day(user_id), world.own_caseload(user_id))
-            } else if let Some((agent, caseload)) = agent_of(world, entry, claimed) {
+            } else if let Some((agent, caseload)) = agent_of(world, entry, &days) {
                 (About::Agent(agent), caseload)
             } else {
                 (About::Unknown, None)
@@ -135,13 +139,26 @@ fn open_dossiers(world: &mut World, app: &App, items: &[&Item]) {
     }
 }
 
-/// The agent whose dossier of that quarter this is.
-fn agent_of(world: &World, entry: &Entry, date: daybook_shared::time::Date) -> Option<(i64, Option<i64>)> {
+/// The business dates an entry may belong to: what its phone's clock says, and, as that may be wrong
+/// by years while the phone knew the date from the server, those around its arrival.
+fn possible_days(app: &App, entry: &Entry) -> Vec<Date> {
+    let zone = &app.settings.zone;
+    let arrived = zone.date_of(app.now());
+    let claimed = zone.date_of(entry.head.captured_at);
+    std::iter::once(claimed).chain((-DAYS_BACK..=1).rev().map(|days| arrived.plus_days(days))).collect()
+}
+
+/// The agent whose dossier of one of these days' quarter this is.
+fn agent_of(world: &World, entry: &Entry, days: &[Date]) -> Option<(i64, Option<i64>)> {
     let Body::TransactionCheck(check) = &entry.body else { return None };
-    let (year, month, _) = date.ymd();
-    let quarter = u8::try_from((month - 1) / 3 + 1).ok()?;
-    let known = world.agents.get(&check.agent).copied();
-    known.filter(|_| DossierId::agent(check.agent, year, quarter) == entry.head.dossier)
+    let known = world.agents.get(&check.agent).copied()?;
+    let quarter = |day: &Date| {
+        let (year, month, _) = day.ymd();
+        Some((year, u8::try_from((month - 1) / 3 + 1).ok()?))
+    };
+    let quarters: BTreeSet<_> = days.iter().filter_map(quarter).collect();
+    let named = |&(year, quarter): &(i16, u8)| DossierId::agent(check.agent, year, quarter) == entry.head.dossier;
+    quarters.iter().any(named).then_some(known)
 }
 
 struct Group<'a> {

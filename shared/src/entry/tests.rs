@@ -136,8 +136,7 @@ fn stored_form_of_every_type_is_pinned_and_reads_back() {
         entry.check().unwrap();
         let bytes = entry.encode();
         assert_eq!(Entry::decode(&bytes).unwrap(), entry, "{name}");
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        insta::assert_snapshot!(name, hex);
+        insta::assert_snapshot!(name, cbor::hex(&bytes));
     }
 }
 

@@ -10,11 +10,11 @@ use daybook_shared::wire::outcome::Reason;
 
 const SQLITE: &str = "create table probe (
     id integer primary key, uid blob not null unique, dossier blob, at integer, day text, currency text,
-    bytes blob, envelope blob, ack blob, flag integer not null, reason text, number integer check (number <> 13),
+    bytes blob, envelope blob, ack blob, flag integer not null, reason text, number integer check (number <> -13),
     label text, parent integer references probe (id)) strict";
 const POSTGRES: &str = "create table probe (
     id bigint primary key, uid uuid not null unique, dossier uuid, at timestamptz, day date, currency text,
-    bytes bytea, envelope bytea, ack bytea, flag boolean not null, reason text, number bigint check (number <> 13),
+    bytes bytea, envelope bytea, ack bytea, flag boolean not null, reason text, number bigint check (number <> -13),
     label text, parent bigint references probe (id))";
 
 pub const INSERT: &str = "insert into probe

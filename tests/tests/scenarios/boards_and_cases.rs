@@ -115,3 +115,29 @@ fn s13_a_case_that_leaves_and_comes_back_is_whole_again() {
         world.check_all(&[on, barasa_on]);
     });
 }
+
+#[test]
+fn two_officers_of_one_caseload_see_each_others_days_and_boards() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let (barasa, other) = world.officer("Barasa");
+        world.set_member(amina, barasa, daybook_server::auth::caseloads::Membership::Member);
+        let acc = world.account(amina, Terms::months(3));
+        world.settle(&[on, other]);
+        // Given a day of Amina's that Barasa holds, before anything was written on its board.
+        let paid = world.cash(on, acc, 100);
+        world.handover(on, &[paid], 100);
+        world.settle(&[on, other]);
+        // When she writes on it, twice.
+        let day = daybook_shared::ids::DossierId::day(world.people[amina.0].uid, world.today());
+        for order in ["3,1,2", "1,2,3"] {
+            let now = world.now();
+            world.phones[on.0].edit(day, &[Edit::OfficerSeq(order.to_owned())], now, &mut world.rng).unwrap();
+            world.settle(&[on, other]);
+        }
+        // Then Barasa's phone takes it, and knows what it is.
+        let board = world.phone(other).store().board_of(day).unwrap().unwrap();
+        assert_eq!(board.officer_seq, "1,2,3");
+        world.check_all(&[on, other]);
+    });
+}

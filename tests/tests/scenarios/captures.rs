@@ -133,6 +133,27 @@ fn s15_a_clock_that_is_ahead_never_makes_a_value_date_of_tomorrow() {
 }
 
 #[test]
+fn s15_a_wrong_clock_does_not_take_an_entry_out_of_its_officers_day() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        let paid = world.cash(on, acc, 500);
+        // Given a phone whose clock was set to 2030 while it ran: it still knows the date.
+        world.phones[on.0].set_wall(Wall::At("2030-06-01T00:00:00Z".parse().unwrap()));
+        let handed = world.handover(on, &[paid], 500);
+        world.sync(on);
+        assert_eq!(world.outcome(handed), "noted CLOCK_SKEW");
+        let day = daybook_shared::ids::DossierId::day(world.people[amina.0].uid, world.today());
+        let key = world.entries()[&handed].dossier_id;
+        let kept: Vec<(daybook_shared::ids::DossierId,)> =
+            world.server.rows(&format!("select uid from dossier where id = {key} and kind = 'day'"));
+        assert_eq!(kept, [(day,)]);
+        world.check_all(&[on]);
+    });
+}
+
+#[test]
 fn s16_a_late_capture_posts_at_its_value_date_and_the_account_is_as_if_it_had_been_there() {
     let story = |mut world: World| {
         let (amina, on) = world.officer("Amina");

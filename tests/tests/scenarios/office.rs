@@ -62,7 +62,7 @@ fn s23_taking_a_payment_back_lets_the_later_ones_pay_in_its_place() {
         let again = world.reverse(deka, first);
         assert_eq!((again.status, again.code().as_str()), (409, "already_decided"));
         world.settle(&[on]);
-        assert_eq!(world.shown(on, third), "posted");
+        assert_eq!(world.shown(on, third), "posted OVER_PAYOFF");
         world.check_all(&[on]);
     });
 }

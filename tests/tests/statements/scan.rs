@@ -1,12 +1,12 @@
 //! Every SQL statement that is written in a crate's source.
 //!
-//! A statement is a text, or texts joined by `concat!` and by macros without arguments, or a `const`
+//! A statement is a text, or texts joined by `concat!` and by macros of at most one argument, or a `const`
 //! with a locking clause behind it. It may stand anywhere: a `const`, a table of them, an argument. Only
 //! `db.rs` composes statements, from a batch's tail; the scan fails for a text it cannot follow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proc_macro2::{Delimiter, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenTree};
 
 use super::tokens::{Source, by_commas, group, ident, inside, is_ident, is_punct, macro_call, text};
 
@@ -46,14 +46,16 @@ pub struct Scan {
     pub problems: Vec<String>,
 }
 
-/// Macros and constants by name, as the tokens of their expressions.
-type Named = BTreeMap<String, Vec<TokenTree>>;
+/// Constants by name, as the tokens of their expressions.
+type Consts = BTreeMap<String, Vec<TokenTree>>;
+/// Macros of one arm by name: their parameter, if there is one, and their expression.
+type Macros = BTreeMap<String, (Option<String>, Vec<TokenTree>)>;
 
 struct Reader<'a> {
     file: String,
-    consts: &'a Named,
-    macros: &'a Named,
-    shared_macros: &'a Named,
+    consts: &'a Consts,
+    macros: &'a Macros,
+    shared_macros: &'a Macros,
     clauses: BTreeSet<String>,
     used_clauses: BTreeSet<String>,
     scan: Scan,
@@ -61,9 +63,9 @@ struct Reader<'a> {
 
 /// Scans sources; `composer` is the file that may compose statements.
 pub fn scan(sources: &[Source], composer: &str) -> Scan {
-    let named: Vec<(Named, Named)> = sources.iter().map(|source| named(&source.tokens)).collect();
+    let named: Vec<(Consts, Macros)> = sources.iter().map(|source| named(&source.tokens)).collect();
     // A macro that is used in another file is `#[macro_export]`ed, so its name is the crate's.
-    let shared: Named = named.iter().flat_map(|(_, macros)| macros.clone()).collect();
+    let shared: Macros = named.iter().flat_map(|(_, macros)| macros.clone()).collect();
     let consts: BTreeSet<&String> = named.iter().flat_map(|(consts, _)| consts.keys()).collect();
     let mut all = Scan::default();
     for (source, (own_consts, own_macros)) in sources.iter().zip(&named) {
@@ -93,9 +95,9 @@ pub fn scan(sources: &[Source], composer: &str) -> Scan {
     all
 }
 
-/// The constants and the macros without arguments that are declared anywhere in these tokens.
-fn named(tokens: &[TokenTree]) -> (Named, Named) {
-    let (mut consts, mut macros) = (Named::new(), Named::new());
+/// The constants and the macros of at most one argument that are declared anywhere in these tokens.
+fn named(tokens: &[TokenTree]) -> (Consts, Macros) {
+    let (mut consts, mut macros) = (Consts::new(), Macros::new());
     for (at, token) in tokens.iter().enumerate() {
         let rest = &tokens[at..];
         if is_ident(token, "const") && rest.len() > 2 && is_punct(&rest[2], ':') {
@@ -106,9 +108,11 @@ fn named(tokens: &[TokenTree]) -> (Named, Named) {
             && is_ident(name, "macro_rules")
             && is_punct(bang, '!')
             && let Some([arguments, _, _, body, ..]) = inside(body).as_deref()
-            && inside(arguments).is_some_and(|arguments| arguments.is_empty())
+            && let Some(arguments @ ([] | [_, _, _, _])) = inside(arguments).as_deref()
         {
-            macros.insert(called.to_string(), inside(body).unwrap_or_default());
+            // `$condition:literal`
+            let parameter = arguments.get(1).map(ToString::to_string);
+            macros.insert(called.to_string(), (parameter, inside(body).unwrap_or_default()));
         } else if let Some(inner) = inside(token) {
             let (more_consts, more_macros) = named(&inner);
             consts.extend(more_consts);
@@ -155,8 +159,9 @@ impl Reader<'_> {
             let parts = by_commas(&arguments).into_iter().map(|part| Some(self.value(part)?.0));
             return Some((parts.collect::<Option<String>>()?, 3));
         }
-        let body = self.macros.get(&name).or_else(|| self.shared_macros.get(&name))?;
-        Some((self.value(body)?.0, 3))
+        let (parameter, body) = self.macros.get(&name).or_else(|| self.shared_macros.get(&name))?;
+        let body = parameter.as_ref().map_or_else(|| body.clone(), |name| substituted(body, name, &arguments));
+        Some((self.value(&body)?.0, 3))
     }
 
     fn found(&mut self, value: &str) {
@@ -250,6 +255,27 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// A macro's expression with the argument in its parameter's places.
+fn substituted(body: &[TokenTree], parameter: &str, argument: &[TokenTree]) -> Vec<TokenTree> {
+    let mut tokens = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let [token, after @ ..] = rest {
+        rest = after;
+        match (token, after) {
+            (dollar, [name, after @ ..]) if is_punct(dollar, '$') && is_ident(name, parameter) => {
+                tokens.extend_from_slice(argument);
+                rest = after;
+            }
+            (TokenTree::Group(group), _) => {
+                let inner = substituted(&inside(token).unwrap_or_default(), parameter, argument);
+                tokens.push(Group::new(group.delimiter(), inner.into_iter().collect()).into());
+            }
+            _ => tokens.push(token.clone()),
+        }
+    }
+    tokens
 }
 
 /// What runs a statement, if the tokens before an argument list name it.

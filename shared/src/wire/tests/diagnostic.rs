@@ -5,15 +5,13 @@ use std::fmt::Write as _;
 use minicbor::Decoder;
 use minicbor::data::Type;
 
+pub use crate::cbor::hex;
+
 /// The one item in `bytes`, as text.
 pub fn diagnostic(bytes: &[u8]) -> String {
     let mut text = String::new();
     item(&mut Decoder::new(bytes), 0, &mut text).unwrap();
     text
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn item(d: &mut Decoder<'_>, depth: usize, text: &mut String) -> Result<(), minicbor::decode::Error> {

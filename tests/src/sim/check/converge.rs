@@ -23,7 +23,7 @@ struct Held {
     version: u64,
     facts: Vec<(u8, Vec<u8>)>,
     entries: BTreeMap<EntryId, (Vec<u8>, Option<Outcome>)>,
-    board: Option<BoardView>,
+    board: BoardView,
 }
 
 /// Compares each phone with a new one of the same officer, and that with the server's rows.
@@ -50,7 +50,8 @@ fn held(phone: &Phone) -> BTreeMap<DossierId, Held> {
         let entries = store.entries_of(dossier).expect("the store can be read");
         let entries = entries.into_iter().map(|(id, bytes, outcome)| (id, (bytes, outcome))).collect();
         let facts = store.facts_of(dossier).expect("the store can be read");
-        let board = store.board_of(dossier).expect("the store can be read");
+        // A dossier whose kind a phone cannot know yet (a day far off) has no board, or an empty one.
+        let board = store.board_of(dossier).expect("the store can be read").unwrap_or_default();
         (dossier, Held { version, facts, entries, board })
     };
     store.dossiers().expect("the store can be read").into_iter().map(of).collect()
