@@ -275,7 +275,7 @@ enum Fed {
 }
 
 /// A client without TLS that uses each connection once.
-fn http_client() -> reqwest::Client {
+pub fn http_client() -> reqwest::Client {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     let make = || {
         let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());

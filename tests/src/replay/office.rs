@@ -1,30 +1,37 @@
 //! The lender's office: makes the database, opens the accounts, hires an officer a phone, deals the
 //! cases, and later gives some of them to others.
 //!
-//! It works in this process on the server's own functions and clock file, as a second server on the
-//! same database would; the phones never notice.
+//! What the lender is made of comes from the server's own functions, in this process and on the same
+//! clock; once the server runs, its supervisor works over REST.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use daybook_server::app::{App, ClockChoice, Options};
 use daybook_server::audit::Actor;
 use daybook_server::auth::caseloads::{self, Caseload, CaseloadAudience, Membership};
-use daybook_server::auth::users::{self, Holding, NewUser};
+use daybook_server::auth::units::Unit;
+use daybook_server::auth::users::{self, Holding, NewUser, UserRow};
 use daybook_server::auth::{Role, enrolment, password, units};
 use daybook_server::batch_row;
 use daybook_server::db::{Tx, batch};
 use daybook_server::portfolio::assign;
 use daybook_server::portfolio::import_kiva::{self, ImportReport};
 use daybook_server::portfolio::kiva::Kiva;
-use daybook_shared::ids::{CaseloadId, DossierId};
+use daybook_shared::ids::{CaseloadId, DecisionId, DossierId};
 use daybook_shared::time::Timestamp;
 use indicatif::ProgressBar;
+use serde_json::{Value, json};
 
-/// Every officer's password. Hashed once: it is the same for all.
+use crate::phone::http_client;
+
+/// Everybody's password. Hashed once: it is the same for all.
 pub const PASSWORD: &str = "replay-of-real-payments";
+/// The supervisor's login.
+const SUPERVISOR: &str = "supervisor";
 
 /// The office.
 #[derive(Debug)]
@@ -74,9 +81,10 @@ impl Office {
         let report = import_kiva::import(&app.db, kiva, app.now(), &ProgressBar::hidden()).await?;
         let hash = password::hash(PASSWORD, &app.rng).await?;
         let mut tx = app.db.write().await?;
+        hire(&mut tx, &app, (SUPERVISOR, &hash), Role::Supervisor).await?;
         let mut officers = Vec::new();
         for number in 0..phones {
-            officers.push(hire(&mut tx, &app, number, &hash).await?);
+            officers.push(officer(&mut tx, &app, number, &hash).await?);
         }
         let moves: Vec<_> =
             dealt.iter().map(|(loan, phone)| (kiva.loans[loan].account_id(), officers[*phone].caseload_key)).collect();
@@ -87,15 +95,30 @@ impl Office {
         Ok((report, officers))
     }
 
-    /// Gives the cases of some accounts to an officer.
-    pub async fn reassign(&self, cases: &[DossierId], to: &Officer) -> anyhow::Result<usize> {
-        let app = self.open(false).await?;
-        let mut tx = app.db.write().await?;
-        let moves: Vec<_> = cases.iter().map(|case| (*case, to.caseload_key)).collect();
-        let moved = move_cases(&mut tx, app.now(), &moves).await?;
-        tx.commit().await?;
-        app.db.close().await;
-        Ok(moved)
+    /// Gives cases to an officer: the supervisor signs in and assigns them, one decision each.
+    pub async fn reassign(
+        &self,
+        server: SocketAddr,
+        decisions: &[(DecisionId, DossierId)],
+        to: &Officer,
+    ) -> anyhow::Result<()> {
+        let http = http_client();
+        let post = |path: String, body: Value| {
+            let request = http.post(format!("http://{server}{path}")).header("content-type", "application/json");
+            request.body(body.to_string())
+        };
+        let login = json!({ "login": SUPERVISOR, "password": PASSWORD });
+        let answer = post("/v1/tokens".to_owned(), login).send().await?.error_for_status()?;
+        let answer: Value = serde_json::from_slice(&answer.bytes().await?)?;
+        let token = answer["access_token"].as_str().context("an answer has a token")?;
+        for (decision, case) in decisions {
+            let body = json!({ "id": decision, "caseload": to.caseload });
+            let request = post(format!("/v1/dossiers/{case}/assignment"), body);
+            let answer = request.header("authorization", format!("Bearer {token}")).send().await?;
+            let status = answer.status();
+            ensure!(status.is_success(), "{case} cannot be assigned: {status} {}", answer.text().await?);
+        }
+        Ok(())
     }
 
     /// A code for another phone of each officer.
@@ -126,12 +149,9 @@ impl Office {
 }
 
 /// An officer with a caseload of his own and a code for his phone.
-async fn hire(tx: &mut Tx, app: &App, number: usize, password_hash: &str) -> anyhow::Result<Officer> {
+async fn officer(tx: &mut Tx, app: &App, number: usize, hash: &str) -> anyhow::Result<Officer> {
     let (now, login) = (app.now(), format!("officer{number:04}"));
-    let root = units::root(tx).await?.context("the import makes the lender's own unit")?;
-    let new = NewUser { login: &login, name: &login, password_hash: password_hash.to_owned() };
-    let user = users::create(tx, (now, &app.rng), Actor::OPERATOR, new).await?;
-    users::set_role(tx, now, Actor::OPERATOR, &user, (Role::Officer, &root, Holding::Held)).await?;
+    let (user, root) = hire(tx, app, (&login, hash), Role::Officer).await?;
     let named = (login.as_str(), CaseloadAudience::Officer);
     let caseload: Caseload = caseloads::create(tx, (now, &app.rng), Actor::OPERATOR, &root, named).await?;
     caseloads::set_member(tx, now, Actor::OPERATOR, &caseload, (&user, Membership::Member)).await?;
@@ -139,10 +159,21 @@ async fn hire(tx: &mut Tx, app: &App, number: usize, password_hash: &str) -> any
     Ok(Officer { login, code, caseload: caseload.uid, caseload_key: caseload.id })
 }
 
-async fn move_cases(tx: &mut Tx, now: Timestamp, moves: &[(DossierId, i64)]) -> anyhow::Result<usize> {
+/// A user with a role at the lender's own unit.
+async fn hire(tx: &mut Tx, app: &App, (login, hash): (&str, &str), role: Role) -> anyhow::Result<(UserRow, Unit)> {
+    let now = app.now();
+    let root = units::root(tx).await?.context("the import makes the lender's own unit")?;
+    let new = NewUser { login, name: login, password_hash: hash.to_owned() };
+    let user = users::create(tx, (now, &app.rng), Actor::OPERATOR, new).await?;
+    users::set_role(tx, now, Actor::OPERATOR, &user, (role, &root, Holding::Held)).await?;
+    Ok((user, root))
+}
+
+async fn move_cases(tx: &mut Tx, now: Timestamp, moves: &[(DossierId, i64)]) -> anyhow::Result<()> {
     let keys: Vec<_> = moves.iter().map(|(uid, _)| DossierKey { uid: *uid }).collect();
     let found: Vec<(DossierId, i64)> = batch::fetch(tx, &keys, SELECT_KEYS).await?;
     let found: BTreeMap<_, _> = found.into_iter().collect();
     let moves: Vec<_> = moves.iter().map(|(uid, to)| (found[uid], Some(*to))).collect();
-    Ok(assign::assign(tx, now, None, &moves).await?)
+    assign::assign(tx, now, None, &moves).await?;
+    Ok(())
 }

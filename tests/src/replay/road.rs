@@ -9,7 +9,7 @@ use daybook_mobile_sync::SyncEnd;
 use daybook_mobile_sync::capture::{Draft, Override, RepaymentDraft, What};
 use daybook_mobile_sync::session::GaveUp;
 use daybook_server::portfolio::kiva::{CURRENCY, Kiva, KivaPayment};
-use daybook_shared::ids::{DossierId, EntryId};
+use daybook_shared::ids::{DecisionId, DossierId, EntryId};
 use daybook_shared::money::Money;
 use daybook_shared::time::Timestamp;
 use futures_util::future::join_all;
@@ -138,11 +138,15 @@ impl<'a> Road<'a> {
             Act::Capture(payment) => self.capture(payment),
             Act::Reboot { phone } => self.phones[phone].reboot(self.now),
             Act::Reassign { loans, to } => {
-                let cases: Vec<_> =
-                    loans.iter().map(|loan| DossierId::case(self.kiva.loans[loan].account_id())).collect();
-                self.reassigned += self.office.reassign(&cases, &self.officers[to]).await?;
-                self.dealt.extend(loans.into_iter().map(|loan| (loan, to)));
-                Ok(())
+                let mut decisions = Vec::new();
+                for loan in loans {
+                    if self.dealt.insert(loan, to) != Some(to) {
+                        let decision = DecisionId::new(self.now, &mut self.phones[to].rng);
+                        decisions.push((decision, DossierId::case(self.kiva.loans[&loan].account_id())));
+                    }
+                }
+                self.reassigned += decisions.len();
+                self.office.reassign(self.server.address(), &decisions, &self.officers[to]).await
             }
             Act::Sync { .. } => unreachable!("syncs are gathered first"),
         }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use minicbor::Decoder;
 use minicbor::data::Type;
 
-pub use crate::cbor::hex;
+pub(super) use crate::cbor::hex;
 
 /// The one item in `bytes`, as text.
 pub fn diagnostic(bytes: &[u8]) -> String {
