@@ -19,7 +19,7 @@ impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
     /// The last instant a `Timestamp` can hold: in every zone still in the year 9999.
-    pub const MAX: Self = Self(253_402_207_200_999_999);
+    pub const MAX: Self = Self(253_402_207_200_000_000);
 
     /// From microseconds since the epoch, kept within the years a `TIMESTAMPTZ` and RFC 3339 can say.
     pub fn from_micros(micros: i64) -> Self {
@@ -344,7 +344,7 @@ mod tests {
     fn the_first_and_the_last_instant_can_be_said_in_every_zone() {
         assert_eq!(Timestamp::from_millis(i64::MIN), Timestamp::EPOCH);
         assert_eq!(Timestamp::from_millis(i64::MAX), Timestamp::MAX);
-        assert_eq!(Timestamp::MAX.plus_ms(i64::MAX).to_string(), "9999-12-30T22:00:00.999999Z");
+        assert_eq!(Timestamp::MAX.plus_ms(i64::MAX).to_string(), "9999-12-30T22:00:00Z");
         for zone in [Zone::utc(), Zone::named("Pacific/Kiritimati").unwrap(), Zone::named("Pacific/Pago_Pago").unwrap()]
         {
             assert!(zone.date_of(Timestamp::MAX) <= Date::MAX);

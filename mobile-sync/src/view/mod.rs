@@ -20,7 +20,7 @@ use daybook_shared::entry::{Body, Entry};
 use daybook_shared::ids::{CustomerId, DossierId, EntryId};
 use daybook_shared::money::Money;
 use daybook_shared::time::{Date, Timestamp};
-use daybook_shared::wire::outcome::OutcomeState;
+use daybook_shared::wire::outcome::{Outcome, OutcomeState, Reason};
 use daybook_shared::wire::sign::DeviceState;
 use serde::Serialize;
 
@@ -273,14 +273,20 @@ fn digits_of(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
 }
 
-/// Own cash, not refused, that no own hand-over names.
+/// Whether cash with this verdict is not in the officer's hand, as the office counts it.
+fn is_undebited(outcome: &Outcome) -> bool {
+    let reason = outcome.reason.as_ref();
+    outcome.state == OutcomeState::Refused || matches!(reason, Some(Reason::DupReceipt | Reason::DeviceLost))
+}
+
+/// Own cash in the officer's hand that no own hand-over names.
 fn to_hand_over(db: Db<'_>) -> Result<Vec<(EntryId, Money)>, StoreError> {
     let (mut amounts, mut handed) = (Vec::new(), BTreeSet::new());
     for stored in db.own_entries()? {
-        let refused = stored.state.outcome().is_some_and(|outcome| outcome.state == OutcomeState::Refused);
+        let undebited = stored.state.outcome().is_some_and(is_undebited);
         let Ok(entry) = Entry::decode(&stored.bytes) else { continue };
         match &entry.body {
-            _ if refused => {}
+            _ if undebited => {}
             Body::CashHandover(handover) => handed.extend(handover.repayments.iter().copied()),
             body => amounts.extend(cash::of(body).map(|amount| (stored.id, amount))),
         }

@@ -108,6 +108,11 @@ fn cash_in_hand_is_the_servers_figure_and_what_it_does_not_hold() {
     let c = phone.cash(1, 50);
     assert_eq!((cash(&phone).in_hand, cash(&phone).allowance_left), (vec![kes(150)], vec![kes(850)]));
     assert_eq!(cash(&phone).to_hand_over, [a.id, c.id]);
+    let d = phone.cash(1, 70);
+    server.outcomes.insert(d.id, Outcome::held(Reason::DupReceipt));
+    server.head.officer = Some(OfficerBlock { cash_in_hand: vec![kes(150)], allowance: vec![kes(850)] });
+    phone.sync(&mut server);
+    assert_eq!(cash(&phone).to_hand_over, [a.id, c.id], "a second use of a receipt is not debited");
     let handover = daybook_shared::entry::CashHandover {
         to: daybook_shared::entry::HandoverTo::Cashier,
         declared: kes(150),

@@ -74,9 +74,6 @@ pub struct Member {
     /// How far this page goes.
     #[sqlx(skip)]
     upto: i64,
-    /// The phone had the dossier when the sweep began: what it gets is a difference.
-    #[sqlx(skip)]
-    known: bool,
 }
 
 impl Member {
@@ -156,9 +153,8 @@ async fn set_bases(tx: &mut Tx, caseload_id: i64, cursor: &Cursor, page: &mut [M
         let told_gone = at(cursor.done).is_some_and(|(_, present)| !present);
         let pair = cursor.pairs.iter().find(|(dossier, _)| *dossier == member.dossier_id);
         let at_from = at(cursor.from).filter(|(_, present)| *present && !told_gone).map(|(version, _)| version);
-        member.known = at_from.is_some();
         member.base = pair.map(|(_, version)| *version).or(at_from).unwrap_or(0);
-        member.from_nothing = told_gone || at_from.is_none();
+        member.from_nothing = at_from.is_none();
     }
     Ok(())
 }
@@ -326,7 +322,6 @@ batch_row! {
         id: i64 => "bigint",
         base: i64 => "bigint",
         upto: i64 => "bigint",
-        device_id: i64 => "bigint",
         install_id: i64 => "bigint",
         from_nothing: bool => "boolean",
     }
@@ -366,10 +361,10 @@ const SELECT_BOARD: &str = "select bytes from board where dossier_id = $1";
 
 /// The items of a page by dossier, in the order of their versions.
 async fn load_items(tx: &mut Tx, asking: Asking, page: &[Member]) -> sqlx::Result<BTreeMap<i64, Vec<Item>>> {
-    let Asking { device_id, install_id } = asking;
+    let Asking { install_id } = asking;
     let window = |member: &Member| {
         let Member { dossier_id: id, base, upto, from_nothing, .. } = *member;
-        Window { id, base, upto, device_id, install_id, from_nothing }
+        Window { id, base, upto, install_id, from_nothing }
     };
     let windows: Vec<_> = page.iter().filter(|member| member.present).map(window).collect();
     let mut items: BTreeMap<i64, Vec<Item>> = BTreeMap::new();

@@ -88,11 +88,15 @@ impl Work {
         world.note(format!("online: {edit} on {}", account.dossier));
     }
 
-    fn reassign(&self, world: &mut World) {
-        let acc = Acc(world.rng.random_range(0..world.accounts.len()));
+    /// Half of the moves take a case that moved before, so that cases come back.
+    fn reassign(&mut self, world: &mut World) {
+        let moved = self.moved.choose(&mut world.rng).copied().filter(|_| world.rng.random_ratio(1, 2));
+        let acc = moved.unwrap_or_else(|| Acc(world.rng.random_range(0..world.accounts.len())));
         let to = self.officers.choose(&mut world.rng).copied().filter(|_| !world.rng.random_ratio(1, 8));
         world.note(format!("case {} goes to {to:?}", world.accounts[acc.0].dossier));
-        world.assign(acc, to);
+        let answer = world.reassign(self.deciders[0], acc, to);
+        assert_eq!(answer.status, 204, "an assignment: {}", answer.json());
+        self.moved.push(acc);
     }
 
     /// A whole caseload is taken away, or given to somebody.

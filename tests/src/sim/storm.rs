@@ -16,7 +16,7 @@ use super::workload::Work;
 use super::world::{On, Who, World};
 
 /// Steps of a storm: enough that every fault meets every other over a few hundred seeds.
-const STEPS: u32 = 400;
+const STEPS: u32 = 600;
 /// Lines of the trace that are shown of a seed that fails.
 const TRACE_SHOWN: usize = 60;
 /// Restores of a phone: with its first, four installs a month.

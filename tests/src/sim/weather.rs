@@ -57,7 +57,7 @@ impl Weather {
             phone_killed: up_to(20),
             phone_rebooted: up_to(15),
             backup: up_to(15),
-            office: up_to(60),
+            office: up_to(200),
             small_budgets: rng.random_ratio(1, 2),
             clone: rng.random_ratio(1, 6),
         }

@@ -22,6 +22,8 @@ pub struct Work {
     pub officers: Vec<Who>,
     /// Who decides online: a supervisor and a cashier.
     pub deciders: Vec<Who>,
+    /// Cases that were given to somebody else.
+    pub moved: Vec<Acc>,
     /// Officers whose access has ended, and phones that were ended.
     pub ended: (Vec<Who>, Vec<On>),
     /// Cash captures by phone, for hand-overs and corrections.

@@ -69,6 +69,8 @@ fn a_response_cut_anywhere_gives_exactly_its_whole_frames() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn pieces_do_not_matter(cuts in prop::collection::vec(0_usize..2_000, 0..20), count in 0_u64..60) {
         let frames: Vec<_> = (1..=count).map(samples::numbered_frame).chain([samples::frame()]).collect();
