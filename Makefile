@@ -30,12 +30,12 @@ run: ## build, make a demo lender in .daybook/demo.db, serve it on 127.0.0.1:808
 	@mkdir -p .daybook
 	$(BIN)/daybook --db sqlite:.daybook/demo.db demo $(DEMO_ARGS)
 
-test: ## all that CI runs: every test, on SQLite and on a private PostgreSQL
+test: ## all that CI runs: format, lints, docs, tests on SQLite and on a private PostgreSQL
 	@scripts/need rust compiler postgres
-	$(MAKE) --no-print-directory build unit
-
-lint: ## format and lints; joins `make test` once it is clean everywhere
 	cargo fmt --all --check
+	$(MAKE) --no-print-directory lint doc build unit
+
+lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 
 doc:
@@ -70,7 +70,9 @@ soak: ## SEEDS seeds, from FIRST on: the simulation, then the replay with faults
 fuzz: ## each fuzz target for FUZZ_SECONDS (needs a nightly Rust and cargo-fuzz)
 	@scripts/need rust compiler fuzz
 	@for target in $$(cargo +nightly fuzz list); do \
-	  cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+	  mkdir -p fuzz/findings/$$target; \
+	  cargo +nightly fuzz run $$target fuzz/findings/$$target fuzz/corpus/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 clean: ## remove what was built, and the demo
 	cargo clean

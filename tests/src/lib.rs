@@ -13,5 +13,5 @@ pub mod process;
 pub mod replay;
 
 pub mod bench;
-pub mod workload;
 pub mod sim;
+pub mod workload;

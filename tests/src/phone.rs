@@ -20,7 +20,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
 /// No byte within this: the connection is as good as dead.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// Attempts to enrol or to log in over a bad link.
 const ATTEMPTS_MAX: u32 = 100;
 

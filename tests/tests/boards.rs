@@ -2,6 +2,8 @@
 //! change put aside in between: all converge, nothing that was typed is lost, keys stay with their
 //! owners.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use std::collections::BTreeSet;
 
 use daybook_mobile_sync::Event;
@@ -188,10 +190,15 @@ impl Table {
         let ids: Vec<_> = one.tasks.iter().map(|task| (task.id.to_string(), task.text.clone(), task.done)).collect();
         let online = board["tasks"].as_array().unwrap().iter();
         let online: Vec<_> = online
-            .map(|task| (task["id"].as_str().unwrap().into(), task["text"].as_str().unwrap().into(), task["done"] == true))
+            .map(|task| {
+                (task["id"].as_str().unwrap().into(), task["text"].as_str().unwrap().into(), task["done"] == true)
+            })
             .collect();
         assert_eq!(ids, online);
-        assert_eq!((one.instruction.as_str(), &board["instruction"]), (self.instruction.as_str(), &json!(one.instruction)));
+        assert_eq!(
+            (one.instruction.as_str(), &board["instruction"]),
+            (self.instruction.as_str(), &json!(one.instruction))
+        );
 
         let mut found: BTreeSet<String> = one.note.split_whitespace().map(str::to_owned).collect();
         found.extend(one.tags.iter().cloned());
@@ -239,7 +246,9 @@ fn a_change_put_aside_between_others_costs_nobody_a_word() {
             Act::PutAside(1),
             Act::Tag(0),
         ];
-        acts.into_iter().for_each(|act| table.act(act));
+        for act in acts {
+            table.act(act);
+        }
         table.check();
     }
 }

@@ -1,5 +1,7 @@
 //! What business code may expect of the database, the same on both engines: one suite, run on each.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 #[path = "conformance/probe.rs"]
 mod probe;
 mod support;
@@ -10,6 +12,7 @@ use daybook_shared::ids::{AckHash, DossierId, EntryId, EnvelopeId};
 use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::outcome::Reason;
 use probe::{INSERT, Probe, bare, count, full, insert, keys, load, make_table, rows};
+use sqlx::error::DatabaseError;
 use support::for_each_engine;
 
 /// Around the sizes at which SQLite's batches are split.
@@ -310,7 +313,7 @@ async fn what_a_retry_helps_is_told_apart() {
         run(&mut one, "update probe set label = 'one' where id = 1").await.unwrap();
         one.commit().await.unwrap();
         let error = run(&mut other, "update probe set label = 'other' where id = 1").await.unwrap_err();
-        assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some("40001"));
+        assert_eq!(error.as_database_error().and_then(DatabaseError::code).as_deref(), Some("40001"));
         assert!(db::is_transient(&error) && !db::is_constraint_violation(&error), "{error}");
         drop(other);
 
@@ -325,7 +328,7 @@ async fn what_a_retry_helps_is_told_apart() {
             ended(other, "update probe set label = 'other' where id = 1"),
         );
         let ((Ok(()), Err(error)) | (Err(error), Ok(()))) = both else { panic!("one of them gives way: {both:?}") };
-        assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some("40P01"));
+        assert_eq!(error.as_database_error().and_then(DatabaseError::code).as_deref(), Some("40P01"));
         assert!(db::is_transient(&error) && !db::is_constraint_violation(&error), "{error}");
     })
     .await;

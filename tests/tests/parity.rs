@@ -11,6 +11,8 @@
 //! | business date (ISO) | TEXT | date |
 //! | text, code, currency | TEXT | text |
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 #[path = "parity/schema.rs"]
 mod schema;
 mod support;

@@ -3,6 +3,8 @@
 //!
 //! Many cases through the pure verdicts, few through the real server on every engine.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use std::collections::BTreeMap;
 
 use daybook_shared::ids::EntryId;
@@ -72,7 +74,8 @@ fn through_the_server(engine: Engine, groups: &[Vec<Made>]) -> Reached {
     let mut devices: Vec<Raw> = phones.iter().map(|on| Raw::of(&world, *on)).collect();
     for group in groups {
         for (index, device) in devices.iter_mut().enumerate() {
-            let mine: Vec<_> = group.iter().filter(|made| made.device == index).map(|made| made.bytes.clone()).collect();
+            let mine: Vec<_> =
+                group.iter().filter(|made| made.device == index).map(|made| made.bytes.clone()).collect();
             if !mine.is_empty() {
                 device.upload(&world, &mine, Vec::new());
             }
@@ -84,7 +87,9 @@ fn through_the_server(engine: Engine, groups: &[Vec<Made>]) -> Reached {
     Reached {
         accounts: accounts.clone().map(|acc| world.stands(acc)).collect(),
         promises: accounts.map(|acc| world.promises(acc)).collect(),
-        cash: world.server.rows("select user_id, currency, minor from officer_cash where minor <> 0 order by user_id, currency"),
+        cash: world
+            .server
+            .rows("select user_id, currency, minor from officer_cash where minor <> 0 order by user_id, currency"),
         outcomes: world.entries().into_iter().map(|(id, entry)| (id, without_flags(words(&entry.outcome)))).collect(),
     }
 }

@@ -132,7 +132,8 @@ struct EntryView {
     flags: Option<String>,
 }
 
-const SELECT_ENTRIES: &str = "select e.uid as id, e.entry_type, u.uid as author, e.captured_at, e.received_at, e.outcome, e.reason, e.flags
+const SELECT_ENTRIES: &str =
+    "select e.uid as id, e.entry_type, u.uid as author, e.captured_at, e.received_at, e.outcome, e.reason, e.flags
      from entry e join app_user u on u.id = e.user_id where e.dossier_id = $1 order by e.version desc limit $2";
 
 /// `GET /v1/dossiers/{id}`.
@@ -240,7 +241,15 @@ pub async fn edit_board(
     for change in changes {
         let (version, hash): (i64, ChangeHash) = (loaded.next_version(), change.hash());
         let bytes = change.into_bytes();
-        effects.board_changes.push(MergedChange { dossier, version, hash, bytes, user_id: by.id, install_id: None, at: now });
+        effects.board_changes.push(MergedChange {
+            dossier,
+            version,
+            hash,
+            bytes,
+            user_id: by.id,
+            install_id: None,
+            at: now,
+        });
     }
     effects.boards.insert(dossier, board.doc_bytes().to_vec());
     persist::persist(&mut tx, &mut world, effects, now).await?;

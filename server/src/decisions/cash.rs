@@ -44,7 +44,8 @@ const SELECT_OFFICER: &str = concat!(
     "select u.id from app_user u where u.uid = $3 and exists (select 1 from user_role r join visible v on v.id = r.unit_id
        where r.user_id = u.id and r.ended_at is null)"
 );
-const SELECT_HANDOVER: &str = "select user_id, declared_minor, currency, status from cash_handover where entry_uid = $1";
+const SELECT_HANDOVER: &str =
+    "select user_id, declared_minor, currency, status from cash_handover where entry_uid = $1";
 const COUNTED: &str = "update cash_handover set status = 'counted', counted_minor = $2 where entry_uid = $1";
 
 /// `POST /v1/cash/counts`.
@@ -85,7 +86,11 @@ async fn declared(tx: &mut Tx, officer: i64, request: &CountRequest) -> Result<M
     let Some(handover) = request.handover else {
         let declared = request.declared.unwrap_or(request.counted);
         let valid = declared.currency == request.counted.currency && (0..=Money::MINOR_MAX).contains(&declared.minor);
-        return if valid { Ok(declared) } else { Err(Problem::validation("declared is in the counted currency, and not negative.")) };
+        return if valid {
+            Ok(declared)
+        } else {
+            Err(Problem::validation("declared is in the counted currency, and not negative."))
+        };
     };
     let row: Option<(i64, i64, Currency, String)> =
         on_db!(tx, conn => sqlx::query_as(SELECT_HANDOVER).bind(handover).fetch_optional(conn).await)?;

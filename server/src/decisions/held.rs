@@ -105,7 +105,9 @@ impl HeldView {
         });
         Self {
             entry: row.uid,
-            entry_type: entry.as_ref().map_or_else(|| EntryType::from_code("OTHER"), |entry| entry.head.entry_type.clone()),
+            entry_type: entry
+                .as_ref()
+                .map_or_else(|| EntryType::from_code("OTHER"), |entry| entry.head.entry_type.clone()),
             dossier: row.dossier_uid,
             reason: row.reason,
             author: row.user_uid,
@@ -171,10 +173,15 @@ fn must_be_held(row: &HeldRow) -> Result<Entry, Problem> {
 fn corrected(entry: &mut Entry, request: &ReleaseRequest) -> Result<(), Problem> {
     let Body::Repayment(repayment) = &mut entry.body else {
         let none = request.account.is_none() && request.amount.is_none() && request.receipt.is_none();
-        return if none { Ok(()) } else { Err(Problem::validation("Only a repayment's account, amount and receipt can be put right.")) };
+        return if none {
+            Ok(())
+        } else {
+            Err(Problem::validation("Only a repayment's account, amount and receipt can be put right."))
+        };
     };
     if let Some(receipt) = &request.receipt {
-        let receipt: ReceiptNumber = receipt.parse().map_err(|error| Problem::validation(format!("receipt: {error}.")))?;
+        let receipt: ReceiptNumber =
+            receipt.parse().map_err(|error| Problem::validation(format!("receipt: {error}.")))?;
         repayment.receipt = Some(receipt);
     }
     if let Some(account) = request.account {
@@ -186,12 +193,18 @@ fn corrected(entry: &mut Entry, request: &ReleaseRequest) -> Result<(), Problem>
     entry.check().map_err(|error| Problem::validation(format!("{error}.")))
 }
 
-async fn apply_release(tx: &mut Tx, decider: Decider<'_>, held: &HeldRow, request: &ReleaseRequest) -> Result<(), Problem> {
+async fn apply_release(
+    tx: &mut Tx,
+    decider: Decider<'_>,
+    held: &HeldRow,
+    request: &ReleaseRequest,
+) -> Result<(), Problem> {
     let mut entry = must_be_held(held)?;
     let recorded = entry.head.dossier;
     let prior = payment_of(tx, held.uid).await?;
     if request.amount.is_some() && prior.as_ref().is_some_and(|prior| prior.debited) {
-        let moved = Effects { payment_states: Vec::new(), ..back_from_suspense(tx, decider, held, prior.as_ref()).await? };
+        let moved =
+            Effects { payment_states: Vec::new(), ..back_from_suspense(tx, decider, held, prior.as_ref()).await? };
         return post_anew(tx, decider, held, entry, request, moved).await;
     }
     corrected(&mut entry, request)?;
@@ -261,16 +274,21 @@ async fn judge_again(
     let changed = ChangedOutcome { entry_id: held.id, device_id: held.device_id, outcome_version, outcome };
     effects.outcomes.push(changed);
     effects.waited.push(held.id);
-    effects.claims_moved = world.claims.iter().filter(|(_, claim)| claim.moved).map(|(no, claim)| (no.clone(), claim.payment)).collect();
+    effects.claims_moved =
+        world.claims.iter().filter(|(_, claim)| claim.moved).map(|(no, claim)| (no.clone(), claim.payment)).collect();
     persist::persist(tx, &mut world, effects, decider.now).await?;
     Ok(())
 }
 
 fn still_held(reason: &Reason) -> &'static str {
     match reason {
-        Reason::DupReceipt => "The receipt number stands for another payment: give a new one in `receipt`, or reject it as DUPLICATE.",
+        Reason::DupReceipt => {
+            "The receipt number stands for another payment: give a new one in `receipt`, or reject it as DUPLICATE."
+        }
         Reason::UnknownAccount => "The account is not known or was undone: give the right one in `account`.",
-        Reason::CurrencyMismatch => "The money is not in the account's currency: give the amount at the recorded rate in `amount`.",
+        Reason::CurrencyMismatch => {
+            "The money is not in the account's currency: give the amount at the recorded rate in `amount`."
+        }
         Reason::MissingRef => "It acts on an entry that has not arrived.",
         Reason::NotInHand => "It names something that is not cash in the officer's hand.",
         _ => "It would be held again.",
@@ -314,7 +332,8 @@ pub async fn reject(
     let mut tx = app.db.write().await?;
     let held = find(&mut tx, &by, entry).await?;
     two_people(held.user_id, by.id)?;
-    if decider.record(&mut tx, "held", entry.0, json!({ "ruling": request.reason.code() })).await? == Novelty::Repeated {
+    if decider.record(&mut tx, "held", entry.0, json!({ "ruling": request.reason.code() })).await? == Novelty::Repeated
+    {
         return Ok(StatusCode::NO_CONTENT);
     }
     must_be_held(&held)?;
@@ -348,7 +367,8 @@ async fn back_from_suspense(
         let settings = &decider.app.settings;
         let booked_on = judge::booked_on(settings, settings.zone.date_of(decider.now));
         for journal in journal::read(tx, held.uid.0).await? {
-            let back = posting::reversal(&journal, decider.id.0, booked_on).map_err(|error| Problem::internal(&error))?;
+            let back =
+                posting::reversal(&journal, decider.id.0, booked_on).map_err(|error| Problem::internal(&error))?;
             effects.journals.push(back);
         }
         effects.add_cash(held.user_id, prior.currency, -prior.amount_minor);

@@ -72,7 +72,9 @@ impl Decider<'_> {
             sqlx::query_as(SELECT).bind(id).bind(kind).bind(subject).fetch_all(conn).await
         })?;
         match known.iter().find(|(known, _, _)| *known == id) {
-            Some((_, known_kind, known_subject)) if known_kind == kind && *known_subject == subject => Ok(Novelty::Repeated),
+            Some((_, known_kind, known_subject)) if known_kind == kind && *known_subject == subject => {
+                Ok(Novelty::Repeated)
+            }
             Some(_) => Err(Problem::new(Code::IdTaken, "The decision's id was used for another decision.")),
             None => Err(Problem::new(Code::AlreadyDecided, "Somebody decided on this before; that decision stands.")),
         }

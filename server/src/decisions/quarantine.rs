@@ -76,7 +76,8 @@ const ONE: &str = concat!(
     "select q.id, q.user_id, q.install_id, cast(length(q.bytes) as bigint) as kept from quarantine q where q.uid = $3 and ",
     seen!()
 );
-const RESOLVE: &str = "update quarantine set resolved_at = $2, resolved_by = $3, resolution = $4, bytes = $5 where id = $1";
+const RESOLVE: &str =
+    "update quarantine set resolved_at = $2, resolved_by = $3, resolution = $4, bytes = $5 where id = $1";
 const FREE_BYTES: &str = "update device set quarantined_bytes = quarantined_bytes - $2
      where id = (select device_id from install where id = $1)";
 

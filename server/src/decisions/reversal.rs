@@ -116,7 +116,12 @@ struct Instead {
 }
 
 /// Reverses a payment and, where something should stand in its place, posts that.
-async fn take_back(tx: &mut Tx, decider: Decider<'_>, posted: &PostedRow, instead: Option<Instead>) -> Result<(), Problem> {
+async fn take_back(
+    tx: &mut Tx,
+    decider: Decider<'_>,
+    posted: &PostedRow,
+    instead: Option<Instead>,
+) -> Result<(), Problem> {
     if posted.state != "posted" {
         return Err(Problem::new(Code::Conflict, format!("The payment is {}, not posted.", posted.state)));
     }
@@ -170,18 +175,23 @@ async fn mirror(
     let through = |account| if account == GlAccount::SUSPENSE { cash } else { account };
     let lines: Vec<Line> =
         journal.lines().iter().map(|line| Line { account: through(line.account), minor: -line.minor }).collect();
-    let to_plan: i64 = lines.iter().filter(|line| line.account == GlAccount::plan_recv(account_id)).map(|line| line.minor).sum();
+    let to_plan: i64 =
+        lines.iter().filter(|line| line.account == GlAccount::plan_recv(account_id)).map(|line| line.minor).sum();
     if posted.channel == Channel::Cash {
         effects.add_cash(posted.user_id, posted.currency, -posted.amount_minor);
     }
-    effects.journals.push(Journal::new(JournalKind::Reversal, event, lines).map_err(|error| Problem::internal(&error))?);
+    effects
+        .journals
+        .push(Journal::new(JournalKind::Reversal, event, lines).map_err(|error| Problem::internal(&error))?);
     effects.payment_states.push(payment_row(posted, "reversed"));
     if journal.kind() == JournalKind::Recovery {
         return Ok(());
     }
     let account = world.accounts.get_mut(&account_id).ok_or_else(|| broken("the account is loaded"))?;
     let owed = |account: &crate::sync::world::Account| {
-        schedule::outstanding(&account.instalments).and_then(|owed| owed.total()).map_err(|error| Problem::internal(&error))
+        schedule::outstanding(&account.instalments)
+            .and_then(|owed| owed.total())
+            .map_err(|error| Problem::internal(&error))
     };
     let before = owed(account)?;
     let payments = account.payments.as_mut().ok_or_else(|| broken("the payments are loaded"))?;
@@ -195,7 +205,8 @@ async fn mirror(
             Line { account: GlAccount::credit(customer), minor: applied },
             Line { account: GlAccount::plan_recv(account_id), minor: -applied },
         ];
-        let journal = Journal::new(JournalKind::CreditApplied, event, lines).map_err(|error| Problem::internal(&error))?;
+        let journal =
+            Journal::new(JournalKind::CreditApplied, event, lines).map_err(|error| Problem::internal(&error))?;
         effects.journals.push(journal);
     }
     Ok(())
@@ -256,7 +267,14 @@ fn tell(
     let version = dossier.next_version();
     let (at, user_id) = (decider.now, decider.by.id);
     let amount_minor = Some(posted.amount_minor);
-    effects.timeline.push(NewTimelineEvent { dossier: account_dossier, version, at, code: "REVERSED", amount_minor, user_id });
+    effects.timeline.push(NewTimelineEvent {
+        dossier: account_dossier,
+        version,
+        at,
+        code: "REVERSED",
+        amount_minor,
+        user_id,
+    });
     let dossier = world.dossiers.get_mut(&posted.dossier_uid).ok_or_else(Problem::not_found)?;
     let outcome_version = if dossier.dirty { dossier.version } else { dossier.next_version() };
     let (entry_id, device_id) = (posted.entry_id, posted.device_id);

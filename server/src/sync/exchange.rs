@@ -160,7 +160,8 @@ async fn steps<'a>(
     request: &'a Request,
     upload: &mut Upload,
 ) -> Result<Vec<Step<'a>>, Problem> {
-    let role = if request.envelopes.is_empty() { BoardRole::Officer } else { role_of(app, device.device.user_id).await? };
+    let role =
+        if request.envelopes.is_empty() { BoardRole::Officer } else { role_of(app, device.device.user_id).await? };
     let key = device.device.key().ok_or_else(Problem::unauthenticated)?;
     let mut steps = Vec::with_capacity(request.envelopes.len() + 2);
     for bytes in &request.envelopes {

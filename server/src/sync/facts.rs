@@ -125,12 +125,21 @@ async fn load_promises(tx: &mut Tx, accounts: &[i64], rows: &mut Rows) -> sqlx::
     Ok(())
 }
 
+#[derive(sqlx::FromRow)]
+struct EventRow {
+    dossier_id: i64,
+    version: i64,
+    at: Timestamp,
+    code: String,
+    amount_minor: Option<i64>,
+    name: Option<String>,
+}
+
 async fn load_events(tx: &mut Tx, dossiers: &[i64], rows: &mut Rows) -> sqlx::Result<()> {
     let keys: Vec<_> = dossiers.iter().map(|&id| Key { id }).collect();
-    let found: Vec<(i64, i64, Timestamp, String, Option<i64>, Option<String>)> =
-        batch::fetch(tx, &keys, SELECT_EVENTS).await?;
-    for (dossier, version, at, code, amount_minor, by) in found {
-        rows.events.entry(dossier).or_default().push((version, TimelineEvent { at, code, amount_minor, by }));
+    let found: Vec<EventRow> = batch::fetch(tx, &keys, SELECT_EVENTS).await?;
+    for EventRow { dossier_id, version, at, code, amount_minor, name: by } in found {
+        rows.events.entry(dossier_id).or_default().push((version, TimelineEvent { at, code, amount_minor, by }));
     }
     for events in rows.events.values_mut() {
         events.sort_unstable_by_key(|(version, _)| std::cmp::Reverse(*version));

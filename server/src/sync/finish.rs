@@ -121,14 +121,23 @@ const DELETE_NEWS: &str = "delete from outcome_news where device_id = $1 and seq
 const SELECT_NEWS: &str = "select n.seq, e.uid, e.outcome, e.reason, e.flags
      from outcome_news n join entry e on e.id = n.entry_id where n.device_id = $1 order by n.seq limit 200";
 
+#[derive(sqlx::FromRow)]
+struct NewsRow {
+    seq: i64,
+    uid: EntryId,
+    outcome: String,
+    reason: Option<Reason>,
+    flags: Option<String>,
+}
+
 /// Verdicts the device has not confirmed.
 async fn news(tx: &mut Tx, device_id: i64, seen: i64) -> sqlx::Result<Option<News>> {
     on_db!(tx, conn => sqlx::query(DELETE_NEWS).bind(device_id).bind(seen).execute(conn).await.map(|_| ()))?;
-    let rows: Vec<(i64, EntryId, String, Option<Reason>, Option<String>)> =
-        on_db!(tx, conn => sqlx::query_as(SELECT_NEWS).bind(device_id).fetch_all(conn).await)?;
-    let Some(number) = rows.last().map(|row| u64::try_from(row.0).unwrap_or_default()) else { return Ok(None) };
-    let outcome = |(_, entry, state, reason, flags): (i64, EntryId, String, Option<Reason>, Option<String>)| {
-        Ok(NewOutcome { entry, outcome: outcome_of(&state, reason, flags.as_deref())? })
+    let rows: Vec<NewsRow> = on_db!(tx, conn => sqlx::query_as(SELECT_NEWS).bind(device_id).fetch_all(conn).await)?;
+    let Some(number) = rows.last().map(|row| u64::try_from(row.seq).unwrap_or_default()) else { return Ok(None) };
+    let outcome = |row: NewsRow| {
+        let outcome = outcome_of(&row.outcome, row.reason, row.flags.as_deref())?;
+        Ok(NewOutcome { entry: row.uid, outcome })
     };
     let outcomes = rows.into_iter().map(outcome).collect::<sqlx::Result<_>>()?;
     Ok(Some(News { number, outcomes }))

@@ -363,7 +363,7 @@ fn claim_receipt(
         Some(owner) if owner != capture.device_id && capture.release.is_none() => return Err(Reason::ForeignBlock),
         Some(_) => {}
         None if receipt.series().starts_with('P') && receipt.series().len() == 6 => {
-            flags.push(Flag::ProvisionalReceipt)
+            flags.push(Flag::ProvisionalReceipt);
         }
         None => flags.push(Flag::OutOfBlock),
     }
@@ -450,7 +450,11 @@ fn post(
     world.dossiers.get_mut(&capture.dossier).expect("the dossier of a capture is loaded").state_changed = true;
     let state = "posted".to_owned();
     let row = PaymentRow { booked_on: Some(booked_on), state, debited: is_cash, ..payment };
-    if capture.release.is_some() { effects.payment_states.push(row) } else { effects.payments.push(row) }
+    if capture.release.is_some() {
+        effects.payment_states.push(row);
+    } else {
+        effects.payments.push(row);
+    }
     if capture.entry.head.attachments.as_ref().is_some_and(|files| !files.is_empty()) {
         flags.push(Flag::EvidencePending);
     }

@@ -54,6 +54,10 @@ pub struct Needs {
     acknowledgements: BTreeSet<(i64, AckHash)>,
     entries: BTreeSet<EntryId>,
     dossiers: BTreeSet<DossierId>,
+    /// Of these, the ones whose account may change; a visit leaves it alone.
+    accounts: BTreeSet<DossierId>,
+    /// Of these again, the ones whose schedule may change.
+    schedules: BTreeSet<DossierId>,
     agents: BTreeSet<AgentId>,
     series: BTreeSet<String>,
     handed: BTreeSet<EntryId>,
@@ -81,9 +85,11 @@ impl Needs {
         self.installs.insert((device_id, install));
     }
 
-    /// Also a dossier.
+    /// Also a dossier, with its account and schedule.
     pub fn dossier(&mut self, dossier: DossierId) {
         self.dossiers.insert(dossier);
+        self.accounts.insert(dossier);
+        self.schedules.insert(dossier);
     }
 
     /// Also what one entry needs.
@@ -92,6 +98,7 @@ impl Needs {
         self.dossiers.insert(entry.head.dossier);
         match &entry.body {
             Body::Repayment(repayment) => {
+                self.dossier(entry.head.dossier);
                 self.series.extend(repayment.receipt.as_ref().map(|receipt| receipt.series().to_owned()));
             }
             Body::Correction(correction) => {
@@ -104,7 +111,10 @@ impl Needs {
             Body::TransactionCheck(check) => {
                 self.agents.insert(check.agent);
             }
-            Body::Visit(_) | Body::Promise(_) | Body::Unknown => {}
+            Body::Promise(_) => {
+                self.accounts.insert(entry.head.dossier);
+            }
+            Body::Visit(_) | Body::Unknown => {}
         }
     }
 
@@ -115,6 +125,8 @@ impl Needs {
         self.acknowledgements.extend(other.acknowledgements);
         self.entries.extend(other.entries);
         self.dossiers.extend(other.dossiers);
+        self.accounts.extend(other.accounts);
+        self.schedules.extend(other.schedules);
         self.agents.extend(other.agents);
         self.series.extend(other.series);
         self.handed.extend(other.handed);
@@ -128,7 +140,7 @@ pub async fn world(tx: &mut Tx, needs: &Needs) -> sqlx::Result<World> {
     load_entries(tx, needs, &mut world).await?;
     load_dossiers(tx, needs, &mut world).await?;
     load_agents(tx, needs, &mut world).await?;
-    load_accounts(tx, &mut world).await?;
+    load_accounts(tx, needs, &mut world).await?;
     load_handed_over(tx, needs, &mut world).await?;
     load_blocks(tx, needs, &mut world).await?;
     Ok(world)
@@ -284,15 +296,16 @@ async fn load_agents(tx: &mut Tx, needs: &Needs, world: &mut World) -> sqlx::Res
     Ok(())
 }
 
-async fn load_accounts(tx: &mut Tx, world: &mut World) -> sqlx::Result<()> {
-    let ids = world.dossiers.values().filter_map(|dossier| match dossier.about {
-        About::Case(account) => Some(account),
-        _ => None,
-    });
-    let ids: Vec<i64> = ids.collect();
-    let rows = account::load_accounts(tx, &ids, Lock::ForUpdate).await?;
-    let schedules: Vec<_> = rows.iter().map(|row| (row.id, row.schedule_version)).collect();
-    let mut schedules = account::load_instalments(tx, &schedules).await?;
+async fn load_accounts(tx: &mut Tx, needs: &Needs, world: &mut World) -> sqlx::Result<()> {
+    let of = |dossiers: &BTreeSet<DossierId>| -> BTreeSet<i64> {
+        let about = dossiers.iter().filter_map(|uid| world.dossiers.get(uid)).map(|dossier| dossier.about);
+        about.filter_map(|about| if let About::Case(account) = about { Some(account) } else { None }).collect()
+    };
+    let (accounts, scheduled) = (of(&needs.accounts), of(&needs.schedules));
+    let accounts: Vec<i64> = accounts.into_iter().collect();
+    let rows = account::load_accounts(tx, &accounts, Lock::ForUpdate).await?;
+    let schedules = rows.iter().filter(|row| scheduled.contains(&row.id)).map(|row| (row.id, row.schedule_version));
+    let mut schedules = account::load_instalments(tx, &schedules.collect::<Vec<_>>()).await?;
     for row in rows {
         let instalments = schedules.remove(&row.id).unwrap_or_default();
         world.accounts.insert(row.id, Account::loaded(row, instalments));

@@ -22,10 +22,10 @@ pub async fn persist(tx: &mut Tx, world: &mut World, effects: Effects, now: Time
     update_installs(tx, world).await?;
     batch::execute(tx, &effects.envelopes, INSERT_ENVELOPES).await?;
     batch::execute(tx, &effects.acknowledgements, INSERT_ACKNOWLEDGEMENTS).await?;
-    let keys = insert_entries(tx, world, &effects.entries).await?;
+    insert_entries(tx, world, &effects.entries).await?;
     insert_typed(tx, &effects).await?;
     write_money(tx, world, &effects, now).await?;
-    write_outcomes(tx, world, &effects, &keys).await?;
+    write_outcomes(tx, &effects).await?;
     write_boards(tx, world, &effects).await?;
     batch::execute(tx, &timeline_rows(world, &effects.timeline), INSERT_TIMELINE).await?;
     upsert_cash(tx, &effects.cash).await?;
@@ -143,10 +143,9 @@ const INSERT_ENTRIES: &str =
     "insert into entry (uid, dossier_id, version, outcome_version, entry_type, device_id, install_id,
        user_id, bytes, captured_at, received_at, outcome, reason, flags)
      select uid, dossier_id, version, version, entry_type, device_id, install_id, user_id, bytes, captured_at,
-       received_at, outcome, reason, flags from v where true
-     returning uid, id";
+       received_at, outcome, reason, flags from v where true";
 
-async fn insert_entries(tx: &mut Tx, world: &World, entries: &[NewEntry]) -> sqlx::Result<BTreeMap<EntryId, i64>> {
+async fn insert_entries(tx: &mut Tx, world: &World, entries: &[NewEntry]) -> sqlx::Result<()> {
     let rows = entries.iter().map(|entry| EntryRow {
         uid: entry.uid,
         dossier_id: key_of(world, entry.dossier),
@@ -162,8 +161,8 @@ async fn insert_entries(tx: &mut Tx, world: &World, entries: &[NewEntry]) -> sql
         reason: entry.outcome.reason.clone(),
         flags: flags_text(&entry.outcome),
     });
-    let keys: Vec<(EntryId, i64)> = batch::fetch(tx, &rows.collect::<Vec<_>>(), INSERT_ENTRIES).await?;
-    Ok(keys.into_iter().collect())
+    batch::execute(tx, &rows.collect::<Vec<_>>(), INSERT_ENTRIES).await?;
+    Ok(())
 }
 
 fn key_of(world: &World, dossier: DossierId) -> i64 {
@@ -272,7 +271,7 @@ batch_row! {
     struct NewsRow { device_id: i64 => "bigint", entry_id: i64 => "bigint" }
 }
 batch_row! {
-    struct WaitingRow { reference: EntryId => "uuid", entry_id: i64 => "bigint" }
+    struct WaitingRow { reference: EntryId => "uuid", entry_uid: EntryId => "uuid" }
 }
 batch_row! {
     struct Key { id: i64 => "bigint" }
@@ -285,16 +284,11 @@ const ADVANCE_NEWS: &str = "update device set news_seq = device.news_seq + 1 fro
 const INSERT_NEWS: &str = "insert into outcome_news (device_id, seq, entry_id)
      select d.id, d.news_seq, v.entry_id from v join device d on d.id = v.device_id where true";
 const INSERT_WAITING: &str =
-    "insert into waiting (ref, entry_id) select reference, entry_id from v where true on conflict do nothing";
+    "insert into waiting (ref, entry_id) select v.reference, e.id from v join entry e on e.uid = v.entry_uid where true
+     on conflict do nothing";
 const DELETE_WAITING: &str = "delete from waiting where entry_id in (select id from v)";
 
-async fn write_outcomes(
-    tx: &mut Tx,
-    world: &World,
-    effects: &Effects,
-    keys: &BTreeMap<EntryId, i64>,
-) -> sqlx::Result<()> {
-    let key = |uid: &EntryId| keys.get(uid).copied().or_else(|| world.entries.get(uid).map(|entry| entry.id));
+async fn write_outcomes(tx: &mut Tx, effects: &Effects) -> sqlx::Result<()> {
     let rows: Vec<_> = effects.outcomes.iter().map(outcome_row).collect();
     batch::execute(tx, &rows, UPDATE_OUTCOMES).await?;
     for changed in &effects.outcomes {
@@ -306,10 +300,7 @@ async fn write_outcomes(
     }
     let waited: Vec<_> = effects.waited.iter().map(|&id| Key { id }).collect();
     batch::execute(tx, &waited, DELETE_WAITING).await?;
-    let waiting = effects
-        .waiting
-        .iter()
-        .filter_map(|(reference, uid)| Some(WaitingRow { reference: *reference, entry_id: key(uid)? }));
+    let waiting = effects.waiting.iter().map(|&(reference, entry_uid)| WaitingRow { reference, entry_uid });
     batch::execute(tx, &waiting.collect::<Vec<_>>(), INSERT_WAITING).await?;
     Ok(())
 }

@@ -136,7 +136,9 @@ pub async fn news(tx: &mut Tx, reader: &Reader, asking: Asking, frames: &mut Fra
 /// nothing where it was told that the dossier left; else the version it had when the sweep began.
 async fn set_bases(tx: &mut Tx, caseload_id: i64, cursor: &Cursor, page: &mut [Member]) -> sqlx::Result<()> {
     if cursor.done == 0 && cursor.pairs.is_empty() {
-        page.iter_mut().for_each(|member| member.from_nothing = true);
+        for member in page {
+            member.from_nothing = true;
+        }
         return Ok(());
     }
     let mut seqs = vec![cursor.from, cursor.done];
@@ -387,7 +389,9 @@ async fn load_items(tx: &mut Tx, asking: Asking, page: &[Member]) -> sqlx::Resul
     for (dossier, version, bytes) in changes {
         items.entry(dossier).or_default().push(Item { version, what: What::Change(bytes) });
     }
-    items.values_mut().for_each(|items| items.sort_by_key(|item| item.version));
+    for items in items.values_mut() {
+        items.sort_by_key(|item| item.version);
+    }
     Ok(items)
 }
 

@@ -90,7 +90,7 @@ pub async fn take(tx: &mut Tx, app: &App, items: &[&Item], received_at: Timestam
     let expected: Vec<_> = items.iter().flat_map(|item| group.expected(item)).collect();
     load::payments(tx, &mut group.world, &expected).await?;
     let mut taken: Vec<_> = items.iter().map(|item| group.take(item)).collect();
-    group.judge_waiting(waiting);
+    group.judge_waiting(&waiting);
     let judged_again = group.judge_new_waiting()?;
     amend(items, &mut taken, &judged_again);
     let Group { mut world, mut effects, .. } = group;
@@ -333,11 +333,13 @@ impl Group<'_> {
     }
 
     /// Judges entries again that waited for one of this group.
-    fn judge_waiting(&mut self, waiting: Vec<load::Waiting>) {
-        waiting.into_iter().for_each(|held| self.judge_held(held));
+    fn judge_waiting(&mut self, waiting: &[load::Waiting]) {
+        for held in waiting {
+            self.judge_held(held);
+        }
     }
 
-    fn judge_held(&mut self, held: load::Waiting) {
+    fn judge_held(&mut self, held: &load::Waiting) {
         if self
             .world
             .entries

@@ -111,7 +111,7 @@ mod tests {
             KnownMoment { server: at(0), boot_id: BootId([1; 8]), boot_ms: 10 * 3_600_000, wall: at(MOMENT_WALL) };
         let bounds = |after, previous_after| Bounds { after, previous_after, received_at: at(20) };
         let none = bounds(None, None);
-        let cases: Vec<(&str, Head, Vec<KnownMoment>, Bounds, i64, bool)> = vec![
+        let cases = [
             ("same boot: by the count since boot", head(777, 1, 12), vec![moment], none, 2, false),
             ("same boot, captured before the answer came", head(777, 1, 7), vec![moment], none, -3, false),
             ("other boot: by the clock's error", head(103, 2, 1), vec![moment], none, 3, false),

@@ -61,6 +61,7 @@ pub enum About {
 }
 
 /// A dossier's row.
+#[expect(clippy::struct_excessive_bools, reason = "its parts change each on its own")]
 #[derive(Debug, Clone)]
 pub struct Dossier {
     /// Row key; 0 while it is to be inserted.

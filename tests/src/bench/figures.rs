@@ -87,9 +87,9 @@ fn verdict(kept: bool) -> &'static str {
 }
 
 fn number(value: f64) -> Value {
-    #[expect(clippy::float_arithmetic, clippy::cast_possible_truncation, reason = "figures are rounded for people")]
+    #[expect(clippy::float_arithmetic, reason = "figures are rounded for people")]
     let rounded = (value * 1000.0).round() / 1000.0;
-    #[expect(clippy::float_arithmetic, clippy::cast_possible_truncation, reason = "whole figures are printed as such")]
+    #[expect(clippy::cast_possible_truncation, reason = "whole figures are printed as such")]
     if rounded.fract().abs() < f64::EPSILON {
         return Value::Number(Number::from(rounded as i64));
     }

@@ -179,7 +179,9 @@ fn bulk() -> Frame {
 
 fn response(frames: &[Frame]) -> Vec<u8> {
     let mut writer = FrameWriter::new();
-    frames.iter().for_each(|frame| writer.push(frame));
+    for frame in frames {
+        writer.push(frame);
+    }
     writer.finish()
 }
 
@@ -188,7 +190,9 @@ fn frames() -> Vec<Seed> {
     let mut damaged = whole.clone();
     damaged[whole.len() / 2] ^= 0x10;
     let mut many = FrameWriter::new();
-    (0..100).for_each(|_| many.push(&Frame::default()));
+    for _ in 0..100 {
+        many.push(&Frame::default());
+    }
     vec![
         seed("answered", response(&[answered()])),
         seed("bulk", response(&[bulk()])),

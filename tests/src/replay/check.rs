@@ -287,9 +287,11 @@ pub fn compare_stores(one: &Store, other: &Store) -> anyhow::Result<Option<Strin
     Ok(None)
 }
 
+type EntryRow = (EntryId, DossierId, Vec<u8>, String, Option<Reason>, Option<String>);
+type PaymentRow = (EntryId, Option<String>, i64, Date, String);
+
 impl Books {
     async fn read(tx: &mut Tx) -> anyhow::Result<Self> {
-        type EntryRow = (EntryId, DossierId, Vec<u8>, String, Option<Reason>, Option<String>);
         let mut entries = BTreeMap::new();
         let mut by_dossier: BTreeMap<DossierId, BTreeMap<EntryId, Held>> = BTreeMap::new();
         let rows: Vec<EntryRow> = on_db!(&mut *tx, conn => sqlx::query_as(SELECT_ENTRIES).fetch_all(conn).await)?;
@@ -298,7 +300,6 @@ impl Books {
             by_dossier.entry(dossier).or_default().insert(id, held.clone());
             entries.insert(id, (dossier, held));
         }
-        type PaymentRow = (EntryId, Option<String>, i64, Date, String);
         let rows: Vec<PaymentRow> = on_db!(&mut *tx, conn => sqlx::query_as(SELECT_PAYMENTS).fetch_all(conn).await)?;
         let payments = rows.into_iter().map(|(id, number, minor, date, state)| (id, (number, minor, date, state)));
         let payments = payments.collect();

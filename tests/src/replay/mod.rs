@@ -90,7 +90,7 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> anyhow::Result<Re
     let office = Office { db_url, keys: dir.path().join("keys"), clock: dir.path().join("clock") };
     office.set_clock(plan.begins)?;
     progress.set_message("opening the accounts");
-    let (import, officers) = office.set_up(&kiva, &plan.dealt, options.phones).await?;
+    let (import, officers) = office.set_up(&kiva, &plan, options.phones).await?;
     let settings = process::Settings {
         program: program.clone(),
         db_url: office.db_url.clone(),

@@ -21,15 +21,20 @@ use daybook_server::db::{Tx, batch};
 use daybook_server::portfolio::assign;
 use daybook_server::portfolio::import_kiva::{self, ImportReport};
 use daybook_server::portfolio::kiva::Kiva;
+use daybook_server::settings::Settings;
 use daybook_shared::ids::{CaseloadId, DecisionId, DossierId};
 use daybook_shared::time::Timestamp;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
+use super::plan::Plan;
 use crate::phone::http_client;
 
 /// Everybody's password. Hashed once: it is the same for all.
 pub const PASSWORD: &str = "replay-of-real-payments";
+/// Phones that sync less often than this get longer leases: else everybody logs in all the time.
+const GAP_DAYS_OF_SHORT_LEASES: i64 = 5;
+const LONG_LEASE_DAYS: &str = "60";
 /// The supervisor's login.
 const SUPERVISOR: &str = "supervisor";
 
@@ -74,10 +79,15 @@ impl Office {
     pub async fn set_up(
         &self,
         kiva: &Kiva,
-        dealt: &BTreeMap<u64, usize>,
+        plan: &Plan,
         phones: usize,
     ) -> anyhow::Result<(ImportReport, Vec<Officer>)> {
         let app = self.open(true).await?;
+        let mut tx = app.db.write().await?;
+        if plan.gap_days > GAP_DAYS_OF_SHORT_LEASES {
+            Settings::set(&mut tx, app.now(), Actor::OPERATOR, ("lease_days", LONG_LEASE_DAYS)).await?;
+        }
+        tx.commit().await?;
         let report = import_kiva::import(&app.db, kiva, app.now(), &ProgressBar::hidden()).await?;
         let hash = password::hash(PASSWORD, &app.rng).await?;
         let mut tx = app.db.write().await?;
@@ -86,8 +96,11 @@ impl Office {
         for number in 0..phones {
             officers.push(officer(&mut tx, &app, number, &hash).await?);
         }
-        let moves: Vec<_> =
-            dealt.iter().map(|(loan, phone)| (kiva.loans[loan].account_id(), officers[*phone].caseload_key)).collect();
+        let moves: Vec<_> = plan
+            .dealt
+            .iter()
+            .map(|(loan, phone)| (kiva.loans[loan].account_id(), officers[*phone].caseload_key))
+            .collect();
         let moves: Vec<_> = moves.into_iter().map(|(account, to)| (DossierId::case(account), to)).collect();
         move_cases(&mut tx, app.now(), &moves).await?;
         tx.commit().await?;

@@ -52,6 +52,8 @@ pub struct Plan {
     pub begins: Timestamp,
     /// When all is captured: phones then sync until nothing is left.
     pub ends: Timestamp,
+    /// Days between two syncs of a phone, on average.
+    pub gap_days: i64,
     /// The phone of each loan at first.
     pub dealt: BTreeMap<u64, usize>,
     /// What happens, in order.
@@ -98,7 +100,7 @@ impl Plan {
             });
         }
         acts.sort_by_key(|(at, _)| *at);
-        Self { begins, ends, dealt: deal(kiva, phones), acts }
+        Self { begins, ends, gap_days, dealt: deal(kiva, phones), acts }
     }
 }
 

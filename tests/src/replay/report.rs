@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 /// What a replay came to.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own in the JSON object")]
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
     /// `sqlite` or `postgres`.

@@ -69,7 +69,11 @@ pub fn some(cast: &Cast, count: usize, rng: &mut ChaCha8Rng) -> Vec<Made> {
                 // What waits for a repayment that never comes waits in every order.
                 let repayments = vec![mine.unwrap_or_else(|| EntryId::new(at, rng))];
                 let (to, declared) = (HandoverTo::Cashier, Money::new(1000, KES));
-                (EntryType::CashHandover, day, Body::CashHandover(CashHandover { to, declared, repayments, slip: None }))
+                (
+                    EntryType::CashHandover,
+                    day,
+                    Body::CashHandover(CashHandover { to, declared, repayments, slip: None }),
+                )
             }
         };
         let entry = Entry { head: head(cast, (device, at, id), entry_type, dossier), body };

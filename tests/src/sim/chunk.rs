@@ -57,7 +57,9 @@ impl Parts {
         put_sleb(&mut body, self.time);
         put_prefixed(&mut body, &self.message);
         put_uleb(&mut body, self.other_actors.len() as u64);
-        self.other_actors.iter().for_each(|actor| put_prefixed(&mut body, actor));
+        for actor in &self.other_actors {
+            put_prefixed(&mut body, actor);
+        }
         put_uleb(&mut body, self.columns.len() as u64);
         for (spec, data) in &self.columns {
             put_uleb(&mut body, *spec);

@@ -26,8 +26,8 @@ impl Work {
                 let days = world.rng.random_range(1..4);
                 world.pass_days(days);
             }
-            92..94 => self.deactivate(world),
-            94..96 => self.end_device(world),
+            92..95 if self.is_late => self.deactivate(world),
+            95..98 if self.is_late => self.end_device(world),
             _ => self.move_agent(world),
         }
     }
@@ -101,10 +101,9 @@ impl Work {
 
     /// A whole caseload is taken away, or given to somebody.
     fn swap_caseload(&self, world: &mut World) {
-        let (Some(of), Some(user)) = (
-            self.officers.choose(&mut world.rng).copied(),
-            self.officers.choose(&mut world.rng).copied(),
-        ) else {
+        let (Some(of), Some(user)) =
+            (self.officers.choose(&mut world.rng).copied(), self.officers.choose(&mut world.rng).copied())
+        else {
             return;
         };
         let membership = if world.rng.random_ratio(1, 2) { Membership::Gone } else { Membership::Member };

@@ -158,6 +158,7 @@ impl Phone {
     }
 
     /// A second phone with a copy of this one's file and of what its keystore holds.
+    #[must_use]
     pub fn cloned(&mut self, name: &str, now: Timestamp, rng: &mut dyn Rng) -> Self {
         self.kill();
         let path = self.path.with_file_name(format!("{name}.db"));

@@ -182,11 +182,11 @@ impl Books {
     fn judge(&mut self, entry: &Entry, device: i64, captured_at: Timestamp) -> Outcome {
         let day = self.settings.zone.date_of(entry.head.captured_at);
         let uid = entry.head.dossier;
-        if !self.world.dossiers.contains_key(&uid) {
+        self.world.dossiers.entry(uid).or_insert_with(|| {
             let own = DossierId::day(officer_id(device), day) == uid;
             let about = if own { About::Day(device) } else { About::Unknown };
-            self.world.dossiers.insert(uid, Dossier::loaded(9, uid, about, None, (0, 0, 0), Vec::new()));
-        }
+            Dossier::loaded(9, uid, about, None, (0, 0, 0), Vec::new())
+        });
         let received_at = ARRIVAL.parse().expect("a time");
         let capture = Capture {
             entry,
@@ -225,7 +225,7 @@ impl Books {
         let cash: BTreeMap<_, _> = effects.cash.into_iter().filter(|(_, minor)| *minor != 0).collect();
         let of = |logged: &Logged| (logged.outcome.state, logged.outcome.reason.clone());
         Reached {
-            accounts: world.accounts.values().map(|account| stands(account)).collect(),
+            accounts: world.accounts.values().map(stands).collect(),
             cash,
             outcomes: world.entries.iter().map(|(id, logged)| (*id, of(logged))).collect(),
             ledger,

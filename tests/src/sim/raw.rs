@@ -66,8 +66,7 @@ impl Raw {
 
     /// The header of the next envelope, sealed at the epoch of computers: nothing depends on it.
     pub fn header(&self) -> Header {
-        let sealed_at =
-            PhoneTime { wall: daybook_shared::time::Timestamp::EPOCH, boot_id: BootId([1; 8]), boot_ms: 1 };
+        let sealed_at = PhoneTime { wall: daybook_shared::time::Timestamp::EPOCH, boot_id: BootId([1; 8]), boot_ms: 1 };
         Header {
             format: FORMAT,
             deployment: self.deployment,

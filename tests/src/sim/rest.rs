@@ -41,7 +41,11 @@ impl World {
 
     /// A supervisor takes a payment back.
     pub fn reverse(&mut self, who: Who, entry: EntryId) -> Answer {
-        self.decide(who, &format!("/v1/payments/{entry}/reversal"), json!({ "reason": "It was somebody else's money." }))
+        self.decide(
+            who,
+            &format!("/v1/payments/{entry}/reversal"),
+            json!({ "reason": "It was somebody else's money." }),
+        )
     }
 
     /// A supervisor decides on a correction.

@@ -152,8 +152,8 @@ impl Road {
             world.phones[on.0].expect_verdicts(verdicts_of(request, &answer));
         }
         let length = answer.body.len();
-        let cut = (length > 0 && happens(&mut world.rng, weather.answer_cut))
-            .then(|| world.rng.random_range(0..length));
+        let cut =
+            (length > 0 && happens(&mut world.rng, weather.answer_cut)).then(|| world.rng.random_range(0..length));
         let mut answer = answer;
         if length > 0 && happens(&mut world.rng, weather.garbled) {
             let at = world.rng.random_range(0..length);
@@ -187,10 +187,10 @@ impl Road {
         let step = if begun {
             let piece = (answer.body.len() / PIECES_MAX).max(1);
             next = (at + world.rng.random_range(1..=2 * piece)).min(end);
-            self.hear(world, on, Event::BodyBytes(&answer.body[at..next]))
+            hear(world, on, Event::BodyBytes(&answer.body[at..next]))
         } else {
             let status = Event::Status { status: answer.status, retry_after_ms: answer.retry_after_ms };
-            self.hear(world, on, status)
+            hear(world, on, status)
         };
         match step {
             None => self.flights.push(Flight::Down { on, serial, answer, at: next, begun: true, cut }),
@@ -198,14 +198,9 @@ impl Road {
         }
     }
 
-    fn hear(&mut self, world: &mut World, on: On, event: Event<'_>) -> Option<Step> {
-        let now = world.now();
-        world.phones[on.0].tell(event, now, &mut world.rng)
-    }
-
     fn tell(&mut self, world: &mut World, (on, serial): (On, u64), event: Event<'_>) {
         if serial == world.phones[on.0].serial {
-            let step = self.hear(world, on, event);
+            let step = hear(world, on, event);
             self.follow(world, on, step);
         }
     }
@@ -227,18 +222,28 @@ impl Road {
     fn finished(&mut self, world: &mut World, on: On, report: &SyncReport) {
         let name = world.phones[on.0].name.clone();
         world.note(format!("{name} has synced: {report:?}"));
+        let garbled = self.garbled > 0;
+        // Two phones with one identity may meet the limit of installs; people sort it out.
+        let twins = world.phones.iter().any(|phone| phone.name.starts_with("clone"));
         let possible = match &report.end {
-            SyncEnd::UpToDate | SyncEnd::LoginRequired | SyncEnd::Locked(_) => true,
-            SyncEnd::GaveUp(GaveUp::Unreachable | GaveUp::ServerError(_)) => true,
-            // Two phones with one identity may meet the limit of installs; people sort it out.
-            SyncEnd::GaveUp(GaveUp::Numbering) => world.phones.iter().any(|phone| phone.name.starts_with("clone")),
-            SyncEnd::GaveUp(GaveUp::Protocol) | SyncEnd::EnvelopeRefused { .. } => self.garbled > 0,
-            SyncEnd::Rejected { status: 401 | 422 | 400 | 413, .. } => self.garbled > 0,
-            SyncEnd::Rejected { status: 409, .. } => world.phones.iter().any(|phone| phone.name.starts_with("clone")),
+            SyncEnd::UpToDate
+            | SyncEnd::LoginRequired
+            | SyncEnd::Locked(_)
+            | SyncEnd::GaveUp(GaveUp::Unreachable | GaveUp::ServerError(_)) => true,
+            SyncEnd::GaveUp(GaveUp::Numbering) | SyncEnd::Rejected { status: 409, .. } => twins,
+            SyncEnd::GaveUp(GaveUp::Protocol)
+            | SyncEnd::EnvelopeRefused { .. }
+            | SyncEnd::Rejected { status: 400 | 401 | 413 | 422, .. } => garbled,
             SyncEnd::Rejected { .. } => false,
         };
         assert!(possible, "{name}: {:?}", report.end);
     }
+}
+
+/// A phone hears something.
+fn hear(world: &mut World, on: On, event: Event<'_>) -> Option<Step> {
+    let now = world.now();
+    world.phones[on.0].tell(event, now, &mut world.rng)
 }
 
 /// An app is killed and started again.

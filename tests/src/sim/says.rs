@@ -209,7 +209,8 @@ impl World {
     /// An account's promises, by the order of their capture: status each.
     pub fn promises(&self, acc: Acc) -> Vec<(EntryId, String)> {
         let id = self.accounts[acc.0].id;
-        self.server
-            .rows(&format!("select entry_uid, status from promise where account_id = {id} order by captured_at, entry_uid"))
+        self.server.rows(&format!(
+            "select entry_uid, status from promise where account_id = {id} order by captured_at, entry_uid"
+        ))
     }
 }

@@ -77,17 +77,10 @@ struct Place {
 
 impl Server {
     /// A server on a fresh database.
-    pub fn new(
-        engine: Engine,
-        folder: &Path,
-        clock: &Arc<SimClock>,
-        seed: u64,
-        settings: &[(&str, &str)],
-    ) -> Self {
+    pub fn new(engine: Engine, folder: &Path, clock: &Arc<SimClock>, seed: u64, settings: &[(&str, &str)]) -> Self {
         let database = Database::fresh(engine, folder);
         let options = Place { db_url: database.url.clone(), key_dir: folder.join("keys") };
-        let mut server =
-            Self { life: None, lives: 0, seed, options, clock: Arc::clone(clock), _database: database };
+        let mut server = Self { life: None, lives: 0, seed, options, clock: Arc::clone(clock), _database: database };
         server.begin();
         server.write(async |app, tx| {
             for setting in settings {

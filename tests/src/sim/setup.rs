@@ -1,10 +1,10 @@
 //! What there is before a story begins: units, people, caseloads, accounts, agents.
 
+use daybook_mobile_sync::enrol;
 use daybook_server::audit::Actor;
 use daybook_server::auth::caseloads::{self, Caseload, CaseloadAudience, Membership};
 use daybook_server::auth::units::{self, Unit, UnitKind};
 use daybook_server::auth::users::{self, Holding, NewUser, UserRow};
-use daybook_mobile_sync::enrol;
 use daybook_server::auth::{Role, device, enrolment, lease, token};
 use daybook_server::ledger::posting;
 use daybook_server::on_db;
@@ -122,9 +122,8 @@ impl World {
     /// A person's row.
     pub fn user_row(&self, who: Who) -> UserRow {
         let login = self.people[who.0].name.to_lowercase();
-        self.server.read(async |_, tx| {
-            users::by_login(tx, &login).await.expect("users can be read").expect("the user exists")
-        })
+        self.server
+            .read(async |_, tx| users::by_login(tx, &login).await.expect("users can be read").expect("the user exists"))
     }
 
     /// An access token.

@@ -1,5 +1,6 @@
 //! One seed: a world is built, the storm blows, the road clears, and everything is checked.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use daybook_mobile_sync::session::SyncEnd;
@@ -10,6 +11,7 @@ use rand::RngExt as _;
 use super::database::Engine;
 use super::phone::Wall;
 use super::road::{Road, reopen};
+use super::says::words;
 use super::setup::Terms;
 use super::weather::{Weather, happens};
 use super::workload::Work;
@@ -17,6 +19,8 @@ use super::world::{On, Who, World};
 
 /// Steps of a storm: enough that every fault meets every other over a few hundred seeds.
 const STEPS: u32 = 600;
+/// Things on the road that move in one step.
+const MOVES_MAX: u32 = 25;
 /// Lines of the trace that are shown of a seed that fails.
 const TRACE_SHOWN: usize = 60;
 /// Restores of a phone: with its first, four installs a month.
@@ -48,10 +52,10 @@ struct Storm {
 fn story(world: &mut World) {
     let weather = Weather::drawn(&mut world.rng);
     world.note(format!("{weather:?}"));
-    let mut storm =
-        Storm { weather, road: Road::default(), work: Work::default(), restores: 0, twins: Vec::new() };
+    let mut storm = Storm { weather, road: Road::default(), work: Work::default(), restores: 0, twins: Vec::new() };
     storm.people(world);
-    for _ in 0..STEPS {
+    for step in 0..STEPS {
+        storm.work.is_late = step > STEPS * 3 / 4;
         storm.step(world);
     }
     storm.calm(world);
@@ -68,12 +72,13 @@ impl Storm {
         world.sync(second);
         for index in 0..12 {
             let officer = self.work.officers[index % self.work.officers.len()];
-            world.account(officer, Terms::months(2 + u16::try_from(index % 4).expect("a small number")));
+            world.account(officer, Terms::months(2 + u16::try_from(index).expect("a small number")));
         }
         world.agent(self.work.officers[1]);
         let supervisor = world.supervisor("Deka");
         let cashier = world.person("Esther", Role::Cashier);
         self.work.deciders = vec![supervisor, cashier];
+        world.settle(&(0..world.phones.len()).map(On).collect::<Vec<_>>());
         if self.weather.small_budgets {
             for index in 0..world.phones.len() {
                 let now = world.now();
@@ -83,13 +88,21 @@ impl Storm {
     }
 
     fn step(&mut self, world: &mut World) {
-        let ms = world.rng.random_range(0..600_000);
+        // Hours pass while nothing is under way: an answer that is hours old when it arrives says little
+        // about the time.
+        let most = if !self.road.is_busy() && world.rng.random_ratio(1, 4) { 3 * 3_600_000 } else { 20_000 };
+        let ms = world.rng.random_range(0..most);
         world.pass_ms(ms);
         let on = On(world.rng.random_range(0..world.phones.len()));
         match world.rng.random_range(0..100) {
-            0..35 => self.work.capture(world, on),
-            35..50 => self.road.begin(world, on),
-            _ => self.road.advance(world, &self.weather),
+            0..30 => self.work.capture(world, on),
+            30..45 => self.road.begin(world, on),
+            _ => {
+                // Several at once, or no sync would ever come to its end between two captures.
+                for _ in 0..world.rng.random_range(1..=MOVES_MAX) {
+                    self.road.advance(world, &self.weather);
+                }
+            }
         }
         self.mishaps(world, on);
     }
@@ -153,9 +166,8 @@ impl Storm {
             let now = world.now();
             world.phones[on.0].boot(Wall::Off(0), now, &mut world.rng);
         }
-        let ended = |on: &On| {
-            self.work.ended.1.contains(on) || self.work.ended.0.contains(&Who(world.phones[on.0].owner))
-        };
+        let ended =
+            |on: &On| self.work.ended.1.contains(on) || self.work.ended.0.contains(&Who(world.phones[on.0].owner));
         let (gone, alive): (Vec<On>, Vec<On>) = all.iter().partition(|on| ended(on));
         // A phone that answers `reactor` may have met the limit of installs: a month passes.
         if !self.twins.is_empty() {
@@ -169,14 +181,38 @@ impl Storm {
             assert!(matches!(report.end, SyncEnd::Locked(_)), "a phone without rights hands in: {report:?}");
         }
         world.settle(&alive);
+        self.sum_up(world);
         let compared: Vec<On> = alive.into_iter().filter(|on| !self.twins.contains(on)).collect();
         world.check_all(&compared);
     }
 }
 
+impl Storm {
+    /// What the seed came to, for people who want to know whether a storm is one.
+    fn sum_up(&self, world: &mut World) {
+        let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
+        for entry in world.entries().values() {
+            for word in words(&entry.outcome).split(' ') {
+                *outcomes.entry(word.to_owned()).or_default() += 1;
+            }
+        }
+        let count = |table: &str| -> i64 {
+            let rows: Vec<(i64,)> = world.server.rows(&format!("select cast(count(*) as bigint) from {table}"));
+            rows[0].0
+        };
+        let (changes, aside, installs) = (count("board_change"), count("quarantine"), count("install"));
+        let (exchanges, (up, down)) = (world.uploads.exchanges, world.uploads.bytes);
+        world.note(format!(
+            "{exchanges} exchanges, {up} bytes up, {down} down, {} garbled; {installs} installs; \
+             {changes} board changes and {aside} put aside; {outcomes:?}",
+            self.road.garbled
+        ));
+    }
+}
+
 fn reboot(world: &mut World, on: On) {
     let at = |text: &str| Wall::At(text.parse::<Timestamp>().expect("a time"));
-    let wall = match world.rng.random_range(0..8) {
+    let wall = match world.rng.random_range(0..16) {
         0 => at("1970-01-01T00:00:00Z"),
         1 => at("2030-06-01T00:00:00Z"),
         2 => Wall::Off(world.rng.random_range(-6..6) * daybook_shared::time::DAY_MS),

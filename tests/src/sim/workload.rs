@@ -22,6 +22,8 @@ pub struct Work {
     pub officers: Vec<Who>,
     /// Who decides online: a supervisor and a cashier.
     pub deciders: Vec<Who>,
+    /// The storm is near its end: people and phones may leave for good.
+    pub is_late: bool,
     /// Cases that were given to somebody else.
     pub moved: Vec<Acc>,
     /// Officers whose access has ended, and phones that were ended.
@@ -37,13 +39,13 @@ impl Work {
     pub fn capture(&mut self, world: &mut World, on: On) {
         let acc = pick_account(world, on);
         match world.rng.random_range(0..100) {
-            0..30 => visit(world, on, acc),
-            30..62 => self.cash(world, on, acc),
-            62..66 => other_money(world, on, acc),
-            66..74 => promise(world, on, acc),
-            74..79 => self.correction(world, on),
-            79..85 => self.handover(world, on),
-            85..90 => check(world, on),
+            0..25 => visit(world, on, acc),
+            25..50 => self.cash(world, on, acc),
+            50..54 => other_money(world, on, acc),
+            54..62 => promise(world, on, acc),
+            62..67 => self.correction(world, on),
+            67..72 => self.handover(world, on),
+            72..77 => check(world, on),
             _ => write_on_board(world, on),
         }
     }
@@ -134,7 +136,8 @@ fn record(world: &mut World, on: On, what: What) -> Option<(EntryId, Option<Stri
 }
 
 fn visit(world: &mut World, on: On, acc: Acc) {
-    let chars = world.rng.random_range(0..NOTE_CHARS_MAX);
+    let most = if world.rng.random_ratio(1, 6) { NOTE_CHARS_MAX } else { NOTE_CHARS_MAX / 8 };
+    let chars = world.rng.random_range(0..most);
     let note: String = (0..chars).map(|_| char::from(world.rng.random_range(b'a'..=b'z'))).collect();
     let ended_at = world.phones[on.0].moment(world.now()).wall;
     let visit = Visit {

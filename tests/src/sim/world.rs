@@ -219,9 +219,9 @@ impl World {
             for on in phones {
                 reports.insert(*on, self.sync(*on));
             }
-            let quiet = reports.values().all(|report| {
-                report.deltas == 0 && report.entries_answered == 0 && report.envelopes_answered == 0
-            });
+            let quiet = reports
+                .values()
+                .all(|report| report.deltas == 0 && report.entries_answered == 0 && report.envelopes_answered == 0);
             if quiet {
                 return;
             }

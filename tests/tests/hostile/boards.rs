@@ -30,7 +30,9 @@ fn change(scene: &Scene, acc: Acc, n: u32, role: BoardRole, edit: Edit) -> Vec<u
 fn literals(values: &[u64]) -> Vec<u8> {
     let mut data = Vec::new();
     put_sleb(&mut data, -i64::try_from(values.len()).unwrap());
-    values.iter().for_each(|value| put_uleb(&mut data, *value));
+    for value in values {
+        put_uleb(&mut data, *value);
+    }
     data
 }
 

@@ -118,11 +118,12 @@ const PG_COLUMNS: &str = "select c.relname, a.attname, format_type(a.atttypid, a
     from pg_class c join pg_attribute a on a.attrelid = c.oid
     where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace and a.attnum > 0 and not a.attisdropped
     order by c.relname, a.attnum";
-const PG_INDEXES: &str = "select t.relname, i.relname, x.indisprimary, x.indisunique,
-      exists (select 1 from pg_constraint k where k.conindid = x.indexrelid and k.contype in ('p', 'u')),
+const PG_INDEXES: &str =
+    "select t.relname as relation, i.relname as name, x.indisprimary as is_primary, x.indisunique as is_unique,
+      exists (select 1 from pg_constraint k where k.conindid = x.indexrelid and k.contype in ('p', 'u')) as constrains,
       array(select a.attname::text from unnest(x.indkey::int2[]) with ordinality k(n, o)
-            join pg_attribute a on a.attrelid = t.oid and a.attnum = k.n order by k.o),
-      pg_get_expr(x.indpred, x.indrelid)
+            join pg_attribute a on a.attrelid = t.oid and a.attnum = k.n order by k.o) as columns,
+      pg_get_expr(x.indpred, x.indrelid) as condition
     from pg_index x join pg_class i on i.oid = x.indexrelid join pg_class t on t.oid = x.indrelid
     where t.relnamespace = 'public'::regnamespace";
 const PG_REFERENCES: &str = "select t.relname, a.attname, f.relname, b.attname
@@ -131,28 +132,36 @@ const PG_REFERENCES: &str = "select t.relname, a.attname, f.relname, b.attname
     join pg_attribute b on b.attrelid = f.oid and b.attnum = k.confkey[1]
     where k.contype = 'f' and t.relnamespace = 'public'::regnamespace and cardinality(k.conkey) = 1";
 
+#[derive(sqlx::FromRow)]
+struct PgIndex {
+    relation: String,
+    name: String,
+    is_primary: bool,
+    is_unique: bool,
+    constrains: bool,
+    columns: Vec<String>,
+    condition: Option<String>,
+}
+
 async fn postgres(pool: &PgPool) -> sqlx::Result<Schema> {
     let mut schema = Schema::new();
-    let columns: Vec<(String, String, String, bool)> =
-        sqlx::query_as(PG_COLUMNS).fetch_all(pool).await?;
+    let columns: Vec<(String, String, String, bool)> = sqlx::query_as(PG_COLUMNS).fetch_all(pool).await?;
     for (table, name, ty, not_null) in columns {
         schema.entry(table).or_default().columns.push(Column { name, ty, not_null });
     }
-    let indexes: Vec<(String, String, bool, bool, bool, Vec<String>, Option<String>)> =
-        sqlx::query_as(PG_INDEXES).fetch_all(pool).await?;
-    for (table, name, primary, unique, constraint, columns, condition) in indexes {
-        let table = schema.entry(table).or_default();
-        match (primary, constraint) {
+    let indexes: Vec<PgIndex> = sqlx::query_as(PG_INDEXES).fetch_all(pool).await?;
+    for PgIndex { relation, name, is_primary, is_unique, constrains, columns, condition } in indexes {
+        let table = schema.entry(relation).or_default();
+        match (is_primary, constrains) {
             (true, _) => table.primary_key = columns,
             (false, true) => drop(table.unique.insert(columns)),
             (false, false) => {
                 let condition = condition.as_deref().map(plain);
-                table.indexes.insert(Index { name, columns, unique, condition });
+                table.indexes.insert(Index { name, columns, unique: is_unique, condition });
             }
         }
     }
-    let references: Vec<(String, String, String, String)> =
-        sqlx::query_as(PG_REFERENCES).fetch_all(pool).await?;
+    let references: Vec<(String, String, String, String)> = sqlx::query_as(PG_REFERENCES).fetch_all(pool).await?;
     for (from, column, table, target) in references {
         schema.entry(from).or_default().references.insert(Reference { column, table, target });
     }

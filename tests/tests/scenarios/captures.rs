@@ -31,7 +31,10 @@ fn s9_cash_for_an_account_that_is_paid_is_the_customers_credit() {
         assert_eq!(world.stands(acc), "closed(paid), owes 0, paid 1000, credit 0");
         let more = world.cash(on, acc, 400);
         world.sync(on);
-        assert_eq!((world.outcome(last), world.outcome(more)), ("posted".to_owned(), "posted ACCOUNT_CLOSED".to_owned()));
+        assert_eq!(
+            (world.outcome(last), world.outcome(more)),
+            ("posted".to_owned(), "posted ACCOUNT_CLOSED".to_owned())
+        );
         assert_eq!(world.stands(acc), "closed(paid), owes 0, paid 1000, credit 400");
         assert_eq!(world.lines(more), ["repayment: Dr officer_cash 400", "repayment: Cr credit 400"]);
         assert_eq!(world.cash_in_hand(amina), 1400);
@@ -164,8 +167,10 @@ fn s16_a_late_capture_posts_at_its_value_date_and_the_account_is_as_if_it_had_be
         let first = world.cash(on, acc, 1000);
         world.sync(on);
         // When cash of three days ago is recorded today, and some of nine days ago.
-        let three = world.repay(on, RepaymentDraft { value_date: Some(today.plus_days(-3)), ..world.cash_draft(acc, 300) });
-        let nine = world.repay(on, RepaymentDraft { value_date: Some(today.plus_days(-9)), ..world.cash_draft(acc, 200) });
+        let three =
+            world.repay(on, RepaymentDraft { value_date: Some(today.plus_days(-3)), ..world.cash_draft(acc, 300) });
+        let nine =
+            world.repay(on, RepaymentDraft { value_date: Some(today.plus_days(-9)), ..world.cash_draft(acc, 200) });
         world.sync(on);
         // Then the first posts at its day, before what was there; the other waits for a supervisor.
         assert_eq!((world.outcome(first), world.outcome(three)), ("posted".to_owned(), "posted BACKDATED".to_owned()));
@@ -341,8 +346,7 @@ fn s48_one_bad_item_of_an_upload_harms_no_other_and_a_retry_is_safe() {
         let one = forge::cash(&mut world, &raw, acc, Money::new(500, KES), "BOOK7-000001");
         let zero = forge::cash(&mut world, &raw, acc, Money::new(0, KES), "BOOK7-000002");
         let two = forge::cash(&mut world, &raw, acc, Money::new(250, KES), "BOOK7-000003");
-        let envelope =
-            raw.seal(&[one.encode(), b"no CBOR at all".to_vec(), zero.encode(), two.encode()], Vec::new());
+        let envelope = raw.seal(&[one.encode(), b"no CBOR at all".to_vec(), zero.encode(), two.encode()], Vec::new());
         let first = raw.words(&world, std::slice::from_ref(&envelope));
         let again = raw.words(&world, &[envelope]);
         assert_eq!(first, again, "the answer to a retry is the answer");

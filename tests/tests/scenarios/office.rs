@@ -1,8 +1,8 @@
 //! S20, S23, and the cashier's count: what people decide about what was posted.
 
 use daybook_mobile_sync::capture::What;
-use daybook_shared::entry::{Correction, CorrectionKind, Proposed};
 use daybook_server::auth::Role;
+use daybook_shared::entry::{Correction, CorrectionKind, Proposed};
 use daybook_tests::sim::Terms;
 
 use crate::on_every_engine;

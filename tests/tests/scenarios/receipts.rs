@@ -5,8 +5,6 @@ use serde_json::json;
 
 use crate::on_every_engine;
 
-// Open: the first officer is judged as never having held the case (CHANGELOG, known issues).
-#[cfg(feature = "unfinished")]
 #[test]
 fn s3_one_payment_on_two_phones_posts_once_and_a_supervisor_says_duplicate() {
     on_every_engine(|mut world| {
@@ -16,6 +14,7 @@ fn s3_one_payment_on_two_phones_posts_once_and_a_supervisor_says_duplicate() {
         let deka = world.supervisor("Deka");
         let acc = world.account(amina, Terms::months(3));
         world.sync(amina_on);
+        world.pass_ms(3_600_000);
         world.assign(acc, Some(barasa));
         world.sync(barasa_on);
         // When both record the same payment.
@@ -129,7 +128,8 @@ fn s8_a_number_of_nobodys_block_posts_flagged_and_anothers_number_is_held_in_any
         // Given the number that Barasa's phone gives out next.
         let before = world.cash(barasa_on, other, 10);
         let draft = world.phone(barasa_on).store().own_entries().unwrap();
-        let own = daybook_shared::entry::Entry::decode(&draft.iter().find(|(id, ..)| *id == before).unwrap().1).unwrap();
+        let own =
+            daybook_shared::entry::Entry::decode(&draft.iter().find(|(id, ..)| *id == before).unwrap().1).unwrap();
         let daybook_shared::entry::Body::Repayment(repayment) = own.body else { panic!("a repayment") };
         let receipt = repayment.receipt.unwrap();
         let next = format!("{}-{:06}", receipt.series(), receipt.number() + 1);

@@ -18,11 +18,13 @@ use crate::wire::sign::{Acknowledgement, Context, RequestProof};
 
 const VERSION_1: &str = include_str!("version_1.txt");
 
+type Reads = dyn Fn(&[u8]) -> bool;
+
 /// A message: its name, its bytes as written today, and whether some bytes read as this very value.
 struct Sample {
     name: &'static str,
     bytes: Vec<u8>,
-    reads_as_this: Box<dyn Fn(&[u8]) -> bool>,
+    reads_as_this: Box<Reads>,
 }
 
 fn sample<T>(name: &'static str, value: T) -> Sample

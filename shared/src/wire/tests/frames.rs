@@ -106,13 +106,11 @@ fn a_damaged_response_never_gives_a_wrong_frame() {
         let mut reader = FrameReader::new();
         let mut seen = Vec::new();
         for byte in damaged {
-            match reader.push(&[byte]) {
-                Ok(more) => seen.extend(more),
-                Err(_) => {
-                    found += 1;
-                    break;
-                }
-            }
+            let Ok(more) = reader.push(&[byte]) else {
+                found += 1;
+                break;
+            };
+            seen.extend(more);
         }
         assert_eq!(seen, frames[..seen.len().min(frames.len())], "byte {place}");
     }

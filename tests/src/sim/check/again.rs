@@ -66,9 +66,9 @@ fn snapshot(world: &World) -> BTreeMap<&'static str, (i64, i64)> {
             "dossier" => "sum(version)",
             _ => "count(*)",
         };
-        let rows = world.server.rows(&format!(
-            "select cast(count(*) as bigint), cast(coalesce({sum}, 0) as bigint) from {table}"
-        ));
+        let rows = world
+            .server
+            .rows(&format!("select cast(count(*) as bigint), cast(coalesce({sum}, 0) as bigint) from {table}"));
         rows[0]
     };
     TABLES.iter().map(|(table, _)| (*table, count(table))).collect()

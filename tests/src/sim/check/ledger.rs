@@ -21,9 +21,9 @@ pub fn check(world: &World) {
 }
 
 fn balanced(world: &World) {
-    let off: Vec<(i64, i64)> = world.server.rows(
-        "select journal_id, cast(sum(minor) as bigint) from line group by journal_id having sum(minor) <> 0",
-    );
+    let off: Vec<(i64, i64)> = world
+        .server
+        .rows("select journal_id, cast(sum(minor) as bigint) from line group by journal_id having sum(minor) <> 0");
     assert!(off.is_empty(), "I2: journals that do not balance: {off:?}");
 }
 
@@ -53,8 +53,9 @@ fn sums(world: &World) {
 }
 
 fn officer_cash(world: &World) {
-    let kept: Vec<(i64, String, i64)> =
-        world.server.rows("select user_id, currency, minor from officer_cash where minor <> 0 order by user_id, currency");
+    let kept: Vec<(i64, String, i64)> = world
+        .server
+        .rows("select user_id, currency, minor from officer_cash where minor <> 0 order by user_id, currency");
     let booked: Vec<(i64, String, i64)> = world.server.rows(
         "select l.subject, j.currency, cast(sum(l.minor) as bigint) from line l join journal j on j.id = l.journal_id
          where l.gl = 'officer_cash' group by l.subject, j.currency having sum(l.minor) <> 0
@@ -107,8 +108,9 @@ fn account(row: &AccountRow, stored: &[Instalment], payments: &[Payment]) {
 
 /// Of an account's promises the latest captured is ACTIVE, and no other.
 fn promises(world: &World) {
-    let rows: Vec<(i64, Timestamp, EntryId, String)> =
-        world.server.rows("select account_id, captured_at, entry_uid, status from promise order by account_id, captured_at, entry_uid");
+    let rows: Vec<(i64, Timestamp, EntryId, String)> = world.server.rows(
+        "select account_id, captured_at, entry_uid, status from promise order by account_id, captured_at, entry_uid",
+    );
     for of_account in rows.chunk_by(|a, b| a.0 == b.0) {
         let (last, earlier) = of_account.split_last().expect("a chunk is not empty");
         assert_eq!(last.3, "ACTIVE", "I3: the latest promise of account {}", last.0);
