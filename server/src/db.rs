@@ -1,7 +1,7 @@
 //! The two engines behind one enum.
 //!
 //! Business code sees `&mut Tx`. A statement is a `const` with `$n` placeholders in the subset both
-//! engines speak, run through [`on_db!`]. Many rows go through one statement with [`batch`]: its rows
+//! engines speak, run through [`on_db!`](crate::on_db). Many rows go through one statement with [`batch`]: its rows
 //! are the common table expression `v`, `VALUES` with `?` on SQLite and `UNNEST` of arrays on
 //! PostgreSQL, and the rest of the statement is the same text on both.
 
@@ -204,7 +204,7 @@ pub fn is_constraint_violation(error: &sqlx::Error) -> bool {
     values || !matches!(error.kind(), ErrorKind::Other)
 }
 
-/// A row of a batch. Declared with [`batch_row!`].
+/// A row of a batch. Declared with [`batch_row!`](crate::batch_row).
 pub trait BatchRow: Sized + Sync {
     /// The columns of `v`, with PostgreSQL's types.
     const COLUMNS: &'static [(&'static str, &'static str)];

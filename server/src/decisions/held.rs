@@ -57,7 +57,6 @@ struct HeldRow {
     user_name: String,
     device_id: i64,
     install_uid: InstallId,
-    outcome: String,
     reason: Option<Reason>,
     captured_at: Timestamp,
     received_at: Timestamp,
@@ -66,7 +65,7 @@ struct HeldRow {
 macro_rules! held_rows {
     () => {
         "select e.id, e.uid, d.uid as dossier_uid, e.bytes, e.user_id, u.uid as user_uid, u.name as user_name, e.device_id,
-           i.uid as install_uid, e.outcome, e.reason, e.captured_at, e.received_at
+           i.uid as install_uid, e.reason, e.captured_at, e.received_at
          from entry e join dossier d on d.id = e.dossier_id join app_user u on u.id = e.user_id
            join install i on i.id = e.install_id
          where exists (select 1 from user_role r join visible v on v.id = r.unit_id
@@ -162,11 +161,15 @@ async fn find(tx: &mut Tx, by: &User, entry: EntryId) -> Result<HeldRow, Problem
     row.ok_or_else(Problem::not_found)
 }
 
-fn must_be_held(row: &HeldRow) -> Result<Entry, Problem> {
-    if row.outcome != "held" {
-        return Err(Problem::new(Code::Conflict, format!("The entry is {}, not held.", row.outcome)));
+const SELECT_OUTCOME: &str = "select outcome from entry where id = $1";
+
+/// Read once the rows are locked: what the entry waited for may have arrived in between.
+async fn must_be_held(tx: &mut Tx, held: &HeldRow) -> Result<(), Problem> {
+    let outcome: String = on_db!(tx, conn => sqlx::query_scalar(SELECT_OUTCOME).bind(held.id).fetch_one(conn).await)?;
+    if outcome == "held" {
+        return Ok(());
     }
-    Entry::decode(&row.bytes).map_err(|error| Problem::internal(&error))
+    Err(Problem::new(Code::Conflict, format!("The entry is {outcome}, not held.")))
 }
 
 /// Puts the person's corrections in place of what was recorded. The recorded bytes stay as they are.
@@ -199,7 +202,7 @@ async fn apply_release(
     held: &HeldRow,
     request: &ReleaseRequest,
 ) -> Result<(), Problem> {
-    let mut entry = must_be_held(held)?;
+    let mut entry = Entry::decode(&held.bytes).map_err(|error| Problem::internal(&error))?;
     let recorded = entry.head.dossier;
     let prior = payment_of(tx, held.uid).await?;
     if request.amount.is_some() && prior.as_ref().is_some_and(|prior| prior.debited) {
@@ -241,6 +244,7 @@ async fn judge_again(
     needs.entry(entry);
     needs.dossier(recorded);
     let mut world = load::world(tx, &needs).await?;
+    must_be_held(tx, held).await?;
     if !world.dossiers.contains_key(&entry.head.dossier) {
         return Err(Problem::validation("account: there is no such account."));
     }
@@ -336,13 +340,13 @@ pub async fn reject(
     {
         return Ok(StatusCode::NO_CONTENT);
     }
-    must_be_held(&held)?;
-    let prior = payment_of(&mut tx, held.uid).await?;
-    let mut effects = back_from_suspense(&mut tx, decider, &held, prior.as_ref()).await?;
     let mut needs = Needs::default();
     needs.device(held.device_id, held.install_uid);
     needs.dossier(held.dossier_uid);
     let mut world = load::world(&mut tx, &needs).await?;
+    must_be_held(&mut tx, &held).await?;
+    let prior = payment_of(&mut tx, held.uid).await?;
+    let mut effects = back_from_suspense(&mut tx, decider, &held, prior.as_ref()).await?;
     let dossier = world.dossiers.get_mut(&held.dossier_uid).ok_or_else(Problem::not_found)?;
     let outcome_version = dossier.next_version();
     let outcome = Outcome::refused(request.reason);

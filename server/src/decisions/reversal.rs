@@ -53,7 +53,6 @@ struct PostedRow {
     receipt_no: Option<String>,
     external_ref: Option<String>,
     value_date: Date,
-    state: String,
     account_id: Option<i64>,
 }
 
@@ -61,7 +60,7 @@ const ONE: &str = concat!(
     visible_units!(),
     "select p.uid, e.id as entry_id, d.uid as dossier_uid, a.uid as account_dossier, e.user_id, e.device_id, i.uid as install_uid,
        e.outcome, e.reason, e.flags, e.captured_at, p.channel, p.amount_minor, p.currency, p.receipt_no, p.external_ref,
-       p.value_date, p.state, p.account_id
+       p.value_date, p.account_id
      from payment p join entry e on e.uid = p.uid join dossier d on d.id = e.dossier_id join install i on i.id = e.install_id
        left join dossier a on a.account_id = p.account_id
      where p.uid = $3 and exists (select 1 from user_role r join visible v on v.id = r.unit_id
@@ -122,9 +121,6 @@ async fn take_back(
     posted: &PostedRow,
     instead: Option<Instead>,
 ) -> Result<(), Problem> {
-    if posted.state != "posted" {
-        return Err(Problem::new(Code::Conflict, format!("The payment is {}, not posted.", posted.state)));
-    }
     let mut needs = Needs::default();
     needs.device(posted.device_id, posted.install_uid);
     needs.dossier(posted.dossier_uid);
@@ -135,6 +131,7 @@ async fn take_back(
         needs.dossier(other);
     }
     let mut world = load::world(tx, &needs).await?;
+    must_be_posted(tx, posted.uid).await?;
     let all = world.accounts.keys().copied().collect();
     load::load_payments(tx, &mut world, &all).await?;
     let mut effects = Effects::default();
@@ -152,6 +149,17 @@ async fn take_back(
     }
     persist::persist(tx, &mut world, effects, decider.now).await?;
     Ok(())
+}
+
+const SELECT_STATE: &str = "select state from payment where uid = $1";
+
+/// Read once the rows are locked: another decision may have taken the payment back in between.
+async fn must_be_posted(tx: &mut Tx, payment: PaymentId) -> Result<(), Problem> {
+    let state: String = on_db!(tx, conn => sqlx::query_scalar(SELECT_STATE).bind(payment).fetch_one(conn).await)?;
+    if state == "posted" {
+        return Ok(());
+    }
+    Err(Problem::new(Code::Conflict, format!("The payment is {state}, not posted.")))
 }
 
 /// Mirrors the payment's journal, allocates the others anew, and books what moves between schedule

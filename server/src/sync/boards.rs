@@ -1,4 +1,5 @@
-//! Board changes: judged before the writer is taken, merged if their board has not moved since.
+//! Board changes: judged before the writer is taken, and again under their dossier's lock if the board
+//! moved since.
 //!
 //! A change that fails is kept apart for a supervisor; an entry never waits for a board.
 
@@ -131,17 +132,12 @@ fn judge(
     }
 }
 
-const SELECT_VERSIONS: &str = "select d.uid, d.board_version from v join dossier d on d.uid = v.uid";
-
-/// Judges an envelope's board changes again if a board moved since.
-pub async fn refresh(tx: &mut Tx, item: &mut Item) -> sqlx::Result<()> {
+/// Judges an envelope's board changes again if one of their boards moved since. The dossiers of `world`
+/// are locked, so that none can move from now on.
+pub async fn refresh(tx: &mut Tx, world: &World, item: &mut Item) -> sqlx::Result<()> {
     let changes = &item.arrived.envelope.body.board;
-    let uids: BTreeSet<_> = changes.iter().map(|change| change.dossier).collect();
-    let keys: Vec<_> = uids.into_iter().map(|uid| DossierKey { uid }).collect();
-    let now: Vec<(DossierId, i64)> = batch::fetch(tx, &keys, SELECT_VERSIONS).await?;
-    let now: BTreeMap<_, _> = now.into_iter().collect();
-    let moved =
-        changes.iter().zip(&item.boards).any(|(change, prepared)| now.get(&change.dossier).copied() != prepared.base);
+    let now = |dossier| world.dossiers.get(dossier).map(|dossier| dossier.board_version);
+    let moved = changes.iter().zip(&item.boards).any(|(change, prepared)| now(&change.dossier) != prepared.base);
     if moved { prepare(tx, item).await } else { Ok(()) }
 }
 

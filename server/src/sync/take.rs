@@ -72,9 +72,9 @@ pub enum Taken {
 }
 
 /// Takes a group of envelopes of known installs, in their order, in the caller's transaction.
-pub async fn take(tx: &mut Tx, app: &App, items: &[&Item], received_at: Timestamp) -> sqlx::Result<Vec<Taken>> {
+pub async fn take(tx: &mut Tx, app: &App, items: &mut [&mut Item], received_at: Timestamp) -> sqlx::Result<Vec<Taken>> {
     let mut needs = Needs::default();
-    for item in items {
+    for item in &*items {
         needs.merge(Needs::of(&item.arrived));
     }
     let refs: Vec<EntryId> =
@@ -85,6 +85,9 @@ pub async fn take(tx: &mut Tx, app: &App, items: &[&Item], received_at: Timestam
         needs.device(held.device_id, held.install);
     }
     let mut world = load::world(tx, &needs).await?;
+    for item in &mut *items {
+        boards::refresh(tx, &world, item).await?;
+    }
     open_dossiers(&mut world, app, items);
     let mut group = Group { app, world, effects: Effects::default(), received_at };
     let expected: Vec<_> = items.iter().flat_map(|item| group.expected(item)).collect();
@@ -101,7 +104,7 @@ pub async fn take(tx: &mut Tx, app: &App, items: &[&Item], received_at: Timestam
 }
 
 /// Puts the verdicts of entries that were judged again into the answers.
-fn amend(items: &[&Item], taken: &mut [Taken], judged_again: &BTreeMap<EntryId, Outcome>) {
+fn amend(items: &[&mut Item], taken: &mut [Taken], judged_again: &BTreeMap<EntryId, Outcome>) {
     for (item, taken) in items.iter().zip(taken) {
         let Taken::Now { answer: Answer::Taken { outcomes, .. }, .. } = taken else { continue };
         for (entry, outcome) in item.arrived.entries.iter().zip(outcomes) {
@@ -115,7 +118,7 @@ fn amend(items: &[&Item], taken: &mut [Taken], judged_again: &BTreeMap<EntryId, 
 
 /// Dossiers that an entry names and the database has not got: an officer's day or an agent's
 /// quarter is opened; any other is kept as unknown, in nobody's caseload.
-fn open_dossiers(world: &mut World, app: &App, items: &[&Item]) {
+fn open_dossiers(world: &mut World, app: &App, items: &[&mut Item]) {
     for item in items {
         let user_id = world.devices[&item.arrived.device_id].user_id;
         let user = world.devices[&item.arrived.device_id].user_uid;

@@ -253,14 +253,9 @@ async fn run(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> sqlx::Result<Vec<Done>
     for job in &*jobs {
         begun.push(install::begin(tx, job, now).await?);
     }
-    for (job, begun) in jobs.iter_mut().zip(&begun) {
-        if let (Some(item), Begun::Open(_)) = (job.item.as_mut(), begun) {
-            boards::refresh(tx, item).await?;
-        }
-    }
-    let going = || jobs.iter().zip(&begun).filter(|(_, begun)| matches!(begun, Begun::Open(_)));
-    let items: Vec<&Item> = going().filter_map(|(job, _)| job.item.as_ref()).collect();
-    let mut taken = take::take(tx, app, &items, now).await?.into_iter();
+    let going = jobs.iter_mut().zip(&begun).filter(|(_, begun)| matches!(begun, Begun::Open(_)));
+    let mut items: Vec<&mut Item> = going.filter_map(|(job, _)| job.item.as_mut()).collect();
+    let mut taken = take::take(tx, app, &mut items, now).await?.into_iter();
     let mut done = Vec::with_capacity(jobs.len());
     for (job, begun) in jobs.iter().zip(begun) {
         done.push(match begun {

@@ -12,13 +12,29 @@ use super::world::{Acc, Who, World};
 impl World {
     /// A request of a signed-in person.
     pub fn rest(&self, who: Who, method: Method, path: &str, body: &Value) -> Answer {
+        self.server.call(self.request(who, method, path, body))
+    }
+
+    fn request(&self, who: Who, method: Method, path: &str, body: &Value) -> Request<Body> {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token(who)))
             .header(header::CONTENT_TYPE, "application/json");
         let body = if body.is_null() { Body::empty() } else { body.to_string().into() };
-        self.server.call(request.body(body).expect("a request"))
+        request.body(body).expect("a request")
+    }
+
+    /// Decisions that several people make at the same moment, each with an id of its own.
+    pub fn decide_at_once(&mut self, decisions: Vec<(Who, String, Value)>) -> Vec<Answer> {
+        let now = self.now();
+        let requests = decisions.into_iter().map(|(who, path, mut body)| {
+            body["id"] = json!(DecisionId::new(now, &mut self.rng));
+            (who, path, body)
+        });
+        let requests: Vec<_> = requests.collect();
+        let requests = requests.iter().map(|(who, path, body)| self.request(*who, Method::POST, path, body));
+        self.server.call_at_once(requests.collect())
     }
 
     /// A decision: the body gets an id of its own.

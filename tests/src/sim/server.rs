@@ -169,6 +169,18 @@ impl Server {
         life.runtime.block_on(exchange(life.router.clone(), request))
     }
 
+    /// Answers requests of phones that come at the same moment.
+    pub fn answer_at_once(&self, requests: &[HttpRequest]) -> Vec<Answer> {
+        self.call_at_once(requests.iter().map(request_of).collect())
+    }
+
+    /// Answers requests that come at the same moment.
+    pub fn call_at_once(&self, requests: Vec<Request<Body>>) -> Vec<Answer> {
+        let life = self.life();
+        let answers = requests.into_iter().map(|request| exchange(life.router.clone(), request));
+        life.runtime.block_on(futures_util::future::join_all(answers))
+    }
+
     /// Runs something on the server's own functions, in one transaction that writes.
     pub fn write<T>(&self, run: impl AsyncFnOnce(&App, &mut Tx) -> T) -> T {
         let life = self.life();

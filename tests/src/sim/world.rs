@@ -192,6 +192,20 @@ impl World {
         }
     }
 
+    /// Phones begin a sync at the same moment, each request comes twice, and no answer finds its way back.
+    pub fn send_at_once(&mut self, phones: &[On]) -> Vec<Answer> {
+        let now = self.now();
+        let mut requests = Vec::new();
+        for on in phones {
+            let step = self.phones[on.0].begin_sync(now, &mut self.rng);
+            let Some(Step::Send(request)) = step else { panic!("a sync begins with a request") };
+            self.uploads.note(*on, &request);
+            requests.push(HttpRequest { headers: request.headers.clone(), body: request.body.clone(), ..request });
+            requests.push(request);
+        }
+        self.server.answer_at_once(&requests)
+    }
+
     /// Gives a request of a phone to the server.
     pub fn deliver(&mut self, on: On, request: &HttpRequest) -> Answer {
         self.uploads.note(on, request);

@@ -4,6 +4,7 @@ use daybook_mobile_sync::capture::What;
 use daybook_server::auth::Role;
 use daybook_shared::entry::{Correction, CorrectionKind, Proposed};
 use daybook_tests::sim::Terms;
+use serde_json::json;
 
 use crate::on_every_engine;
 
@@ -63,6 +64,34 @@ fn s23_taking_a_payment_back_lets_the_later_ones_pay_in_its_place() {
         assert_eq!((again.status, again.code().as_str()), (409, "already_decided"));
         world.settle(&[on]);
         assert_eq!(world.shown(on, third), "posted OVER_PAYOFF");
+        world.check_all(&[on]);
+    });
+}
+
+/// Two people rule on one payment at the same moment, one by a reversal, one by approving a correction.
+#[test]
+fn s22_a_payment_is_taken_back_once_whoever_rules_on_it_at_the_same_moment() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let (deka, farah) = (world.supervisor("Deka"), world.supervisor("Farah"));
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        for round in 0..8 {
+            let paid = world.cash(on, acc, 500);
+            let reason = "Nobody paid.".to_owned();
+            let correction = Correction { target: paid, kind: CorrectionKind::Void, proposed: None, reason };
+            let asked = world.record(on, What::Correction { dossier: None, correction });
+            world.sync(on);
+            let reversal = (deka, format!("/v1/payments/{paid}/reversal"), json!({ "reason": "Nobody paid." }));
+            let approval = (farah, format!("/v1/corrections/{asked}/decision"), json!({ "approve": true }));
+            let answers = world.decide_at_once(vec![reversal, approval]);
+            let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+            statuses.sort_unstable();
+            assert_eq!(statuses, [204, 409], "round {round}");
+            assert_eq!(world.stands(acc), "active, owes 3000, paid 0, credit 0");
+            assert_eq!(world.cash_in_hand(amina), 0);
+        }
+        world.settle(&[on]);
         world.check_all(&[on]);
     });
 }
