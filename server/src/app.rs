@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use daybook_shared::ids::{DeploymentId, Epoch};
 use daybook_shared::time::{Clock, Timestamp};
+use daybook_shared::wire::limits::INFLATED_PERMITS_BYTES;
 use rand::rngs::SysRng;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -39,8 +40,10 @@ pub struct App {
     pub writer: Writer,
     /// Slows down who guesses passwords and codes.
     pub throttle: Throttle,
-    /// Room for the bodies of all requests.
+    /// Room for the bodies of all requests, as they come.
     pub body_room: BodyRoom,
+    /// Room for the bodies of all requests of phones, once inflated.
+    pub inflated_room: BodyRoom,
 }
 
 impl std::fmt::Debug for App {
@@ -174,6 +177,7 @@ impl App {
             writer: Writer::default(),
             throttle: Throttle::default(),
             body_room: BodyRoom::new(BODY_ROOM_BYTES),
+            inflated_room: BodyRoom::new(INFLATED_PERMITS_BYTES),
         }))
     }
 

@@ -70,7 +70,7 @@ pub fn of_board_code(code: &str) -> &'static str {
         other => match BoardReason::from_code(other) {
             BoardReason::NotEntitled => "the case had been given to a colleague",
             BoardReason::AfterQuarantined => "something you wrote before it could not be merged",
-            BoardReason::QuarantineFull | BoardReason::Other(_) => {
+            BoardReason::QuarantineFull | BoardReason::Failed | BoardReason::Other(_) => {
                 "it could not be merged; write it again, and tell the office if it happens twice"
             }
         },

@@ -24,7 +24,7 @@ use crate::ledger::{journal, posting};
 use crate::portfolio::allocation::Payment;
 use crate::sync::effects::{ChangedOutcome, Effects, PaymentRow};
 use crate::sync::judge::{self, Capture, Release};
-use crate::sync::load::{self, Expected, Needs};
+use crate::sync::load::{self, Expected, Needs, outcome_of};
 use crate::sync::persist;
 use crate::{on_db, visible_units};
 
@@ -58,6 +58,7 @@ struct HeldRow {
     device_id: i64,
     install_uid: InstallId,
     reason: Option<Reason>,
+    flags: Option<String>,
     captured_at: Timestamp,
     received_at: Timestamp,
 }
@@ -65,7 +66,7 @@ struct HeldRow {
 macro_rules! held_rows {
     () => {
         "select e.id, e.uid, d.uid as dossier_uid, e.bytes, e.user_id, u.uid as user_uid, u.name as user_name, e.device_id,
-           i.uid as install_uid, e.reason, e.captured_at, e.received_at
+           i.uid as install_uid, e.reason, e.flags, e.captured_at, e.received_at
          from entry e join dossier d on d.id = e.dossier_id join app_user u on u.id = e.user_id
            join install i on i.id = e.install_id
          where exists (select 1 from user_role r join visible v on v.id = r.unit_id
@@ -264,7 +265,9 @@ async fn judge_again(
         received_at: held.received_at,
         release: Some(release),
     };
-    let outcome = judge::judge(&mut world, &mut effects, settings, capture, vec![Flag::Released]);
+    let known = outcome_of("held", held.reason.clone(), held.flags.as_deref())?;
+    let flags = std::iter::once(Flag::Released).chain(known.flags.unwrap_or_default()).collect();
+    let outcome = judge::judge(&mut world, &mut effects, settings, capture, flags);
     if let Some(reason) = outcome.reason {
         return Err(Problem::new(Code::StillHeld, still_held(&reason)).with("reason", reason.code()));
     }

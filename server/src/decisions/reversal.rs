@@ -34,7 +34,7 @@ use crate::sync::{judge, money, persist};
 use crate::{on_db, visible_units};
 
 /// A posted payment with the entry it came from.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, PartialEq, sqlx::FromRow)]
 struct PostedRow {
     uid: PaymentId,
     entry_id: i64,
@@ -53,6 +53,7 @@ struct PostedRow {
     receipt_no: Option<String>,
     external_ref: Option<String>,
     value_date: Date,
+    state: String,
     account_id: Option<i64>,
 }
 
@@ -60,7 +61,7 @@ const ONE: &str = concat!(
     visible_units!(),
     "select p.uid, e.id as entry_id, d.uid as dossier_uid, a.uid as account_dossier, e.user_id, e.device_id, i.uid as install_uid,
        e.outcome, e.reason, e.flags, e.captured_at, p.channel, p.amount_minor, p.currency, p.receipt_no, p.external_ref,
-       p.value_date, p.account_id
+       p.value_date, p.state, p.account_id
      from payment p join entry e on e.uid = p.uid join dossier d on d.id = e.dossier_id join install i on i.id = e.install_id
        left join dossier a on a.account_id = p.account_id
      where p.uid = $3 and exists (select 1 from user_role r join visible v on v.id = r.unit_id
@@ -131,7 +132,7 @@ async fn take_back(
         needs.dossier(other);
     }
     let mut world = load::world(tx, &needs).await?;
-    must_be_posted(tx, posted.uid).await?;
+    must_stand(tx, decider.by, posted).await?;
     let all = world.accounts.keys().copied().collect();
     load::load_payments(tx, &mut world, &all).await?;
     let mut effects = Effects::default();
@@ -151,15 +152,17 @@ async fn take_back(
     Ok(())
 }
 
-const SELECT_STATE: &str = "select state from payment where uid = $1";
-
-/// Read once the rows are locked: another decision may have taken the payment back in between.
-async fn must_be_posted(tx: &mut Tx, payment: PaymentId) -> Result<(), Problem> {
-    let state: String = on_db!(tx, conn => sqlx::query_scalar(SELECT_STATE).bind(payment).fetch_one(conn).await)?;
-    if state == "posted" {
-        return Ok(());
+/// Read again once the rows are locked: another decision may have put the payment elsewhere or taken it
+/// back in between.
+async fn must_stand(tx: &mut Tx, by: &User, posted: &PostedRow) -> Result<(), Problem> {
+    let now = find(tx, by, posted.uid).await?;
+    if now.state != "posted" {
+        return Err(Problem::new(Code::Conflict, format!("The payment is {}, not posted.", now.state)));
     }
-    Err(Problem::new(Code::Conflict, format!("The payment is {state}, not posted.")))
+    if now != *posted {
+        return Err(Problem::new(Code::Conflict, "Somebody changed the payment at this moment: look again."));
+    }
+    Ok(())
 }
 
 /// Mirrors the payment's journal, allocates the others anew, and books what moves between schedule
@@ -232,6 +235,9 @@ fn repost(
     let about = world.dossiers.get(&dossier).ok_or_else(no_such_account)?.about;
     let About::Case(account_id) = about else { return Err(no_such_account()) };
     let account = world.accounts.get_mut(&account_id).ok_or_else(no_such_account)?;
+    if !account.row.takes_payments() {
+        return Err(Problem::validation("The account is not active yet, or was undone."));
+    }
     if account.row.currency != posted.currency {
         return Err(Problem::validation("The other account is in another currency."));
     }

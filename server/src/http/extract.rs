@@ -37,6 +37,12 @@ impl BodyRoom {
     pub fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes)))
     }
+
+    /// Waits for room for a body of so many bytes, the first 64 KiB of it free; given back on drop.
+    pub async fn for_body(&self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+        let paid = bytes.saturating_sub(FREE_BYTES);
+        if paid == 0 { Ok(None) } else { reserve(self, paid, WAITS.room).await.map(Some) }
+    }
 }
 
 /// A request's body, as it came, within the route's limit and the server's room for all bodies. The

@@ -27,7 +27,8 @@ batch_row! {
 
 batch_row! {
     struct LineRow {
-        journal_id: i64 => "int8",
+        event: Uuid => "uuid",
+        kind: JournalKind => "text",
         n: i64 => "int8",
         gl: GlCode => "text",
         subject: Option<i64> => "int8",
@@ -41,15 +42,14 @@ batch_row! {
     }
 }
 
-/// One row a journal; its key is matched to its lines by (event, kind), because neither engine promises
-/// an order.
+/// One row a journal.
 const INSERT_JOURNALS: &str = "insert into journal (kind, event, booked_on, currency, correlation, recorded_at)
-     select kind, event, booked_on, currency, correlation, recorded_at from v where true
-     returning id, event, kind";
+     select kind, event, booked_on, currency, correlation, recorded_at from v where true";
 
-/// All lines of all journals of a batch.
+/// All lines of all journals of a batch; each finds its journal by (event, kind).
 const INSERT_LINES: &str = "insert into line (journal_id, n, gl, subject, minor)
-     select journal_id, n, gl, subject, minor from v where true";
+     select j.id, v.n, v.gl, v.subject, v.minor from v join journal j on j.event = v.event and j.kind = v.kind
+     where true";
 
 /// The journals of events with their lines, a row a line.
 const SELECT_JOURNALS: &str =
@@ -62,20 +62,19 @@ const SELECT_JOURNALS: &str =
 /// When a journal does not balance, which no [`Journal`] can.
 pub async fn insert(tx: &mut Tx, journals: &[Journal], recorded_at: Timestamp) -> sqlx::Result<()> {
     let rows: Vec<_> = journals.iter().map(|journal| journal_row(journal, recorded_at)).collect();
-    let keys: Vec<(i64, Uuid, JournalKind)> = batch::fetch(tx, &rows, INSERT_JOURNALS).await?;
-    let keys: BTreeMap<_, _> = keys.into_iter().map(|(id, event, kind)| ((event, kind), id)).collect();
+    batch::execute(tx, &rows, INSERT_JOURNALS).await?;
     let mut lines = Vec::with_capacity(journals.len() * 3);
     for journal in journals {
         let sum: i128 = journal.lines().iter().map(|line| i128::from(line.minor)).sum();
         assert_eq!(sum, 0, "journal {:?} of {} does not balance", journal.kind(), journal.event().id);
-        let journal_id = keys.get(&(journal.event().id, journal.kind())).copied().ok_or(sqlx::Error::RowNotFound)?;
+        let (event, kind) = (journal.event().id, journal.kind());
         lines.extend((1..).zip(journal.lines()).map(|(n, line)| {
             let GlAccount { code, subject } = line.account;
-            LineRow { journal_id, n, gl: code, subject, minor: line.minor }
+            LineRow { event, kind, n, gl: code, subject, minor: line.minor }
         }));
     }
-    batch::execute(tx, &lines, INSERT_LINES).await?;
-    Ok(())
+    let booked = batch::execute(tx, &lines, INSERT_LINES).await?;
+    if usize::try_from(booked) == Ok(lines.len()) { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
 
 fn journal_row(journal: &Journal, recorded_at: Timestamp) -> JournalRow {

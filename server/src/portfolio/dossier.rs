@@ -80,9 +80,16 @@ const INSERT: &str = "insert into dossier (uid, kind, account_id, user_id, agent
        profile_version, schedule_version, state_version, promises_version, timeline_version, board_version)
      select uid, kind, account_id, null, agent_id, null, 0, version, profile_version, schedule_version, state_version,
        0, 0, 0 from v where true
+     on conflict (uid) do update set kind = excluded.kind, account_id = excluded.account_id,
+       agent_id = excluded.agent_id, version = dossier.version + 1,
+       profile_version = case when excluded.profile_version > 0 then dossier.version + 1 else 0 end,
+       schedule_version = case when excluded.schedule_version > 0 then dossier.version + 1 else 0 end,
+       state_version = case when excluded.state_version > 0 then dossier.version + 1 else 0 end
+     where dossier.kind = 'unknown'
      returning uid, id";
 
-/// Opens dossiers and returns their keys.
+/// Opens dossiers and returns their keys. One that an entry had named before it was about anything is
+/// opened in its place; one that is open already is missing from the answer.
 pub async fn insert(tx: &mut Tx, dossiers: &[NewDossier]) -> sqlx::Result<BTreeMap<DossierId, i64>> {
     let keys: Vec<(DossierId, i64)> = batch::fetch(tx, dossiers, INSERT).await?;
     Ok(keys.into_iter().collect())

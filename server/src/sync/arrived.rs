@@ -1,11 +1,10 @@
 //! An envelope that has arrived: read, verified, its entries decoded, before any row is looked at.
 
 use daybook_shared::entry::{Entry, EntryError};
-use daybook_shared::ids::DeploymentId;
+use daybook_shared::ids::{DeploymentId, UserId};
 use daybook_shared::wire::envelope::{Envelope, EnvelopeError};
-use daybook_shared::wire::sign::PublicKey;
 
-use daybook_shared::ids::DeviceId;
+use crate::auth::device::Device;
 
 /// A verified envelope of a known device. Only [`Arrived::verify`] makes one, so nothing unsigned
 /// can reach the log.
@@ -13,6 +12,10 @@ use daybook_shared::ids::DeviceId;
 pub struct Arrived {
     /// The device's row key.
     pub device_id: i64,
+    /// Its user's row key.
+    pub user_id: i64,
+    /// Its user.
+    pub user: UserId,
     /// The envelope.
     pub envelope: Envelope,
     /// Its bytes as they came.
@@ -43,17 +46,20 @@ impl NotTaken {
 }
 
 impl Arrived {
-    /// Reads an envelope and checks that the device sealed it for this lender.
+    /// Reads an envelope and checks that the device sealed it for this lender. The envelopes of one request
+    /// together may inflate to `bytes_left`.
     pub fn verify(
         bytes: Vec<u8>,
-        (device_id, device, key): (i64, DeviceId, &PublicKey),
+        by: &Device,
         deployment: DeploymentId,
+        bytes_left: &mut usize,
     ) -> Result<Self, NotTaken> {
-        let envelope = Envelope::decode(&bytes)?;
-        if envelope.header.device != device || !envelope.verify(key, deployment) {
+        let envelope = Envelope::decode_within(&bytes, bytes_left)?;
+        let key = by.key().filter(|_| envelope.header.device == by.uid);
+        if !key.is_some_and(|key| envelope.verify(&key, deployment)) {
             return Err(NotTaken::Signature);
         }
         let entries = envelope.body.entries.iter().map(|entry| Entry::decode(entry)).collect();
-        Ok(Self { device_id, envelope, bytes, entries })
+        Ok(Self { device_id: by.id, user_id: by.user_id, user: by.user_uid, envelope, bytes, entries })
     }
 }

@@ -64,7 +64,7 @@ const SELECT_QUARANTINED: &str =
 
 /// Judges an envelope's board changes, each on top of the ones before it, on a read snapshot.
 pub async fn prepare(tx: &mut Tx, item: &mut Item) -> sqlx::Result<()> {
-    let Item { arrived, role, .. } = &*item;
+    let Item { arrived, role, own_days, boards_excluded, .. } = &*item;
     let changes = &arrived.envelope.body.board;
     let header = &arrived.envelope.header;
     let uids: BTreeSet<_> = changes.iter().map(|change| change.dossier).collect();
@@ -80,9 +80,17 @@ pub async fn prepare(tx: &mut Tx, item: &mut Item) -> sqlx::Result<()> {
     })?;
     let mut ended: BTreeSet<_> = ended.into_iter().collect();
     let prepared = changes.iter().map(|change| {
+        if own_days.contains(&change.dossier) {
+            // Nothing is in the day yet: it opens with this.
+            boards.entry(change.dossier).or_insert_with(|| (0, Some(Confirmed::genesis(BoardKind::Day))));
+        }
         let Some((base, board)) = boards.get_mut(&change.dossier) else {
             return PreparedChange { base: None, judged: Judged::Rejected(BoardReason::NotEntitled.code().to_owned()) };
         };
+        if *boards_excluded {
+            let reason = BoardReason::Failed.code().to_owned();
+            return PreparedChange { base: Some(*base), judged: Judged::Rejected(reason) };
+        }
         let actor = (change.dossier, i64::from(change.n));
         let judged = if ended.contains(&actor) {
             Judged::Rejected(BoardReason::AfterQuarantined.code().to_owned())

@@ -16,6 +16,7 @@ use daybook_shared::wire::framing::{self, FrameWriter, InflateError};
 use daybook_shared::wire::limits::{BUDGET_BYTES_MAX, BUDGET_BYTES_MIN, INFLATED_BYTES_MAX};
 use daybook_shared::wire::outcome::{BoardState, BoardVerdict, Outcome, Reason};
 use daybook_shared::wire::sign::{Acknowledgement, DeviceState, Signed};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::arrived::Arrived;
 use super::cursor::Cursor;
@@ -45,9 +46,9 @@ struct Upload {
 
 /// Answers `POST /v1/sync`: a body of frames.
 pub async fn sync(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result<Vec<u8>, Problem> {
-    let request = parse(body)?;
+    let Opened { request, mut bytes_left, _room } = open(app, body).await?;
     let handed_out = matches!(device.lease, Lease::Valid { .. }) && device.device.standing() == DeviceState::Ok;
-    let upload = upload(app, device, &request).await?;
+    let upload = upload(app, device, &request, &mut bytes_left).await?;
     let Upload { install_id, answers, finished, .. } = upload;
     let finished = finished.map(|finished| *finished).unwrap_or_default();
     let acknowledgement = match upload.acknowledgement {
@@ -85,8 +86,8 @@ pub async fn sync(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result
 
 /// Answers `POST /v1/deposit`: an acknowledgement and nothing else.
 pub async fn deposit(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result<Vec<u8>, Problem> {
-    let request = parse(body)?;
-    let upload = upload(app, device, &request).await?;
+    let Opened { request, mut bytes_left, _room } = open(app, body).await?;
+    let upload = upload(app, device, &request, &mut bytes_left).await?;
     let acknowledgement = match upload.acknowledgement {
         Some(signed) => signed,
         None => acknowledge(app, device, upload.install_id).await?,
@@ -96,15 +97,41 @@ pub async fn deposit(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Res
     Ok(frames.finish())
 }
 
-fn parse(body: &[u8]) -> Result<Request, Problem> {
+/// A request that was read.
+struct Opened {
+    request: Request,
+    /// To how much its envelopes' bodies may inflate, all together.
+    bytes_left: usize,
+    /// Its share of the room for inflated bodies, held as long as it is worked on.
+    _room: Vec<OwnedSemaphorePermit>,
+}
+
+/// Inflates a request, once there is room for it, and reads it.
+async fn open(app: &App, body: &[u8]) -> Result<Opened, Problem> {
     metrics::counter!(names::SYNC_BYTES_UP).increment(body.len() as u64);
-    let inflated = framing::inflate(body, INFLATED_BYTES_MAX).map_err(|error| match error {
+    let len = framing::inflated_len(body, INFLATED_BYTES_MAX).map_err(inflate_problem)?;
+    let mut room: Vec<_> = app.inflated_room.for_body(len).await?.into_iter().collect();
+    let request = parse(&framing::inflate(body, INFLATED_BYTES_MAX).map_err(inflate_problem)?)?;
+    let mut bytes_left = 0;
+    if request.envelopes.iter().any(|envelope| Envelope::is_compressed(envelope)) {
+        // Phones seal without compression, as the whole request is compressed; a relay may not.
+        bytes_left = INFLATED_BYTES_MAX - len;
+        room.extend(app.inflated_room.for_body(bytes_left).await?);
+    }
+    Ok(Opened { request, bytes_left, _room: room })
+}
+
+fn inflate_problem(error: InflateError) -> Problem {
+    match error {
         InflateError::TooLarge => {
             Problem::new(Code::TooLarge, format!("The body inflates beyond {INFLATED_BYTES_MAX} bytes."))
         }
         InflateError::Malformed => Problem::validation("The body is not a whole zstd stream."),
-    })?;
-    let request = Request::decode(&inflated).map_err(|error| match error {
+    }
+}
+
+fn parse(inflated: &[u8]) -> Result<Request, Problem> {
+    let request = Request::decode(inflated).map_err(|error| match error {
         Malformed::TooMany => Problem::validation("A request carries at most 64 envelopes and 64 cursors."),
         _ => Problem::validation("The body is not a request of this exchange (CBOR, version 1)."),
     })?;
@@ -123,9 +150,14 @@ struct Step<'a> {
 /// Takes the request's envelopes, in their order, each durable before the next. The first step
 /// carries the request's number and the last one its end; both are of the install that asks, while
 /// an envelope may be of an install before it.
-async fn upload(app: &Arc<App>, device: &DeviceRequest, request: &Request) -> Result<Upload, Problem> {
+async fn upload(
+    app: &Arc<App>,
+    device: &DeviceRequest,
+    request: &Request,
+    bytes_left: &mut usize,
+) -> Result<Upload, Problem> {
     let mut upload = Upload { install_id: 0, answers: Vec::new(), acknowledgement: None, finished: None };
-    let mut steps = steps(app, device, request, &mut upload).await?;
+    let mut steps = steps(app, device, request, &mut upload, bytes_left).await?;
     let own = |step: Option<&Step<'_>>| step.is_some_and(|step| step.install == device.install);
     let empty = || Step { install: device.install, envelope: None };
     if !own(steps.first()) {
@@ -159,22 +191,21 @@ async fn steps<'a>(
     device: &DeviceRequest,
     request: &'a Request,
     upload: &mut Upload,
+    bytes_left: &mut usize,
 ) -> Result<Vec<Step<'a>>, Problem> {
     let role =
         if request.envelopes.is_empty() { BoardRole::Officer } else { role_of(app, device.device.user_id).await? };
-    let key = device.device.key().ok_or_else(Problem::unauthenticated)?;
     let mut steps = Vec::with_capacity(request.envelopes.len() + 2);
     for bytes in &request.envelopes {
-        let whose = (device.device.id, device.device.uid, &key);
-        match Arrived::verify(bytes.to_vec(), whose, app.deployment.id) {
+        match Arrived::verify(bytes.to_vec(), &device.device, app.deployment.id, bytes_left) {
             Ok(arrived) => {
                 let install = arrived.envelope.header.install;
-                steps.push(Step { install, envelope: Some((Item::new(arrived, role), bytes.as_slice())) });
+                steps.push(Step { install, envelope: Some((Item::new(app, arrived, role), bytes.as_slice())) });
             }
             Err(error) => {
                 metrics::counter!(names::SYNC_WRONG_SIGNATURES).increment(1);
                 tracing::warn!(device = %device.device.uid, code = error.code(), "an envelope was not taken");
-                let number = Envelope::decode(bytes).map_or(0, |envelope| envelope.header.number);
+                let number = Envelope::number_of(bytes).unwrap_or_default();
                 let answer = Answer::Refused { code: error.code().to_owned() };
                 upload.answers.push(EnvelopeAnswer { number, answer });
             }

@@ -3,7 +3,7 @@
 use daybook_shared::time::Timestamp;
 
 use super::writer::Job;
-use crate::auth::device::{self, GrantError};
+use crate::auth::device::{self, GrantError, Install};
 use crate::db::Tx;
 use crate::on_db;
 
@@ -22,16 +22,26 @@ pub enum Begun {
 
 const RAISE_REQUEST: &str = "update install set last_request = $2 where id = $1 and last_request < $2";
 
+/// The install of a job, opened if the job begins a request of a new one.
+pub async fn open(tx: &mut Tx, job: &Job, now: Timestamp) -> sqlx::Result<Result<Install, Begun>> {
+    if let Some(install) = device::install(tx, job.device_id, job.install).await? {
+        return Ok(Ok(install));
+    }
+    if job.request_number.is_none() {
+        return Ok(Err(Begun::Unknown));
+    }
+    match device::open_install(tx, now, (job.device_id, job.device), job.install).await {
+        Ok(install) => Ok(Ok(install)),
+        Err(GrantError::Sql(error)) => Err(error),
+        Err(GrantError::TooManyInstalls | GrantError::SeriesUsedUp) => Ok(Err(Begun::Limit)),
+    }
+}
+
 /// Begins a request: opens its install if it is new, and takes its number.
 pub async fn begin(tx: &mut Tx, job: &Job, now: Timestamp) -> sqlx::Result<Begun> {
-    let install = match device::install(tx, job.device_id, job.install).await? {
-        Some(install) => install,
-        None if job.request_number.is_none() => return Ok(Begun::Unknown),
-        None => match device::open_install(tx, now, (job.device_id, job.device), job.install).await {
-            Ok(install) => install,
-            Err(GrantError::Sql(error)) => return Err(error),
-            Err(GrantError::TooManyInstalls | GrantError::SeriesUsedUp) => return Ok(Begun::Limit),
-        },
+    let install = match open(tx, job, now).await? {
+        Ok(install) => install,
+        Err(begun) => return Ok(begun),
     };
     let Some(number) = job.request_number else { return Ok(Begun::Open(install.id)) };
     let id = install.id;

@@ -17,7 +17,6 @@ use super::effects::{
 use super::money;
 use super::world::{About, Claim, Entitlement, World};
 use crate::ledger::posting::{self, Event, GlAccount};
-use crate::portfolio::account::{AccountStatus, ClosedAs};
 use crate::settings::Settings;
 
 /// A capture as it is judged.
@@ -237,9 +236,11 @@ fn judge_handover(
         effects.waiting.extend(missing.into_iter().map(|missing| (*missing, capture.id())));
         return Outcome::held(Reason::MissingRef);
     }
+    // Whether the office took one of them back meanwhile, or waits with it, is no fault of the hand-over:
+    // the count says what is there.
     let in_hand = handover.repayments.iter().all(|id| {
         let payment = PaymentId::from(*id);
-        world.cash_payments.get(&payment) == Some(&(capture.user_id, true)) && !world.handed_over.contains_key(&payment)
+        world.cash_payments.get(&payment) == Some(&capture.user_id) && !world.handed_over.contains_key(&payment)
     });
     if !in_hand {
         return Outcome::held(Reason::NotInHand);
@@ -326,8 +327,7 @@ fn destination(
 ) -> Result<i64, Reason> {
     let account_id = account_of(world, capture, repayment).ok_or(Reason::UnknownAccount)?;
     let account = &world.accounts[&account_id].row;
-    let undone = matches!(account.closed_as, Some(ClosedAs::Rescinded | ClosedAs::Refinanced | ClosedAs::Cancelled));
-    if undone || account.status == AccountStatus::Pending {
+    if !account.takes_payments() {
         return Err(Reason::UnknownAccount);
     }
     let amount = repayment.amount;
@@ -351,7 +351,7 @@ fn destination(
     Ok(account_id)
 }
 
-/// A receipt number stands for one repayment, and within a block only for one of its device.
+/// A receipt number stands for one repayment, and within a device's series only for one of its own.
 fn claim_receipt(
     world: &mut World,
     capture: Capture<'_>,
@@ -359,8 +359,13 @@ fn claim_receipt(
     flags: &mut Vec<Flag>,
 ) -> Result<(), Reason> {
     let Some(receipt) = &repayment.receipt else { return Ok(()) };
-    match world.block_owner(receipt) {
-        Some(owner) if owner != capture.device_id && capture.release.is_none() => return Err(Reason::ForeignBlock),
+    match world.series.get(receipt.series()) {
+        Some(series) if series.device_id != capture.device_id => {
+            if capture.release.is_none() {
+                return Err(Reason::ForeignBlock);
+            }
+        }
+        Some(series) if i64::from(receipt.number()) >= series.next => flags.push(Flag::OutOfBlock),
         Some(_) => {}
         None if receipt.series().starts_with('P') && receipt.series().len() == 6 => {
             flags.push(Flag::ProvisionalReceipt);
@@ -405,7 +410,7 @@ fn hold_payment(
         effects.add_cash(capture.user_id, payment.currency, payment.amount_minor);
     }
     if payment.channel == Channel::Cash {
-        world.cash_payments.insert(payment.uid, (capture.user_id, debited));
+        world.cash_payments.insert(payment.uid, capture.user_id);
     }
     effects.payments.push(PaymentRow { booked_on, debited, ..payment });
     Outcome::held(reason)
@@ -445,7 +450,7 @@ fn post(
         effects.add_cash(capture.user_id, payment.currency, payment.amount_minor);
     }
     if is_cash {
-        world.cash_payments.insert(payment.uid, (capture.user_id, true));
+        world.cash_payments.insert(payment.uid, capture.user_id);
     }
     world.dossiers.get_mut(&capture.dossier).expect("the dossier of a capture is loaded").state_changed = true;
     let state = "posted".to_owned();

@@ -11,8 +11,8 @@ use daybook_shared::ids::{
 use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::outcome::{Flag, Outcome, OutcomeState, Reason};
 
-use super::arrived::Arrived;
-use super::world::{About, Account, Block, Claim, Device, Dossier, Install, Logged, World};
+use super::take::Item;
+use super::world::{About, Account, Claim, Device, Dossier, Install, Logged, Series, World};
 use crate::batch_row;
 use crate::db::{Tx, batch};
 use crate::portfolio::account::{self, Lock};
@@ -65,13 +65,14 @@ pub struct Needs {
 
 impl Needs {
     /// What an envelope needs.
-    pub fn of(arrived: &Arrived) -> Self {
+    pub fn of(item: &Item) -> Self {
         let mut needs = Self::default();
+        let arrived = &item.arrived;
         let header = &arrived.envelope.header;
         needs.device(arrived.device_id, header.install);
         needs.acknowledgements.insert((arrived.device_id, header.after));
         needs.acknowledgements.extend(header.anchors.iter().map(|anchor| (arrived.device_id, anchor.ack)));
-        for entry in arrived.entries.iter().flatten() {
+        for entry in item.entries() {
             needs.acknowledgements.insert((arrived.device_id, entry.head.after));
             needs.entry(entry);
         }
@@ -142,7 +143,7 @@ pub async fn world(tx: &mut Tx, needs: &Needs) -> sqlx::Result<World> {
     load_agents(tx, needs, &mut world).await?;
     load_accounts(tx, needs, &mut world).await?;
     load_handed_over(tx, needs, &mut world).await?;
-    load_blocks(tx, needs, &mut world).await?;
+    load_series(tx, needs, &mut world).await?;
     Ok(world)
 }
 
@@ -243,11 +244,12 @@ struct DossierRow {
     epoch: i64,
     version: i64,
     board_version: i64,
+    assigned_at: Option<Timestamp>,
 }
 
 const SELECT_DOSSIERS: &str =
     "select d.id, d.uid, d.kind, d.account_id, d.user_id, d.agent_id, d.caseload_id, d.epoch, d.version,
-       d.board_version
+       d.board_version, (select a.at from assignment a where a.dossier_id = d.id and a.epoch = 1) as assigned_at
      from v join dossier d on d.uid = v.uid order by d.id";
 const SELECT_HISTORY: &str = "select a.dossier_id, a.at, a.caseload_id
      from v join assignment a on a.dossier_id = v.id order by a.dossier_id, a.epoch";
@@ -257,7 +259,8 @@ async fn load_dossiers(tx: &mut Tx, needs: &Needs, world: &mut World) -> sqlx::R
     let select = locking(tx, SELECT_DOSSIERS, " for no key update of d");
     let rows: Vec<DossierRow> = batch::fetch(tx, &keys_by_uid, &select).await?;
     let mut histories: BTreeMap<i64, Vec<(Timestamp, Option<i64>)>> = BTreeMap::new();
-    let ids: BTreeSet<i64> = rows.iter().map(|row| row.id).collect();
+    // Most dossiers were given to one caseload and stay there.
+    let ids: BTreeSet<i64> = rows.iter().filter(|row| row.epoch > 1).map(|row| row.id).collect();
     let history: Vec<(i64, Timestamp, Option<i64>)> = batch::fetch(tx, &keys(&ids), SELECT_HISTORY).await?;
     for (dossier, at, caseload) in history {
         histories.entry(dossier).or_default().push((at, caseload));
@@ -269,7 +272,8 @@ async fn load_dossiers(tx: &mut Tx, needs: &Needs, world: &mut World) -> sqlx::R
             ("agent", _, _, Some(agent)) => About::Agent(agent),
             _ => About::Unknown,
         };
-        let history = histories.remove(&row.id).unwrap_or_default();
+        let first = || row.assigned_at.map(|at| (at, row.caseload_id)).into_iter().collect();
+        let history = histories.remove(&row.id).unwrap_or_else(first);
         let dossier = Dossier::loaded(
             row.id,
             row.uid,
@@ -315,26 +319,24 @@ async fn load_accounts(tx: &mut Tx, needs: &Needs, world: &mut World) -> sqlx::R
 
 const SELECT_HANDED_OVER: &str =
     "select i.payment_uid, i.entry_uid from v join handover_item i on i.payment_uid = v.uid";
-const SELECT_CASH_PAYMENTS: &str = "select p.uid, p.user_id, p.debited from v join payment p on p.uid = v.uid
-     where p.channel = 'CASH' and p.user_id is not null and p.state in ('posted', 'held')";
+const SELECT_CASH_PAYMENTS: &str = "select p.uid, p.user_id from v join payment p on p.uid = v.uid
+     where p.channel = 'CASH' and p.user_id is not null";
 
 async fn load_handed_over(tx: &mut Tx, needs: &Needs, world: &mut World) -> sqlx::Result<()> {
     let keys: Vec<_> = needs.handed.iter().map(|&uid| EntryKey { uid }).collect();
     let rows: Vec<(PaymentId, EntryId)> = batch::fetch(tx, &keys, SELECT_HANDED_OVER).await?;
     world.handed_over = rows.into_iter().collect();
-    let rows: Vec<(PaymentId, i64, bool)> = batch::fetch(tx, &keys, SELECT_CASH_PAYMENTS).await?;
-    world.cash_payments = rows.into_iter().map(|(uid, user, debited)| (uid, (user, debited))).collect();
+    let rows: Vec<(PaymentId, i64)> = batch::fetch(tx, &keys, SELECT_CASH_PAYMENTS).await?;
+    world.cash_payments = rows.into_iter().collect();
     Ok(())
 }
 
-const SELECT_BLOCKS: &str = "select b.series, b.first_number, b.last_number, b.device_id
-     from v join receipt_block b on b.series = v.series";
+const SELECT_SERIES: &str = "select d.series, d.id, d.receipt_next from v join device d on d.series = v.series";
 
-async fn load_blocks(tx: &mut Tx, needs: &Needs, world: &mut World) -> sqlx::Result<()> {
+async fn load_series(tx: &mut Tx, needs: &Needs, world: &mut World) -> sqlx::Result<()> {
     let keys: Vec<_> = needs.series.iter().map(|series| SeriesKey { series: series.clone() }).collect();
-    let rows: Vec<(String, i64, i64, i64)> = batch::fetch(tx, &keys, SELECT_BLOCKS).await?;
-    let block = |(series, first, last, device_id)| Block { series, first, last, device_id };
-    world.blocks = rows.into_iter().map(block).collect();
+    let rows: Vec<(String, i64, i64)> = batch::fetch(tx, &keys, SELECT_SERIES).await?;
+    world.series = rows.into_iter().map(|(series, device_id, next)| (series, Series { device_id, next })).collect();
     Ok(())
 }
 
@@ -353,7 +355,7 @@ const SELECT_SAME_DAY: &str = "select distinct p.account_id, p.value_date, p.amo
      from v join payment p on p.account_id = v.account_id and p.value_date = v.value_date
        and p.amount_minor = v.amount_minor where p.state = 'posted'";
 const INSERT_CLAIMS: &str = "insert into receipt_claim (receipt_no, payment_uid)
-     select receipt_no, payment_uid from v where true on conflict do nothing returning receipt_no, payment_uid";
+     select receipt_no, payment_uid from v where true on conflict do nothing";
 const SELECT_CLAIMS: &str =
     "select c.receipt_no, c.payment_uid from v join receipt_claim c on c.receipt_no = v.receipt_no";
 
@@ -408,16 +410,20 @@ async fn claim_receipts(tx: &mut Tx, world: &mut World, expected: &[Expected]) -
     let row =
         |(receipt_no, payment_uid): (&str, PaymentId)| ClaimRow { receipt_no: receipt_no.to_owned(), payment_uid };
     let rows: Vec<_> = wanted.iter().map(|(receipt_no, payment)| row((receipt_no, *payment))).collect();
-    let won: Vec<(String, PaymentId)> = batch::fetch(tx, &rows, INSERT_CLAIMS).await?;
-    world.claims = won
+    let won = batch::execute(tx, &rows, INSERT_CLAIMS).await?;
+    let all_won = usize::try_from(won) == Ok(rows.len());
+    let known: Vec<(String, PaymentId)> =
+        if all_won { Vec::new() } else { batch::fetch(tx, &rows, SELECT_CLAIMS).await? };
+    world.claims = rows
         .into_iter()
-        .map(|(receipt_no, payment)| (receipt_no, Claim { payment, fresh: true, moved: false }))
+        .map(|row| (row.receipt_no, Claim { payment: row.payment_uid, fresh: true, moved: false }))
         .collect();
-    let lost: Vec<_> = rows.into_iter().filter(|row| !world.claims.contains_key(&row.receipt_no)).collect();
-    let taken: Vec<(String, PaymentId)> = batch::fetch(tx, &lost, SELECT_CLAIMS).await?;
-    world.claims.extend(
-        taken.into_iter().map(|(receipt_no, payment)| (receipt_no, Claim { payment, fresh: false, moved: false })),
-    );
+    for (receipt_no, payment) in known {
+        let claim = world.claims.get_mut(&receipt_no).ok_or(sqlx::Error::RowNotFound)?;
+        if claim.payment != payment {
+            *claim = Claim { payment, fresh: false, moved: false };
+        }
+    }
     Ok(())
 }
 

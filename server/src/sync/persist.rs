@@ -18,7 +18,7 @@ use crate::portfolio::feed::{self, FeedRow};
 
 /// Writes everything that changed.
 pub async fn persist(tx: &mut Tx, world: &mut World, effects: Effects, now: Timestamp) -> sqlx::Result<()> {
-    insert_dossiers(tx, world, now).await?;
+    insert_dossiers(tx, world).await?;
     update_installs(tx, world).await?;
     batch::execute(tx, &effects.envelopes, INSERT_ENVELOPES).await?;
     batch::execute(tx, &effects.acknowledgements, INSERT_ACKNOWLEDGEMENTS).await?;
@@ -64,27 +64,28 @@ const INSERT_DOSSIERS: &str =
        schedule_version, state_version, promises_version, timeline_version, board_version)
      select uid, kind, user_id, agent_id, caseload_id, epoch, 0, 0, 0, 0, 0, 0, 0 from v where true
      returning uid, id";
+/// Dossiers that an entry had named before they were about anything.
+const UPDATE_DOSSIERS_NAMED: &str = "update dossier set kind = v.kind, user_id = v.user_id, agent_id = v.agent_id,
+       caseload_id = v.caseload_id, epoch = v.epoch from v where dossier.uid = v.uid";
 const INSERT_ASSIGNMENTS: &str = "insert into assignment (dossier_id, epoch, caseload_id, at)
      select dossier_id, epoch, caseload_id, at from v where true";
 
-async fn insert_dossiers(tx: &mut Tx, world: &mut World, now: Timestamp) -> sqlx::Result<()> {
-    let new = world.dossiers.values().filter(|dossier| dossier.id == 0);
-    let rows: Vec<_> = new.map(dossier_row).collect();
+async fn insert_dossiers(tx: &mut Tx, world: &mut World) -> sqlx::Result<()> {
+    // One that nothing came to be in (its entries were refused, its envelope not taken) is not written.
+    let opened = |dossier: &&Dossier| dossier.opened && dossier.dirty;
+    let (named, new): (Vec<_>, Vec<_>) = world.dossiers.values().filter(opened).partition(|dossier| dossier.id != 0);
+    let rows: Vec<_> = named.into_iter().map(dossier_row).collect();
+    batch::execute(tx, &rows, UPDATE_DOSSIERS_NAMED).await?;
+    let rows: Vec<_> = new.into_iter().map(dossier_row).collect();
     let keys: Vec<(DossierId, i64)> = batch::fetch(tx, &rows, INSERT_DOSSIERS).await?;
-    let mut assignments = Vec::new();
     for (uid, id) in keys {
-        let dossier = world.dossiers.get_mut(&uid).ok_or(sqlx::Error::RowNotFound)?;
-        dossier.id = id;
-        if let Some(caseload) = dossier.caseload {
-            assignments.push(AssignmentRow {
-                dossier_id: id,
-                epoch: dossier.epoch,
-                caseload_id: Some(caseload),
-                at: now,
-            });
-        }
+        world.dossiers.get_mut(&uid).ok_or(sqlx::Error::RowNotFound)?.id = id;
     }
-    batch::execute(tx, &assignments, INSERT_ASSIGNMENTS).await?;
+    let assignments = world.dossiers.values().filter(opened).filter_map(|dossier| {
+        let (at, caseload_id) = *dossier.history.first()?;
+        Some(AssignmentRow { dossier_id: dossier.id, epoch: dossier.epoch, caseload_id, at })
+    });
+    batch::execute(tx, &assignments.collect::<Vec<_>>(), INSERT_ASSIGNMENTS).await?;
     Ok(())
 }
 

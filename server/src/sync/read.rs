@@ -64,6 +64,10 @@ pub struct Member {
     promises_version: i64,
     timeline_version: i64,
     board_version: i64,
+    /// The version it had when the sweep began, if it was in the caseload.
+    from_version: Option<i64>,
+    /// Whether it was there where the sweep has come to.
+    was_present: Option<bool>,
     /// What the phone has.
     #[sqlx(skip)]
     base: i64,
@@ -92,21 +96,15 @@ impl Member {
 
 const SELECT_NEWS: &str =
     "select f.dossier_id, f.seq, f.present, f.epoch, f.reason, d.uid, d.account_id, d.agent_id, d.version,
-       d.profile_version, d.schedule_version, d.state_version, d.promises_version, d.timeline_version, d.board_version
+       d.profile_version, d.schedule_version, d.state_version, d.promises_version, d.timeline_version, d.board_version,
+       (select case when g.present then g.version end from feed g where g.caseload_id = $1
+          and g.dossier_id = newest.dossier_id and g.seq <= $2 order by g.seq desc limit 1) as from_version,
+       (select g.present from feed g where g.caseload_id = $1
+          and g.dossier_id = newest.dossier_id and g.seq <= $3 order by g.seq desc limit 1) as was_present
      from (select dossier_id, max(seq) as seq from feed where caseload_id = $1 and seq > $2 group by dossier_id) newest
      join feed f on f.caseload_id = $1 and f.seq = newest.seq
      join dossier d on d.id = f.dossier_id
      where newest.seq > $3 order by newest.seq limit $4";
-
-batch_row! {
-    struct BaseKey { caseload_id: i64 => "bigint", dossier_id: i64 => "bigint", seq: i64 => "bigint" }
-}
-
-const SELECT_BASES: &str =
-    "select v.dossier_id, v.seq, f.version, f.present from v join feed f on f.caseload_id = v.caseload_id
-       and f.dossier_id = v.dossier_id
-     where f.seq = (select max(g.seq) from feed g where g.caseload_id = v.caseload_id and g.dossier_id = v.dossier_id
-       and g.seq <= v.seq)";
 
 /// Adds the news of a caseload to the response until they end or the budget does.
 pub async fn news(tx: &mut Tx, reader: &Reader, asking: Asking, frames: &mut Frames) -> sqlx::Result<End> {
@@ -124,7 +122,7 @@ pub async fn news(tx: &mut Tx, reader: &Reader, asking: Asking, frames: &mut Fra
             frames.cursor(reader.caseload, &Cursor::at(reader.seq));
             return Ok(End::Complete);
         }
-        set_bases(tx, reader.caseload_id, &cursor, &mut page).await?;
+        set_bases(&cursor, &mut page);
         bound(&mut page);
         if !send_page(tx, reader, asking, &page, &mut cursor, frames).await? {
             return Ok(End::More);
@@ -134,31 +132,15 @@ pub async fn news(tx: &mut Tx, reader: &Reader, asking: Asking, frames: &mut Fra
 
 /// What the phone has of each dossier: the pair where there is one, as a departure ends the pair;
 /// nothing where it was told that the dossier left; else the version it had when the sweep began.
-async fn set_bases(tx: &mut Tx, caseload_id: i64, cursor: &Cursor, page: &mut [Member]) -> sqlx::Result<()> {
-    if cursor.done == 0 && cursor.pairs.is_empty() {
-        for member in page {
-            member.from_nothing = true;
-        }
-        return Ok(());
-    }
-    let mut seqs = vec![cursor.from, cursor.done];
-    seqs.dedup();
-    let keys = page
-        .iter()
-        .flat_map(|member| seqs.iter().map(|&seq| BaseKey { caseload_id, dossier_id: member.dossier_id, seq }));
-    let keys: Vec<_> = keys.collect();
-    let rows: Vec<(i64, i64, i64, bool)> = batch::fetch(tx, &keys, SELECT_BASES).await?;
-    let rows: BTreeMap<_, _> =
-        rows.into_iter().map(|(dossier, seq, version, present)| ((dossier, seq), (version, present))).collect();
+fn set_bases(cursor: &Cursor, page: &mut [Member]) {
     for member in page {
-        let at = |seq| rows.get(&(member.dossier_id, seq)).copied();
-        let told_gone = at(cursor.done).is_some_and(|(_, present)| !present);
+        let told_gone = member.was_present == Some(false);
+        let at_from = member.from_version.filter(|_| !told_gone);
         let pair = cursor.pairs.iter().find(|(dossier, _)| *dossier == member.dossier_id);
-        let at_from = at(cursor.from).filter(|(_, present)| *present && !told_gone).map(|(version, _)| version);
-        member.base = pair.map(|(_, version)| *version).or(at_from).unwrap_or(0);
+        // A stranger's pair, or one from before a restore, may name a version that is not there.
+        member.base = pair.map(|(_, version)| *version).or(at_from).unwrap_or(0).clamp(0, member.version);
         member.from_nothing = at_from.is_none();
     }
-    Ok(())
 }
 
 /// Bounds how much of the page is read at once: a large dossier comes in several pages.

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_shared::board::BoardRole;
 use daybook_shared::entry::{Body, Entry};
-use daybook_shared::ids::{DossierId, EntryId, EnvelopeId, InstallId};
+use daybook_shared::ids::{AgentId, DossierId, EntryId, EnvelopeId, InstallId};
 use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::exchange::Answer;
-use daybook_shared::wire::outcome::{BoardVerdict, Flag, Outcome, Reason};
+use daybook_shared::wire::outcome::{BoardVerdict, Flag, Outcome, OutcomeState, Reason};
 use daybook_shared::wire::sign::{Acknowledgement, Context, DeviceState, Signed};
 
 use super::arrived::Arrived;
@@ -21,7 +21,7 @@ use super::judge::{self, Capture};
 use super::load::{self, Expected, Needs};
 use super::persist;
 use super::time::{Bounds, CaptureTime, KnownMoment, corrected};
-use super::world::{About, Dossier, Logged, World};
+use super::world::{About, Logged, World};
 use crate::app::App;
 use crate::db::Tx;
 use crate::portfolio::allocation::Payment;
@@ -37,16 +37,39 @@ pub struct Item {
     pub arrived: Arrived,
     /// In which capacity its author edits boards.
     pub role: BoardRole,
+    /// Its author's days that its board changes may open: their boards can be written on before anything
+    /// else is recorded.
+    pub own_days: BTreeSet<DossierId>,
     /// Its board changes as they were judged before the writer was taken.
     pub boards: Vec<PreparedChange>,
     /// Entries that made the whole envelope fail, by their position: they are refused.
     pub excluded: BTreeSet<usize>,
+    /// Its board changes made the whole envelope fail: they are put aside.
+    pub boards_excluded: bool,
 }
 
 impl Item {
     /// An envelope whose board changes are not judged yet.
-    pub fn new(arrived: Arrived, role: BoardRole) -> Self {
-        Self { arrived, role, boards: Vec::new(), excluded: BTreeSet::new() }
+    pub fn new(app: &App, arrived: Arrived, role: BoardRole) -> Self {
+        let changes = &arrived.envelope.body.board;
+        let mut own_days = BTreeSet::new();
+        if !changes.is_empty() {
+            let sealed_at = arrived.envelope.header.sealed_at.wall;
+            own_days.extend(possible_days(app, sealed_at).into_iter().map(|day| DossierId::day(arrived.user, day)));
+        }
+        let (boards, excluded) = (Vec::with_capacity(changes.len()), BTreeSet::new());
+        Self { arrived, role, own_days, boards, excluded, boards_excluded: false }
+    }
+
+    /// Its entries that can be read and are not excluded.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        let entries = self.arrived.entries.iter().enumerate();
+        entries.filter(|(position, _)| !self.excluded.contains(position)).filter_map(|(_, entry)| entry.as_ref().ok())
+    }
+
+    /// Whether an entry of it acts on another entry, which may not have arrived.
+    pub fn acts_on_others(&self) -> bool {
+        self.entries().any(|entry| matches!(entry.body, Body::Correction(_) | Body::CashHandover(_)))
     }
 
     /// Whether it carries board changes.
@@ -75,20 +98,19 @@ pub enum Taken {
 pub async fn take(tx: &mut Tx, app: &App, items: &mut [&mut Item], received_at: Timestamp) -> sqlx::Result<Vec<Taken>> {
     let mut needs = Needs::default();
     for item in &*items {
-        needs.merge(Needs::of(&item.arrived));
+        needs.merge(Needs::of(item));
     }
-    let refs: Vec<EntryId> =
-        items.iter().flat_map(|item| item.arrived.entries.iter().flatten().map(|entry| entry.head.id)).collect();
+    let refs: Vec<EntryId> = items.iter().flat_map(|item| item.entries().map(|entry| entry.head.id)).collect();
     let waiting = load::waiting_for(tx, &refs).await?;
     for held in &waiting {
         needs.entry(&held.entry);
         needs.device(held.device_id, held.install);
     }
     let mut world = load::world(tx, &needs).await?;
+    open_dossiers(&mut world, app, items);
     for item in &mut *items {
         boards::refresh(tx, &world, item).await?;
     }
-    open_dossiers(&mut world, app, items);
     let mut group = Group { app, world, effects: Effects::default(), received_at };
     let expected: Vec<_> = items.iter().flat_map(|item| group.expected(item)).collect();
     load::payments(tx, &mut group.world, &expected).await?;
@@ -116,52 +138,54 @@ fn amend(items: &[&mut Item], taken: &mut [Taken], judged_again: &BTreeMap<Entry
     }
 }
 
-/// Dossiers that an entry names and the database has not got: an officer's day or an agent's
-/// quarter is opened; any other is kept as unknown, in nobody's caseload.
+/// Dossiers that an entry or a board change names and the database has not got, or only by name: an
+/// officer's day or an agent's quarter is opened; any other is kept as unknown, in nobody's caseload.
+/// One is written only when something comes to be in it.
 fn open_dossiers(world: &mut World, app: &App, items: &[&mut Item]) {
+    let is_known = |world: &World, uid| world.dossiers.get(&uid).is_some_and(|dossier| dossier.about != About::Unknown);
     for item in items {
-        let user_id = world.devices[&item.arrived.device_id].user_id;
-        let user = world.devices[&item.arrived.device_id].user_uid;
-        for entry in item.arrived.entries.iter().flatten() {
+        let (user_id, user) = (item.arrived.user_id, item.arrived.user);
+        for entry in item.entries() {
             let uid = entry.head.dossier;
-            if world.dossiers.contains_key(&uid) {
+            if is_known(world, uid) {
                 continue;
             }
-            let days = possible_days(app, entry);
+            let days = possible_days(app, entry.head.captured_at);
             let (about, caseload) = if days.iter().any(|day| DossierId::day(user, *day) == uid) {
                 (About::Day(user_id), world.own_caseload(user_id))
-            } else if let Some((agent, caseload)) = agent_of(world, entry, &days) {
+            } else if let Some((agent, caseload)) = agent_of(world, uid, &days) {
                 (About::Agent(agent), caseload)
             } else {
                 (About::Unknown, None)
             };
-            let epoch = i64::from(caseload.is_some());
-            let history = caseload.map(|caseload| (Timestamp::EPOCH, Some(caseload))).into_iter().collect();
-            world.dossiers.insert(uid, Dossier::loaded(0, uid, about, caseload, (epoch, 0, 0), history));
+            world.open(uid, about, caseload);
+        }
+        for change in &item.arrived.envelope.body.board {
+            if !is_known(world, change.dossier) && item.own_days.contains(&change.dossier) {
+                world.open(change.dossier, About::Day(user_id), world.own_caseload(user_id));
+            }
         }
     }
 }
 
-/// The business dates an entry may belong to: what its phone's clock says, and, as that may be wrong
+/// The business dates something may belong to: what its phone's clock says, and, as that may be wrong
 /// by years while the phone knew the date from the server, those around its arrival.
-fn possible_days(app: &App, entry: &Entry) -> Vec<Date> {
+fn possible_days(app: &App, claimed: Timestamp) -> Vec<Date> {
     let zone = &app.settings.zone;
     let arrived = zone.date_of(app.now());
-    let claimed = zone.date_of(entry.head.captured_at);
+    let claimed = zone.date_of(claimed);
     std::iter::once(claimed).chain((-DAYS_BACK..=1).rev().map(|days| arrived.plus_days(days))).collect()
 }
 
-/// The agent whose dossier of one of these days' quarter this is.
-fn agent_of(world: &World, entry: &Entry, days: &[Date]) -> Option<(i64, Option<i64>)> {
-    let Body::TransactionCheck(check) = &entry.body else { return None };
-    let known = world.agents.get(&check.agent).copied()?;
+/// The agent, of those that are named, whose dossier of one of these days' quarter this is.
+fn agent_of(world: &World, uid: DossierId, days: &[Date]) -> Option<(i64, Option<i64>)> {
     let quarter = |day: &Date| {
         let (year, month, _) = day.ymd();
         Some((year, u8::try_from((month - 1) / 3 + 1).ok()?))
     };
     let quarters: BTreeSet<_> = days.iter().filter_map(quarter).collect();
-    let named = |&(year, quarter): &(i16, u8)| DossierId::agent(check.agent, year, quarter) == entry.head.dossier;
-    quarters.iter().any(named).then_some(known)
+    let is_of = |agent: AgentId| quarters.iter().any(|&(year, quarter)| DossierId::agent(agent, year, quarter) == uid);
+    world.agents.iter().find(|(agent, _)| is_of(**agent)).map(|(_, known)| *known)
 }
 
 struct Group<'a> {
@@ -188,8 +212,7 @@ impl Group<'_> {
 
     /// Repayments that may post, so that what they meet can be loaded.
     fn expected(&self, item: &Item) -> Vec<Expected> {
-        let entries = item.arrived.entries.iter().flatten();
-        let new = entries.filter(|entry| !self.world.entries.contains_key(&entry.head.id));
+        let new = item.entries().filter(|entry| !self.world.entries.contains_key(&entry.head.id));
         new.filter_map(|entry| {
             let Body::Repayment(repayment) = &entry.body else { return None };
             let captured = self.app.settings.zone.date_of(self.capture_time(&item.arrived, entry).at);
@@ -263,7 +286,8 @@ impl Group<'_> {
             received_at: self.received_at,
             release: None,
         };
-        let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, flags);
+        let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, flags.clone());
+        let outcome = held_with(outcome, flags);
         let dossier = self.world.dossiers.get_mut(&entry.head.dossier).expect("the dossier of a capture is loaded");
         let version = dossier.next_version();
         let logged = Logged { id: 0, bytes: bytes.to_vec(), outcome: outcome.clone(), user_id };
@@ -328,7 +352,9 @@ impl Group<'_> {
                 release: None,
             };
             self.effects.waiting.retain(|(_, waiting)| *waiting != entry.head.id);
-            let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, Vec::new());
+            let flags = new.outcome.flags.clone().unwrap_or_default();
+            let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, flags.clone());
+            let outcome = held_with(outcome, flags);
             self.effects.entries[i].outcome = outcome.clone();
             judged.insert(entry.head.id, outcome);
         }
@@ -343,14 +369,10 @@ impl Group<'_> {
     }
 
     fn judge_held(&mut self, held: &load::Waiting) {
-        if self
-            .world
-            .entries
-            .get(&held.entry.head.id)
-            .is_none_or(|logged| logged.outcome.reason != Some(Reason::MissingRef))
-        {
-            return;
-        }
+        let logged = self.world.entries.get(&held.entry.head.id);
+        let waits = |outcome: &&Outcome| outcome.reason == Some(Reason::MissingRef);
+        let Some(outcome) = logged.map(|logged| &logged.outcome).filter(waits) else { return };
+        let flags = outcome.flags.clone().unwrap_or_default();
         let capture = Capture {
             entry: &held.entry,
             dossier: held.entry.head.dossier,
@@ -360,7 +382,7 @@ impl Group<'_> {
             received_at: held.received_at,
             release: None,
         };
-        let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, Vec::new());
+        let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, flags);
         if outcome.reason == Some(Reason::MissingRef) {
             return;
         }
@@ -370,6 +392,12 @@ impl Group<'_> {
         self.effects.waited.push(held.id);
         self.effects.outcomes.push(changed);
     }
+}
+
+/// A held entry keeps what was found out about its time, for when it is judged again.
+fn held_with(outcome: Outcome, time_flags: Vec<Flag>) -> Outcome {
+    let waits = outcome.state == OutcomeState::Held && !time_flags.is_empty();
+    if waits { Outcome { flags: Some(time_flags), ..outcome } } else { outcome }
 }
 
 /// What the server thinks of a device, as acknowledgements say it.

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_shared::entry::ReceiptNumber;
 use daybook_shared::ids::{AckHash, AgentId, DeviceId, DossierId, EntryId, EnvelopeId, PaymentId, UserId};
 use daybook_shared::schedule::Instalment;
 use daybook_shared::time::{Date, Timestamp};
@@ -86,6 +85,8 @@ pub struct Dossier {
     pub timeline_changed: bool,
     /// The board changed.
     pub board_changed: bool,
+    /// What it is about was found out now: its row is to be inserted, or says only its name.
+    pub opened: bool,
     /// Whether it got a new version.
     pub dirty: bool,
     /// Its assignment history, oldest first: from when in which caseload.
@@ -124,17 +125,14 @@ pub struct Logged {
     pub user_id: i64,
 }
 
-/// A block of receipt numbers.
-#[derive(Debug, Clone)]
-pub struct Block {
-    /// Series.
-    pub series: String,
-    /// First number.
-    pub first: i64,
-    /// Last number.
-    pub last: i64,
+/// A series of receipt numbers. All numbers of a series are one device's, those of blocks to come too: so
+/// a typo is told from the true number whether the block was granted before or after.
+#[derive(Debug, Clone, Copy)]
+pub struct Series {
     /// Whose.
     pub device_id: i64,
+    /// The first number that is in no block yet.
+    pub next: i64,
 }
 
 /// Who claimed a receipt number.
@@ -169,24 +167,28 @@ pub struct World {
     pub agents: BTreeMap<AgentId, (i64, Option<i64>)>,
     /// Posted payments by account, value date and amount.
     pub same_day: BTreeSet<(i64, Date, i64)>,
-    /// Blocks whose series is named.
-    pub blocks: Vec<Block>,
+    /// Series that are named, where they are a device's.
+    pub series: BTreeMap<String, Series>,
     /// Receipt numbers by their text.
     pub claims: BTreeMap<String, Claim>,
     /// Cash repayments that are in a hand-over already.
     pub handed_over: BTreeMap<PaymentId, EntryId>,
-    /// Cash repayments that exist: officer and whether his cash was debited.
-    pub cash_payments: BTreeMap<PaymentId, (i64, bool)>,
+    /// Cash repayments that were captured, and the officer of each.
+    pub cash_payments: BTreeMap<PaymentId, i64>,
 }
 
 impl World {
-    /// Whose block a receipt number is in.
-    pub fn block_owner(&self, receipt: &ReceiptNumber) -> Option<i64> {
-        let number = i64::from(receipt.number());
-        self.blocks
-            .iter()
-            .find(|block| block.series == receipt.series() && (block.first..=block.last).contains(&number))
-            .map(|block| block.device_id)
+    /// Puts in a dossier that is about something, in place of none or of one that was only named.
+    pub fn open(&mut self, uid: DossierId, about: About, caseload: Option<i64>) {
+        let (id, epoch, version) =
+            self.dossiers.get(&uid).map_or((0, 0, 0), |known| (known.id, known.epoch, known.version));
+        if id != 0 && about == About::Unknown {
+            return;
+        }
+        let epoch = epoch + i64::from(caseload.is_some());
+        let history = caseload.map(|caseload| (Timestamp::EPOCH, Some(caseload))).into_iter().collect();
+        let dossier = Dossier::loaded(id, uid, about, caseload, (epoch, version, 0), history);
+        self.dossiers.insert(uid, Dossier { opened: true, ..dossier });
     }
 
     /// The caseload a user holds now with the lowest key: where his own day dossiers live.
@@ -289,6 +291,7 @@ impl Dossier {
             promises_changed: false,
             timeline_changed: false,
             board_changed: false,
+            opened: false,
             dirty: false,
             history,
         }

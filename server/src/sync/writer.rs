@@ -191,36 +191,56 @@ async fn alone(app: &App, job: &mut Job) -> Reply {
     Err(last.unwrap_or(WriteError::Busy))
 }
 
-/// A failing envelope is taken without the items that make it fail.
+/// A failing envelope is taken without the items that make it fail: its board changes, and each entry
+/// that does not go with the ones before it.
 async fn item_by_item(app: &App, job: &mut Job) -> Reply {
     let count = job.item.as_ref().map_or(0, |item| item.arrived.entries.len());
-    let mut failing = BTreeSet::new();
+    exclude(job, (0..count).collect(), false);
+    let boards_fail = fails(app, job).await?;
+    let mut failing: BTreeSet<usize> = (0..count).collect();
     for position in 0..count {
-        if let Some(item) = &mut job.item {
-            item.excluded = (0..count).filter(|other| *other != position).collect();
-        }
-        if trial(app, job).await.is_err() {
-            failing.insert(position);
+        let tried = failing.iter().copied().filter(|other| *other != position).collect();
+        exclude(job, tried, boards_fail);
+        if !fails(app, job).await? {
+            failing.remove(&position);
         }
     }
-    if let Some(item) = &mut job.item {
-        item.excluded = failing;
-    }
+    exclude(job, failing, boards_fail);
     let mut done = attempt(app, std::slice::from_mut(job)).await?;
     done.pop().ok_or(WriteError::Panicked)
+}
+
+fn exclude(job: &mut Job, entries: BTreeSet<usize>, boards: bool) {
+    if let Some(item) = &mut job.item {
+        item.excluded = entries;
+        item.boards_excluded = boards;
+    }
+}
+
+/// Whether a job fails by its own fault. The database's own trouble says nothing about it, and takes
+/// nothing: the phone sends it all again.
+async fn fails(app: &App, job: &mut Job) -> Result<bool, WriteError> {
+    match trial(app, job).await {
+        Ok(()) => Ok(false),
+        Err(error) if error.blames_the_envelope() => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 const COUNT_FAILURE: &str =
     "update install set failures = failures + 1 where device_id = $1 and uid = $2 returning failures";
 
-async fn count_failure(app: &App, job: &Job) -> sqlx::Result<i64> {
+/// Counts a failure of an install's envelope, in a transaction of its own. The install of a first
+/// envelope was rolled back with it, and opens here.
+async fn count_failure(app: &App, job: &Job) -> Result<i64, WriteError> {
     let mut tx = app.db.write().await?;
+    let begun = install::open(&mut tx, job, app.now()).await?;
     let (device, install) = (job.device_id, job.install);
     let failures: Option<i64> = on_db!(&mut tx, conn => {
         sqlx::query_scalar(COUNT_FAILURE).bind(device).bind(install).fetch_optional(conn).await
     })?;
     tx.commit().await?;
-    Ok(failures.unwrap_or(0))
+    Ok(failures.filter(|_| begun.is_ok()).unwrap_or(0))
 }
 
 /// Runs a job and leaves nothing behind.
@@ -246,9 +266,19 @@ async fn run_caught(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> Result<Vec<Done
     }
 }
 
+/// PostgreSQL only. Reading and writing the table goes on beside the first, only reading beside the second.
+const LOCK_SHARED: &str = "lock table waiting in row share mode";
+const LOCK_ALONE: &str = "lock table waiting in exclusive mode";
+
 /// The order within a transaction: request numbers, envelopes, ends of requests.
 async fn run(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> sqlx::Result<Vec<Done>> {
     let now = app.now();
+    if let Tx::Postgres(tx) = tx {
+        // What acts on another entry is alone among envelopes: else neither it nor the one that it waits
+        // for would see the other.
+        let acts = jobs.iter().filter_map(|job| job.item.as_ref()).any(Item::acts_on_others);
+        sqlx::query(if acts { LOCK_ALONE } else { LOCK_SHARED }).execute(&mut **tx).await?;
+    }
     let mut begun = Vec::with_capacity(jobs.len());
     for job in &*jobs {
         begun.push(install::begin(tx, job, now).await?);

@@ -254,7 +254,7 @@ impl Entry {
             text("attachments.mime", &attachment.mime, 100)?;
         }
         if let Some(gps) = &self.head.gps
-            && (gps.lat_e6.abs() > 90_000_000 || gps.lon_e6.abs() > 180_000_000)
+            && (gps.lat_e6.unsigned_abs() > 90_000_000 || gps.lon_e6.unsigned_abs() > 180_000_000)
         {
             return Err(field("gps", "latitude within 90 and longitude within 180 degrees"));
         }

@@ -198,18 +198,27 @@ pub fn seal(signer: &Signer, header: &Header, body: &Body) -> (EnvelopeId, Vec<u
 impl Envelope {
     /// Reads an envelope. Its items are not looked into, its signature is not checked.
     pub fn decode(bytes: &[u8]) -> Result<Self, EnvelopeError> {
+        Self::decode_within(bytes, &mut INFLATED_BYTES_MAX.clone())
+    }
+
+    /// Reads one of several envelopes whose bodies together may inflate to `bytes_left`; what this one
+    /// takes is gone from it.
+    pub fn decode_within(bytes: &[u8], bytes_left: &mut usize) -> Result<Self, EnvelopeError> {
         let outer: Outer = cbor::decode(bytes, DEPTH_MAX)?;
         if outer.form != FORM_CLEAR {
             return Err(EnvelopeError::UnknownForm);
         }
         let body_bytes = match outer.compression {
             COMPRESSION_NONE => outer.body,
-            COMPRESSION_ZSTD => framing::inflate(&outer.body, INFLATED_BYTES_MAX).map_err(|error| match error {
+            COMPRESSION_ZSTD => framing::inflate(&outer.body, *bytes_left).map_err(|error| match error {
                 InflateError::Malformed => EnvelopeError::Malformed,
                 InflateError::TooLarge => EnvelopeError::TooLarge,
             })?,
             _ => return Err(EnvelopeError::UnknownForm),
         };
+        if outer.compression == COMPRESSION_ZSTD {
+            *bytes_left -= body_bytes.len();
+        }
         let header: Header = cbor::decode(&outer.header, DEPTH_MAX)?;
         if header.format != FORMAT {
             return Err(EnvelopeError::UnknownForm);
@@ -218,6 +227,17 @@ impl Envelope {
         let id = id_of(&outer.header, &body_bytes);
         let envelope = Self { id, key: outer.key, signature: outer.signature, header, body };
         if envelope.within_limits() { Ok(envelope) } else { Err(EnvelopeError::TooMany) }
+    }
+
+    /// Whether an envelope's body is compressed; not if it cannot be read.
+    pub fn is_compressed(bytes: &[u8]) -> bool {
+        cbor::decode::<Outer>(bytes, DEPTH_MAX).is_ok_and(|outer| outer.compression != COMPRESSION_NONE)
+    }
+
+    /// The number in an envelope's header, whatever its body is worth.
+    pub fn number_of(bytes: &[u8]) -> Option<u64> {
+        let outer: Outer = cbor::decode(bytes, DEPTH_MAX).ok()?;
+        cbor::decode::<Header>(&outer.header, DEPTH_MAX).ok().map(|header| header.number)
     }
 
     fn within_limits(&self) -> bool {

@@ -36,15 +36,28 @@ pub fn deflate(bytes: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(bytes, ZSTD_LEVEL).expect("compressing to memory cannot fail")
 }
 
+/// How long a whole body is once inflated, if that is at most `bytes_max`; none of it is kept, so that room
+/// can be found for it first.
+pub fn inflated_len(bytes: &[u8], bytes_max: usize) -> Result<usize, InflateError> {
+    let mut inflated = inflating(bytes, bytes_max)?;
+    let len = std::io::copy(&mut inflated, &mut std::io::sink()).map_err(|_| InflateError::Malformed)?;
+    usize::try_from(len).ok().filter(|len| *len <= bytes_max).ok_or(InflateError::TooLarge)
+}
+
 /// Inflates a whole body to at most `bytes_max`; memory grows with what really comes out, never
 /// with what a header claims.
 pub fn inflate(bytes: &[u8], bytes_max: usize) -> Result<Vec<u8>, InflateError> {
+    let mut inflated = Vec::new();
+    inflating(bytes, bytes_max)?.read_to_end(&mut inflated).map_err(|_| InflateError::Malformed)?;
+    if inflated.len() > bytes_max { Err(InflateError::TooLarge) } else { Ok(inflated) }
+}
+
+/// Inflates as it is read, one byte beyond `bytes_max` at most.
+fn inflating(bytes: &[u8], bytes_max: usize) -> Result<impl Read, InflateError> {
     let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(|_| InflateError::Malformed)?;
     decoder.window_log_max(WINDOW_LOG_MAX).map_err(|_| InflateError::Malformed)?;
-    let mut inflated = Vec::new();
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
-    decoder.take(limit).read_to_end(&mut inflated).map_err(|_| InflateError::Malformed)?;
-    if inflated.len() > bytes_max { Err(InflateError::TooLarge) } else { Ok(inflated) }
+    Ok(decoder.take(limit))
 }
 
 /// Writes a response.

@@ -96,6 +96,8 @@ crate::codes! {
         NotEntitled = "NOT_ENTITLED",
         /// The device's allowance of kept bytes is used up; the change itself was not kept.
         QuarantineFull = "QUARANTINE_FULL",
+        /// It made the server fail.
+        Failed = "FAILED",
     }
 }
 

@@ -12,7 +12,7 @@ use daybook_server::portfolio::allocation::Waterfall;
 use daybook_server::settings::Settings;
 use daybook_server::sync::effects::Effects;
 use daybook_server::sync::judge::{self, Capture};
-use daybook_server::sync::world::{About, Account, Block, Claim, Device, Dossier, Logged, World};
+use daybook_server::sync::world::{About, Account, Claim, Device, Dossier, Logged, Series, World};
 use daybook_shared::entry::{Body, Entry};
 use daybook_shared::ids::{AccountId, DeviceId, DossierId, EntryId, UserId};
 use daybook_shared::money::Currency;
@@ -135,7 +135,7 @@ impl Books {
                 Device { id: key, uid, user_id: key, user_uid, deactivated_at, lost: false, quarantined_bytes: 0 };
             world.devices.insert(key, device);
             world.memberships.insert(key, vec![(Timestamp::EPOCH, key, true)]);
-            world.blocks.push(Block { series: series.to_owned(), first: 1, last: 500, device_id: key });
+            world.series.insert(series.to_owned(), Series { device_id: key, next: 501 });
         }
         for key in 1..=ACCOUNTS {
             world.accounts.insert(key, account(key));
