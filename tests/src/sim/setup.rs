@@ -170,9 +170,15 @@ impl World {
 
     /// An account in an officer's caseload.
     pub fn account(&mut self, officer: Who, terms: Terms) -> Acc {
+        let uid = AccountId::new(self.now(), &mut self.rng);
+        self.account_as(uid, officer, terms)
+    }
+
+    /// An account with this id in an officer's caseload.
+    pub fn account_as(&mut self, uid: AccountId, officer: Who, terms: Terms) -> Acc {
         let number = self.accounts.len() + 1;
         let (now, began) = (self.now(), self.today().plus_days(-terms.days_ago));
-        let (uid, customer) = (AccountId::new(now, &mut self.rng), CustomerId::new(now, &mut self.rng));
+        let customer = CustomerId::new(now, &mut self.rng);
         let lines = (1..=terms.count).map(|n| DueLine {
             n,
             due_date: began.plus_days(30 * i32::from(n)),

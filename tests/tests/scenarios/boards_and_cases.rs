@@ -117,6 +117,29 @@ fn s13_a_case_that_leaves_and_comes_back_is_whole_again() {
 }
 
 #[test]
+fn an_officers_day_opens_with_the_order_of_his_stops() {
+    on_every_engine(|mut world| {
+        let (_, on) = world.officer("Amina");
+        world.sync(on);
+        // Given a day in which nothing was recorded yet.
+        let now = world.now();
+        let moment = world.phone(on).moment(now);
+        let day = world.phones[on.0].store_mut().open_today(moment).unwrap();
+        // When the officer puts his stops in order, and again in the afternoon.
+        for order in ["3,1,2", "1,2,3"] {
+            world.phones[on.0].edit(day, &[Edit::OfficerSeq(order.to_owned())], now, &mut world.rng).unwrap();
+            world.sync(on);
+        }
+        // Then it merges: nothing is put aside, no draft is left.
+        assert_eq!(world.phone(on).store().board_of(day).unwrap().unwrap().officer_seq, "1,2,3");
+        let put_aside: Vec<(i64, String)> = world.server.rows("select id, reason from quarantine");
+        assert_eq!(put_aside, []);
+        world.settle(&[on]);
+        world.check_all(&[on]);
+    });
+}
+
+#[test]
 fn two_officers_of_one_caseload_see_each_others_days_and_boards() {
     on_every_engine(|mut world| {
         let (amina, on) = world.officer("Amina");

@@ -337,6 +337,33 @@ fn s47_a_capture_whose_photo_is_missing_is_accepted_and_says_so() {
 }
 
 #[test]
+fn a_case_opens_under_an_id_that_an_entry_had_named_before() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let other = world.account(amina, Terms::months(3));
+        world.sync(on);
+        // Given a capture for an account that the server does not know yet.
+        let account = AccountId::new(world.now(), &mut world.rng);
+        let draft = RepaymentDraft { account, ..world.cash_draft(other, 400) };
+        let early = world.repay(on, draft);
+        world.sync(on);
+        assert_eq!(world.outcome(early), "held(NOT_ENTITLED)");
+        // When the account is opened after all.
+        let acc = world.account_as(account, amina, Terms::months(3));
+        world.sync(on);
+        // Then its case is there, on the phone too, and what waited can be released into it.
+        let deka = world.supervisor("Deka");
+        assert_eq!(world.release(deka, early, serde_json::Value::Null).status, 204);
+        assert_eq!(world.stands(acc), "active, owes 2600, paid 400, credit 0");
+        let paid = world.cash(on, acc, 100);
+        world.sync(on);
+        assert_eq!(world.outcome(paid), "posted");
+        world.settle(&[on]);
+        world.check_all(&[on]);
+    });
+}
+
+#[test]
 fn s48_one_bad_item_of_an_upload_harms_no_other_and_a_retry_is_safe() {
     on_every_engine(|mut world| {
         let (amina, on) = world.officer("Amina");

@@ -97,6 +97,28 @@ fn s22_a_payment_is_taken_back_once_whoever_rules_on_it_at_the_same_moment() {
 }
 
 #[test]
+fn a_hand_over_is_not_held_for_a_payment_that_was_taken_back_meanwhile() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let deka = world.supervisor("Deka");
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        let good = world.cash(on, acc, 700);
+        let wrong = world.cash(on, acc, 300);
+        world.sync(on);
+        // Given a payment that was taken back while the officer, without network, declares both.
+        assert_eq!(world.reverse(deka, wrong).status, 204);
+        let handed = world.handover(on, &[good, wrong], 1000);
+        world.sync(on);
+        // Then the good cash does not wait for the other; the count says what is there.
+        assert_eq!(world.outcome(handed), "noted");
+        assert_eq!(world.cash_in_hand(amina), 700);
+        world.settle(&[on]);
+        world.check_all(&[on]);
+    });
+}
+
+#[test]
 fn s23_nobody_takes_back_his_own_capture() {
     on_every_engine(|mut world| {
         let (amina, on) = world.officer("Amina");

@@ -117,6 +117,31 @@ fn s7_one_number_on_two_accounts_posts_the_first_and_is_never_used_again() {
 }
 
 #[test]
+fn s8_a_typo_is_told_from_the_true_number_before_its_block_is_granted() {
+    on_every_engine(|mut world| {
+        let (amina, amina_on) = world.officer("Amina");
+        let (barasa, barasa_on) = world.officer("Barasa");
+        let one = world.account(amina, Terms::months(3));
+        let other = world.account(barasa, Terms::months(3));
+        world.settle(&[amina_on, barasa_on]);
+        // Given a number of Barasa's series that no block holds yet.
+        let series: Vec<(String, i64)> = world.server.rows("select series, receipt_next from device order by id");
+        let (series, next) = &series[1];
+        let number = format!("{series}-{:06}", next + 9);
+        // When Amina types it by mistake, and Barasa's true capture comes later.
+        let typo = world.cash_on_paper(amina_on, one, 200, &number);
+        world.sync(amina_on);
+        let truth = world.cash_on_paper(barasa_on, other, 300, &number);
+        world.sync(barasa_on);
+        // Then hers waits, and his posts, flagged, as it is in no block of his.
+        assert_eq!(world.outcome(typo), "held(FOREIGN_BLOCK)");
+        assert_eq!(world.outcome(truth), "posted OUT_OF_BLOCK");
+        world.settle(&[amina_on, barasa_on]);
+        world.check_all(&[amina_on, barasa_on]);
+    });
+}
+
+#[test]
 fn s8_a_number_of_nobodys_block_posts_flagged_and_anothers_number_is_held_in_any_order() {
     on_every_engine(|mut world| {
         let (amina, amina_on) = world.officer("Amina");
