@@ -13,7 +13,7 @@ use reqwest::header::RETRY_AFTER;
 
 use crate::Moment;
 use crate::enrol::{self, EnrolError};
-use crate::session::{Effect, Event, HttpRequest, Session, SessionError, SyncReport};
+use crate::session::{Effect, Event, GaveUp, HttpRequest, Session, SessionError, SyncReport};
 use crate::store::{Store, StoreError};
 pub use tls::Roots;
 
@@ -104,6 +104,21 @@ impl Client {
         clock: &(impl Fn() -> Moment + Sync),
         rng: &mut (impl Rng + Send),
     ) -> Result<SyncReport, ClientError> {
+        self.sync_telling(store, clock, rng, &|_, _| ()).await
+    }
+
+    /// Syncs like [`Self::sync`], and tells each time it has failed and waits before it tries again:
+    /// why, and for how many milliseconds.
+    ///
+    /// # Errors
+    /// As [`Self::sync`].
+    pub async fn sync_telling(
+        &self,
+        store: &mut Store,
+        clock: &(impl Fn() -> Moment + Sync),
+        rng: &mut (impl Rng + Send),
+        tell: &(impl Fn(GaveUp, u64) + Sync),
+    ) -> Result<SyncReport, ClientError> {
         let http = self.http(store, clock())?;
         let mut session = Session::new();
         let mut effects = session.handle(store, clock(), rng, Event::Start)?;
@@ -111,6 +126,7 @@ impl Client {
             effects = match effects.pop() {
                 Some(Effect::Finished(report)) => return Ok(report),
                 Some(Effect::Wait { ms }) => {
+                    tell(session.last_failure(), ms);
                     tokio::time::sleep(Duration::from_millis(ms)).await;
                     session.handle(store, clock(), rng, Event::TimerFired)?
                 }
@@ -197,8 +213,12 @@ async fn exchange(
     clock: &(impl Fn() -> Moment + Sync),
     rng: &mut (impl Rng + Send),
 ) -> Result<Vec<Effect>, SessionError> {
-    let Ok(mut response) = outgoing(http, base, request).send().await else {
-        return session.handle(store, clock(), rng, Event::TransportFailed);
+    let mut response = match outgoing(http, base, request).send().await {
+        Ok(response) => response,
+        Err(error) => {
+            let failed = if error.is_connect() { Event::NotSent } else { Event::TransportFailed };
+            return session.handle(store, clock(), rng, failed);
+        }
     };
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let status = response.status().as_u16();

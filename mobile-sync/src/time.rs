@@ -13,12 +13,13 @@ pub fn build_time() -> Timestamp {
     Timestamp::from_micros(BUILD_TIME_MICROS)
 }
 
-/// A server time and the phone's moment at which it arrived.
+/// A trusted instant and the phone's moment of it: a server time when it arrived, or what that had
+/// become by the same boot's clock when the phone last wrote it down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
-    /// What the server said.
+    /// The instant: what the server said, or later.
     pub server: Timestamp,
-    /// When it arrived. Only the boot's own clock of it is used.
+    /// The phone's moment of it. Only the boot's own clock of it is used.
     pub arrived: Moment,
 }
 
@@ -29,6 +30,23 @@ impl Heard {
         let elapsed = now.boot_ms.checked_sub(self.arrived.boot_ms).filter(|_| same_boot)?;
         i64::try_from(elapsed).ok()
     }
+
+    /// The instant it has become. After a boot it stands still until the server is heard again.
+    fn reached(&self, now: Moment) -> Timestamp {
+        self.server.plus_ms(self.elapsed_ms(now).unwrap_or(0))
+    }
+
+    /// The same line of time from now on, if it goes on in this boot. Written down, it outlives the
+    /// boot: what had lapsed by then stays lapsed.
+    pub fn kept(&self, now: Moment) -> Option<Self> {
+        self.elapsed_ms(now).map(|_| Self { server: self.reached(now), arrived: now })
+    }
+
+    /// The server is heard: its time, but never one before what was trusted already.
+    pub fn again(known: Option<Self>, server: Timestamp, now: Moment) -> Self {
+        let reached = known.map_or(server, |known| known.reached(now));
+        Self { server: server.max(reached), arrived: now }
+    }
 }
 
 /// The earliest instant it can be now: the newest server time plus the time since in the same boot,
@@ -36,7 +54,7 @@ impl Heard {
 /// asked. After a boot it stands still until the server is heard again.
 pub fn trusted(built: Timestamp, heard: Option<Heard>, now: Moment) -> Timestamp {
     let Some(heard) = heard else { return built };
-    heard.server.plus_ms(heard.elapsed_ms(now).unwrap_or(0)).max(built)
+    heard.reached(now).max(built)
 }
 
 /// The best guess at the instant it is now: [`trusted`] when the server was heard in this boot, else

@@ -154,11 +154,17 @@ impl Store {
             None => cash::uncounted(self.read())?,
         };
         let done = self.write(|db| db.capture(draft, &uncounted, now, rng));
-        let taken = done.as_ref().ok().and_then(|(_, taken)| *taken);
+        let taken = done.as_ref().ok().and_then(|stored| stored.cash);
         let mut sums = uncounted;
         // A sum that does not fit is summed again, and fails there, where it can be reported.
         self.uncounted_cash = taken.map_or(Ok(()), |taken| cash::add(&mut sums, taken)).is_ok().then_some(sums);
-        done.map(|(captured, _)| captured)
+        let stored = done?;
+        if let Some(generation) = stored.generation {
+            // A host that cannot keep it now must not make a stored capture look like a refused one,
+            // which would be recorded twice. The next generation that is kept makes up for this one.
+            let _ = self.keep_generation(generation);
+        }
+        Ok(stored.captured)
     }
 
     /// The business date now, in the lender's zone.
@@ -179,14 +185,15 @@ impl Db<'_> {
         Ok(Circumstances { phone, enrolment, now, at, today })
     }
 
-    /// Makes and inserts the entry; beside it the cash that it adds to the officer's hand.
+    /// Makes and inserts the entry. If it takes a receipt number, the generation moves on, so that a
+    /// copy of the file made before can never give the same number to another payer.
     fn capture(
         self,
         draft: Draft,
         uncounted: &[Money],
         now: Moment,
         rng: &mut dyn Rng,
-    ) -> Result<(Captured, Option<Money>), CaptureError> {
+    ) -> Result<Stored, CaptureError> {
         let here = self.circumstances(now)?;
         let Draft { what, gps, attachments, offset_min } = draft;
         let dossier = self.dossier_for(&what, &here)?;
@@ -221,11 +228,15 @@ impl Db<'_> {
             warnings.push(Warning::NotHeld);
         }
         self.insert_capture(&NewEntry { id, dossier, bytes: &bytes, is_cash: cash.is_some() }, rng)?;
+        self.keep_trusted(&here.phone, now)?;
+        let generation = made.took_number.then(|| here.phone.generation.saturating_add(1));
+        generation.map_or(Ok(()), |generation| self.set_generation(generation))?;
         let receipt = match entry.body {
             Body::Repayment(repayment) => repayment.receipt,
             _ => None,
         };
-        Ok((Captured { id, dossier, receipt, provisional: made.provisional, warnings }, cash))
+        let captured = Captured { id, dossier, receipt, provisional: made.provisional, warnings };
+        Ok(Stored { captured, cash, generation })
     }
 
     /// The dossier an entry belongs to, derived from what it is about.
@@ -298,8 +309,9 @@ impl Db<'_> {
             (Some(reason), None) => return Err(CaptureError::OverrideRequired(reason.clone())),
         };
         let (receipt, provisional) = self.receipt_for(&draft, over_limit.is_some(), here)?;
+        let took_number = receipt.is_some() && draft.paper_receipt.is_none();
         let body = Body::Repayment(draft.into_repayment(value_date, receipt, over_limit));
-        Ok(Made { entry_type: EntryType::Repayment, body, provisional })
+        Ok(Made { entry_type: EntryType::Repayment, body, provisional, took_number })
     }
 
     /// The number for the payer: the paper's where there is one, else the next of the block, else a
@@ -349,11 +361,22 @@ struct Made {
     entry_type: EntryType,
     body: Body,
     provisional: bool,
+    /// The receipt's number is one that this phone gave.
+    took_number: bool,
+}
+
+/// What a capture left in the file.
+struct Stored {
+    captured: Captured,
+    /// The cash that it adds to the officer's hand.
+    cash: Option<Money>,
+    /// For the host to keep, when it moved on.
+    generation: Option<u64>,
 }
 
 impl Made {
     fn plain(entry_type: EntryType, body: Body) -> Self {
-        Self { entry_type, body, provisional: false }
+        Self { entry_type, body, provisional: false, took_number: false }
     }
 }
 

@@ -8,7 +8,8 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "daybook-phone", version, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The phone's directory: its store, and its key (whoever can read it can read the phone).
+    /// The phone's directory: its store, and its key (whoever can read it can read the phone). See below
+    /// before you copy it.
     #[arg(long, env = "DAYBOOK_PHONE_HOME", default_value = "daybook-phone-home", global = true)]
     pub home: PathBuf,
     /// Refuse every command that needs the network.
@@ -45,7 +46,17 @@ A day with a phone:
   daybook-phone held                               what the office held back, and why
 
 A case is named by its account's number, or by the id of its account or dossier.
-Codes are the ones of the office; an unknown code is kept and shown as it is.";
+Codes are the ones of the office; a code that this version does not know is not taken.
+
+The home directory (--home) is the whole phone:
+  store.sqlite   everything, sealed: captures, cases, receipt numbers
+  key            the store's key; without it nobody can open the store
+  generation     a counter that stands for what an app keeps outside of its backups
+  server         the server's address
+Putting a copy back needs care. A copy may lack receipts that are on paper already. An older
+store.sqlite beside the present generation file, or without one, is noticed: the phone goes on under a
+new install, with provisional receipt numbers until the next sync. An older generation file put back with
+it hides that it is old, and receipt numbers are given twice. Never use two copies at the same time.";
 
 /// Commands.
 #[derive(Debug, Subcommand)]

@@ -1,10 +1,14 @@
 //! Commands that record something.
 
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::str::FromStr;
+
 use anyhow::{Context, Result, anyhow, bail};
 use daybook_shared::board::Edit;
 use daybook_shared::entry::{
-    CashHandover, Channel, Correction, CorrectionKind, CustomerAck, Gps, HandoverTo, Promise, Proposed,
-    TransactionCheck, Visit, VisitReason,
+    CashHandover, Channel, CheckResult, CheckedTransaction, Correction, CorrectionKind, CustomerAck, Gps, HandoverTo,
+    PersonMet, Promise, PromiseChannel, Proposed, TransactionCheck, Visit, VisitKind, VisitOutcome, VisitReason,
 };
 use daybook_shared::ids::{AccountId, DossierId, EntryId};
 use daybook_shared::money::{Currency, Money};
@@ -35,7 +39,7 @@ impl Phone<'_> {
                 let draft = self.draft_of(command)?;
                 let now = self.clock.now();
                 let captured = self.store.capture(draft, now, &mut self.rng).map_err(hint)?;
-                self.say_captured(&captured)
+                self.say_captured(command, &captured)
             }
         }
     }
@@ -45,15 +49,17 @@ impl Phone<'_> {
             Command::Visit { case, outcome, met, kind, gps, no_fix, reasons, note, minutes } => {
                 let position = gps.as_deref().map(position).transpose()?;
                 let ended_at = self.clock.now().wall;
+                let person_met = code("--met", met, PersonMet::ALL)?;
+                let reasons = reasons.iter().map(|reason| code("--reason", reason, VisitReason::ALL));
+                let reasons = reasons.collect::<Result<Vec<_>>>()?;
                 let visit = Visit {
-                    kind: code(kind),
+                    kind: code("--kind", kind, VisitKind::ALL)?,
                     started_at: ended_at.plus_ms(-i64::from(*minutes) * 60_000),
                     ended_at,
-                    person_met: code(met),
-                    identity_verified: met == "CUSTOMER",
-                    outcome: code(outcome),
-                    reasons: (!reasons.is_empty())
-                        .then(|| reasons.iter().map(|reason| code::<VisitReason>(reason)).collect()),
+                    identity_verified: person_met == PersonMet::Customer,
+                    person_met,
+                    outcome: code("--outcome", outcome, VisitOutcome::ALL)?,
+                    reasons: (!reasons.is_empty()).then_some(reasons),
                     note: note.clone(),
                     next_action: None,
                     no_fix_reason: no_fix.clone(),
@@ -75,7 +81,8 @@ impl Phone<'_> {
             Command::Promise { case, amount, date, channel } => {
                 let account = self.account(case)?;
                 let amount = self.money(amount, self.currency_of(account)?)?;
-                let promise = Promise { amount, promised_date: day(date)?, channel: code(channel), contact_ref: None };
+                let channel = code("--channel", channel, PromiseChannel::ALL)?;
+                let promise = Promise { amount, promised_date: day(date)?, channel, contact_ref: None };
                 What::Promise { account, promise }.into()
             }
             Command::Correct { entry, kind, reason, amount, case } => {
@@ -83,8 +90,8 @@ impl Phone<'_> {
                 let proposed =
                     amount.map(|amount| Proposed { amount_minor: Some(amount.minor), ..Proposed::default() });
                 let target = entry.parse().context("an entry is named by its id")?;
-                let correction =
-                    Correction { target, kind: code::<CorrectionKind>(kind), proposed, reason: reason.clone() };
+                let kind = code("KIND", kind, CorrectionKind::ALL)?;
+                let correction = Correction { target, kind, proposed, reason: reason.clone() };
                 let dossier = case.as_deref().map(|case| self.account(case).map(DossierId::case)).transpose()?;
                 What::Correction { dossier, correction }.into()
             }
@@ -93,12 +100,12 @@ impl Phone<'_> {
                 What::TransactionCheck(TransactionCheck {
                     agent: agent.parse().context("an agent is named by its id")?,
                     txn_ref: txn_ref.clone(),
-                    txn_type: code(txn_type),
+                    txn_type: code("--type", txn_type, CheckedTransaction::ALL)?,
                     amount: self.money(amount, self.currency()?)?,
                     txn_at: self.clock.now().wall,
                     book_amount_minor: book.map(|book| book.minor),
                     customer_confirmed: None,
-                    result: code(result),
+                    result: code("--result", result, CheckResult::ALL)?,
                 })
                 .into()
             }
@@ -135,7 +142,7 @@ impl Phone<'_> {
         Ok(What::Repayment(RepaymentDraft {
             account,
             amount: self.money(amount, currency)?,
-            channel: code::<Channel>(channel),
+            channel: code("--channel", channel, Channel::ALL)?,
             paper_receipt: receipt.as_deref().map(str::parse).transpose()?,
             external_ref: reference.clone(),
             value_date: date.as_deref().map(day).transpose()?,
@@ -161,7 +168,8 @@ impl Phone<'_> {
         if declared.minor == 0 {
             bail!("there is no cash of yours to hand over");
         }
-        let handover = CashHandover { to: code::<HandoverTo>(to), declared, repayments, slip: slip.cloned() };
+        let to = code("--to", to, HandoverTo::ALL)?;
+        let handover = CashHandover { to, declared, repayments, slip: slip.cloned() };
         Ok(What::CashHandover(handover).into())
     }
 
@@ -183,10 +191,22 @@ impl Phone<'_> {
         }
     }
 
-    fn say_captured(&self, captured: &Captured) -> Result<()> {
+    /// After a hand-over: whether there is cash that it did not name, because it is in another currency
+    /// or more than one hand-over can name.
+    fn cash_left(&self, command: &Command) -> Result<Option<String>> {
+        if !matches!(command, Command::Handover { .. }) {
+            return Ok(None);
+        }
+        let cash = self.store.view(self.clock.now())?.cash()?;
+        let left = cash.to_hand_over.len() + cash.left_to_hand_over;
+        Ok((left > 0).then(|| format!("{left} more repayments are to be handed over: run handover again")))
+    }
+
+    fn say_captured(&self, command: &Command, captured: &Captured) -> Result<()> {
         let Captured { id, dossier, receipt, provisional, warnings } = captured;
         let receipt = receipt.as_ref().map(ToString::to_string);
-        let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        let mut warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        warnings.extend(self.cash_left(command)?);
         if self.args.json {
             let unsent = self.unsent()?;
             return say(&json!({
@@ -240,12 +260,18 @@ impl Phone<'_> {
     }
 }
 
-/// A code as typed: known ones in any case, others as they are.
-fn code<T: std::str::FromStr<Err = std::convert::Infallible>>(text: &str) -> T {
-    match text.to_uppercase().parse() {
-        Ok(code) => code,
-        Err(never) => match never {},
+/// A code as typed, in any case. The library keeps codes it does not know, because newer apps send
+/// them; what is typed here and not known is a slip, and would be on its way to the office for good.
+fn code<T>(what: &str, text: &str, known: &[T]) -> Result<T>
+where
+    T: FromStr<Err = Infallible> + PartialEq + Display,
+{
+    let Ok(code) = text.to_uppercase().parse::<T>();
+    if known.contains(&code) {
+        return Ok(code);
     }
+    let names: Vec<_> = known.iter().map(ToString::to_string).collect();
+    bail!("not stored: {what} {text:?} is not known; it is one of {}", names.join(", "))
 }
 
 fn day(text: &str) -> Result<Date> {
@@ -277,6 +303,16 @@ fn micro_degrees(text: &str) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unknown_codes_are_refused_with_the_known_ones() {
+        assert_eq!(code("--channel", "mobile_money", Channel::ALL).unwrap(), Channel::MobileMoney);
+        for kind in CorrectionKind::ALL {
+            assert_eq!(code("KIND", kind.code(), CorrectionKind::ALL).unwrap(), *kind);
+        }
+        let told = code("--channel", "BITCOIN", Channel::ALL).unwrap_err().to_string();
+        assert!(told.contains("--channel \"BITCOIN\"") && told.contains("CASH, "), "{told}");
+    }
 
     #[test]
     fn positions_are_read_exactly() {

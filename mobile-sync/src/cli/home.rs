@@ -8,6 +8,10 @@
 //! | `server` | the server's address | the app's settings |
 //!
 //! Whoever can read the directory can read the phone: this is a tool for trials and tests.
+//!
+//! A backup of a real phone holds neither the key nor the generation. Here a copy of the directory
+//! holds both, so put back as a whole it cannot be told from the phone it was made of, and gives its
+//! receipt numbers again. To put back an older `store.sqlite`, leave `generation` as it is.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -72,8 +76,16 @@ impl Home {
 
     /// The server this phone is enrolled with.
     pub fn server(&self) -> Result<String> {
-        let known = fs::read_to_string(self.dir.join("server"));
-        known.map(|url| url.trim().to_owned()).context("no server is known yet (daybook-phone enrol URL CODE)")
+        let path = self.dir.join("server");
+        match fs::read_to_string(&path) {
+            Ok(url) => Ok(url.trim().to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                bail!(
+                    "this phone is not enrolled yet: enrol it with the code from the office (daybook-phone enrol URL CODE)"
+                )
+            }
+            Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        }
     }
 
     /// Keeps the server's address.
@@ -123,4 +135,20 @@ pub fn certificates(path: &Path) -> Result<Roots> {
         bail!("{} holds no certificate", path.display());
     }
     Ok(Roots::These(certificates.into_iter().map(|certificate| certificate.to_vec()).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::rng;
+
+    #[test]
+    fn without_a_server_people_are_told_to_enrol() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path(), &mut rng(1)).unwrap();
+        let told = format!("{:#}", home.server().unwrap_err());
+        assert!(told.contains("daybook-phone enrol") && !told.contains("os error"), "{told}");
+        home.keep_server("http://127.0.0.1:8080").unwrap();
+        assert_eq!(home.server().unwrap(), "http://127.0.0.1:8080");
+    }
 }

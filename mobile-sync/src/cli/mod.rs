@@ -20,7 +20,7 @@ use rand::rngs::StdRng;
 
 use crate::capture::{CaptureError, EditBoardError};
 use crate::client::{Client, Options, Roots};
-use crate::session::{SyncEnd, SyncReport};
+use crate::session::{GaveUp, SyncEnd, SyncReport};
 use crate::store::Store;
 use args::{Args, Command};
 use clock::BootClock;
@@ -102,7 +102,13 @@ impl Phone<'_> {
     fn sync(&mut self) -> Result<()> {
         let client = self.client(&self.home.server()?)?;
         let clock = self.clock;
-        let report = block_on(client.sync(&mut self.store, &|| clock.now(), &mut self.rng))?;
+        let json = self.args.json;
+        let tell = |why: GaveUp, ms: u64| {
+            if !json {
+                eprintln!("{why}; trying again in {} s (what you captured is safe)", ms.div_ceil(1000));
+            }
+        };
+        let report = block_on(client.sync_telling(&mut self.store, &|| clock.now(), &mut self.rng, &tell))?;
         if self.args.json {
             say(&report_json(&report).to_string())?;
         } else {

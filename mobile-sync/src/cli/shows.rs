@@ -127,7 +127,7 @@ impl Phone<'_> {
             for amount in &cash.allowance_left {
                 line!(out, "you may still take: {amount}");
             }
-            line!(out, "{} repayments to hand over", cash.to_hand_over.len());
+            line!(out, "{} repayments to hand over", cash.to_hand_over.len() + cash.left_to_hand_over);
         })
     }
 

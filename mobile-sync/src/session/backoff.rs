@@ -3,7 +3,7 @@
 use daybook_shared::wire::limits::BUDGET_BYTES_MIN;
 use rand::Rng;
 
-use super::{BUDGET_BYTES_UP_TO, WHOLE_RESPONSES_TO_DOUBLE};
+use super::{BUDGET_BYTES_UP_TO, UPLOAD_BYTES_UP_TO, WHOLE_RESPONSES_TO_DOUBLE};
 
 /// The first wait is at most this long, in milliseconds; each further one at most twice as long.
 pub const BACKOFF_MS_MIN: u64 = 500;
@@ -27,11 +27,26 @@ pub(super) fn after_broken(budget_bytes: u32) -> u32 {
 
 /// The budget, and the whole responses since it last changed, after a whole one.
 pub(super) fn after_whole(budget_bytes: u32, whole_responses: u32) -> (u32, u32) {
-    let whole_responses = whole_responses.saturating_add(1);
-    if whole_responses < WHOLE_RESPONSES_TO_DOUBLE {
-        return (budget_bytes, whole_responses);
+    doubled(budget_bytes, whole_responses, BUDGET_BYTES_UP_TO)
+}
+
+/// How much goes up after a request of so many bytes was lost. Half of what was tried: half of a
+/// budget that was not used up would be the same request again.
+pub(super) fn after_lost_upload(upload_bytes: u32, tried_bytes: u32) -> u32 {
+    (upload_bytes.min(tried_bytes) / 2).max(BUDGET_BYTES_MIN)
+}
+
+/// How much goes up, and the whole responses since that last changed, after uploads got through.
+pub(super) fn after_upload(upload_bytes: u32, whole_uploads: u32) -> (u32, u32) {
+    doubled(upload_bytes, whole_uploads, UPLOAD_BYTES_UP_TO)
+}
+
+fn doubled(bytes: u32, whole: u32, up_to: u32) -> (u32, u32) {
+    let whole = whole.saturating_add(1);
+    if whole < WHOLE_RESPONSES_TO_DOUBLE {
+        return (bytes, whole);
     }
-    (budget_bytes.saturating_mul(2).min(BUDGET_BYTES_UP_TO), 0)
+    (bytes.saturating_mul(2).min(up_to), 0)
 }
 
 #[cfg(test)]
@@ -60,5 +75,10 @@ mod tests {
         assert_eq!(after_whole(8192, 0), (8192, 1));
         assert_eq!(after_whole(8192, 1), (16_384, 0));
         assert_eq!(after_whole(BUDGET_BYTES_UP_TO, 1), (BUDGET_BYTES_UP_TO, 0));
+        assert_eq!(after_lost_upload(UPLOAD_BYTES_UP_TO, 100_000), 50_000);
+        assert_eq!(after_lost_upload(50_000, 60_000), 25_000, "one envelope may be more than the budget");
+        assert_eq!(after_lost_upload(50_000, 300), BUDGET_BYTES_MIN);
+        assert_eq!(after_upload(50_000, 0), (50_000, 1));
+        assert_eq!(after_upload(UPLOAD_BYTES_UP_TO, 1), (UPLOAD_BYTES_UP_TO, 0));
     }
 }

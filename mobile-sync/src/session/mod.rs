@@ -8,7 +8,8 @@
 //! One round is one request and its response:
 //!
 //! 1. Seal what is pending and take the next request number: one transaction.
-//! 2. Send. All unanswered envelopes go, oldest first, and the cursors that changed.
+//! 2. Send. The unanswered envelopes go, oldest first, as many as the link is good for and at least
+//!    one, and the cursors that changed.
 //! 3. Apply each whole frame of the response in a transaction of its own, as it comes.
 //! 4. Go on while there is more, or while there is something left to send; wait and try again,
 //!    with full jitter, when the connection or the server failed.
@@ -24,7 +25,7 @@ mod types;
 
 use daybook_shared::wire::exchange::End;
 use daybook_shared::wire::framing::FrameReader;
-use daybook_shared::wire::limits::BUDGET_BYTES_MIN;
+use daybook_shared::wire::limits::{BUDGET_BYTES_MIN, REQUEST_BYTES_MAX};
 use daybook_shared::wire::sign::DeviceState;
 use rand::Rng;
 
@@ -51,6 +52,9 @@ pub const NEW_INSTALLS_MAX: u32 = 2;
 pub const STALE_REQUESTS_MAX: u32 = 3;
 /// The largest budget a phone asks for.
 pub const BUDGET_BYTES_UP_TO: u32 = 2 * 1024 * 1024;
+/// Raw bytes of envelopes in one request; what does not compress still stays below the server's limit.
+pub const UPLOAD_BYTES_UP_TO: u32 = 2 * 1024 * 1024;
+const _: () = assert!(UPLOAD_BYTES_UP_TO as usize <= REQUEST_BYTES_MAX / 2);
 /// Whole responses in a row after which the budget is doubled.
 pub const WHOLE_RESPONSES_TO_DOUBLE: u32 = 2;
 /// The longest problem document that is read, in bytes.
@@ -119,6 +123,11 @@ impl Session {
         matches!(self.phase, Phase::Done)
     }
 
+    /// Why the last request failed, when the session waits to try again.
+    pub fn last_failure(&self) -> GaveUp {
+        self.last_failure
+    }
+
     /// Takes an event. Events that make no sense in the present state are ignored.
     ///
     /// # Errors
@@ -145,7 +154,12 @@ impl Session {
                 self.phase = Phase::ReadingProblem { sent, status, retry_after_ms, body: Vec::new() };
                 None
             }
-            (Phase::AwaitingStatus(_), Event::TransportFailed | Event::BodyEnd) => {
+            (Phase::AwaitingStatus(sent), Event::NotSent) => {
+                self.report.bytes_up = self.report.bytes_up.saturating_sub(sent.body_bytes);
+                Some(self.fail(GaveUp::Unreachable, None, rng))
+            }
+            (Phase::AwaitingStatus(sent), Event::TransportFailed | Event::BodyEnd) => {
+                lost_upload(&sent, store)?;
                 Some(self.fail(GaveUp::Unreachable, None, rng))
             }
             (Phase::Reading(reading), Event::BodyBytes(bytes)) => self.read_body(reading, bytes, store, now, rng)?,
@@ -248,6 +262,10 @@ impl Session {
             if complete {
                 db.set_synced_at(phone.trusted(now))?;
             }
+            if !reading.sent.envelopes.is_empty() {
+                let (upload, whole) = backoff::after_upload(phone.upload_bytes, phone.whole_uploads);
+                db.set_upload_budget(upload, whole)?;
+            }
             db.set_budget(budget, whole)
         })?;
         self.failures = 0;
@@ -311,6 +329,10 @@ impl Session {
         if reading.ended.is_none() {
             let budget = backoff::after_broken(store.read().phone()?.budget_bytes);
             store.write(|db| db.set_budget(budget, 0))?;
+        }
+        // The first frame says what became of the envelopes: from there on they are not to blame.
+        if reading.frames == 0 {
+            lost_upload(&reading.sent, store)?;
         }
         Ok(self.fail(why, None, rng))
     }
@@ -376,6 +398,15 @@ impl Session {
         self.report.end = end;
         Effect::Finished(self.report.clone())
     }
+}
+
+/// A request was lost on its way or unanswered: fewer envelopes next time, unless it was one alone.
+fn lost_upload(sent: &Sent, store: &mut Store) -> Result<(), StoreError> {
+    if sent.envelopes.len() < 2 {
+        return Ok(());
+    }
+    let upload = backoff::after_lost_upload(store.read().phone()?.upload_bytes, sent.upload_bytes);
+    store.write(|db| db.set_upload_budget(upload, 0))
 }
 
 const _: () = assert!(BUDGET_BYTES_MIN <= BUDGET_BYTES_UP_TO);

@@ -8,16 +8,13 @@ use daybook_shared::cbor;
 use daybook_shared::ids::{DossierId, InstallId};
 use daybook_shared::wire::exchange::{CaseloadCursor, MEDIA_TYPE, Request, VERSION, cursors_hash};
 use daybook_shared::wire::framing::deflate;
-use daybook_shared::wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENVELOPES_MAX};
+use daybook_shared::wire::limits::REQUEST_ENVELOPES_MAX;
 use daybook_shared::wire::sign::{DeviceState, RequestProof};
 use rand::Rng;
 
 use super::{HttpRequest, SessionError};
 use crate::Moment;
 use crate::store::{Db, Enrolment, Phone};
-
-/// Raw bytes of envelopes in one request; what does not compress still stays below the server's limit.
-const ENVELOPES_BYTES_MAX: usize = REQUEST_BYTES_MAX / 2;
 
 /// What a session remembers of a request until its answer.
 #[derive(Debug)]
@@ -26,6 +23,10 @@ pub(super) struct Sent {
     /// Sent to `/v1/deposit`: only an acknowledgement comes back.
     pub deposit: bool,
     pub envelopes: BTreeSet<u64>,
+    /// Raw bytes of the envelopes.
+    pub upload_bytes: u32,
+    /// Bytes of the body, as it is sent.
+    pub body_bytes: u64,
     /// Every cursor as it was when the request was made: what the server knows once it has answered.
     pub cursors: Vec<CaseloadCursor>,
     pub purged: Vec<DossierId>,
@@ -46,6 +47,7 @@ pub(super) fn build(
     let phone = db.phone()?;
     let enrolment = phone.enrolment.clone().ok_or(SessionError::NotEnrolled)?;
     if first {
+        db.keep_trusted(&phone, now)?;
         db.drop_old(phone.trusted(now))?;
         if generation.is_none() {
             let next = phone.generation.saturating_add(1);
@@ -53,8 +55,9 @@ pub(super) fn build(
             generation = Some(next);
         }
     }
-    let (request, sent) = contents(db, &phone, uploads)?;
+    let (request, mut sent) = contents(db, &phone, uploads)?;
     let body = deflate(&cbor::to_vec(&request));
+    sent.body_bytes = body.len() as u64;
     let path = if sent.deposit { "/v1/deposit" } else { "/v1/sync" };
     let headers = headers(db, &phone, &enrolment, path, &body)?;
     Ok((HttpRequest { method: "POST", path, headers, body }, sent, generation))
@@ -64,12 +67,15 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
     let deposit = phone.state != DeviceState::Ok;
     // A deposit has no verdicts: what the acknowledgement covers is handed in.
     let from_number = if deposit { phone.acked_number.saturating_add(1) } else { 0 };
-    let limits = if uploads { (REQUEST_ENVELOPES_MAX, ENVELOPES_BYTES_MAX) } else { (0, 0) };
+    let limits = if uploads { (REQUEST_ENVELOPES_MAX, phone.upload_bytes as usize) } else { (0, 0) };
     let envelopes = db.envelopes_to_send(phone.install, from_number, limits)?;
+    let upload_bytes = envelopes.iter().map(|envelope| envelope.bytes.len()).sum::<usize>();
     let mut sent = Sent {
         install: phone.install,
         deposit,
         envelopes: envelopes.iter().map(|envelope| envelope.number).collect(),
+        upload_bytes: u32::try_from(upload_bytes).unwrap_or(u32::MAX),
+        body_bytes: 0,
         cursors: Vec::new(),
         purged: Vec::new(),
         acked_number: phone.acked_number,

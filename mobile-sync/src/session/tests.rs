@@ -8,7 +8,7 @@ use daybook_shared::wire::limits::BUDGET_BYTES_MIN;
 use daybook_shared::wire::outcome::{Outcome, OutcomeState, Reason};
 use daybook_shared::wire::sign::DeviceState;
 
-use super::{BUDGET_BYTES_UP_TO, FAILURES_MAX, GaveUp, SyncEnd};
+use super::{BUDGET_BYTES_UP_TO, FAILURES_MAX, GaveUp, SyncEnd, UPLOAD_BYTES_UP_TO};
 use crate::testing::{Fault, Link, Phone, Server, account, case, delta, fed, kes, listed, present, state};
 use crate::view::ViewError;
 
@@ -134,6 +134,51 @@ fn the_budget_follows_the_connection() {
     assert_eq!(server.requests.last().unwrap().1.budget_bytes, BUDGET_BYTES_MIN);
     phone.sync_over(&mut server, &mut Link::with([Fault::AnswerLost]));
     assert_eq!(budget(&phone), BUDGET_BYTES_MIN, "an answer that never began says nothing about its size");
+}
+
+/// Goal: a link that loses large requests gets the envelopes through all the same.
+#[test]
+fn uploads_get_smaller_on_a_link_that_loses_them() {
+    let mut server = Server::new();
+    let mut phone = Phone::enrolled(&mut server);
+    for _ in 0..16 {
+        phone.cash(1, 100);
+        phone.store.seal_pending(phone.now, &mut phone.rng).unwrap();
+    }
+    let budget = |phone: &Phone| phone.store.read().phone().unwrap().upload_bytes;
+    assert_eq!(budget(&phone), UPLOAD_BYTES_UP_TO);
+    let waiting = phone.store.unanswered_envelopes().unwrap();
+    let total = u32::try_from(waiting.iter().map(Vec::len).sum::<usize>()).unwrap();
+    assert!(total < 2 * BUDGET_BYTES_MIN, "half of it is below the smallest budget");
+    let report = phone.sync_over(&mut server, &mut Link::with([Fault::RequestLost]));
+    assert_eq!((report.end, report.entries_answered), (SyncEnd::UpToDate, 16));
+    let sent: Vec<_> = server.requests.iter().map(|(_, request)| request.envelopes.len()).collect();
+    assert!(sent.len() > 1 && sent.iter().all(|count| (1..16).contains(count)), "{sent:?}");
+    assert_eq!(sent.iter().sum::<usize>(), 16, "each once: {sent:?}");
+    phone.cash(1, 100);
+    phone.sync_over(&mut server, &mut Link::with([Fault::AnswerLost]));
+    assert!(budget(&phone) > BUDGET_BYTES_MIN, "doubled after two whole ones; one alone cannot be smaller");
+}
+
+#[test]
+fn bytes_that_never_left_are_not_counted() {
+    use crate::session::{Effect, Event, Session};
+    let mut server = Server::new();
+    let mut phone = Phone::enrolled(&mut server);
+    phone.cash(1, 100);
+    let mut session = Session::new();
+    let mut event = Event::Start;
+    let report = loop {
+        let effects = session.handle(&mut phone.store, phone.now, &mut phone.rng, event).unwrap();
+        event = match effects.first() {
+            Some(Effect::Send(_)) => Event::NotSent,
+            Some(Effect::Wait { .. }) => Event::TimerFired,
+            Some(Effect::Finished(report)) => break report.clone(),
+            None => panic!("every event here has an effect"),
+        };
+    };
+    assert_eq!((report.end, report.bytes_up), (SyncEnd::GaveUp(GaveUp::Unreachable), 0));
+    assert_eq!(report.retries, FAILURES_MAX);
 }
 
 #[test]

@@ -21,7 +21,9 @@ pub enum Event<'a> {
     BodyBytes(&'a [u8]),
     /// The body has ended as it should.
     BodyEnd,
-    /// The connection could not be made, broke, or took too long.
+    /// The connection could not be made: not a byte of the request has left.
+    NotSent,
+    /// The connection broke, or took too long.
     TransportFailed,
     /// The time of [`Effect::Wait`] is over.
     TimerFired,
@@ -103,11 +105,11 @@ pub enum GaveUp {
 pub struct SyncReport {
     /// How it ended.
     pub end: SyncEnd,
-    /// Requests sent.
+    /// Requests made, whether or not they got through.
     pub round_trips: u32,
     /// Times it waited and tried again.
     pub retries: u32,
-    /// Bytes of request bodies, as sent.
+    /// Bytes of request bodies, as sent; not of requests for which there was no connection.
     pub bytes_up: u64,
     /// Bytes of response bodies, as received.
     pub bytes_down: u64,

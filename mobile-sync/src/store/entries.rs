@@ -7,6 +7,7 @@ use rand::Rng;
 use rusqlite::{Row, params};
 
 use super::{Db, Place, StoreError, bytes};
+use crate::view::cash;
 
 const TABLE: &str = "entry";
 const AUTHOR: &str = "entry.author";
@@ -102,8 +103,8 @@ impl Db<'_> {
     pub(crate) fn set_outcome(self, id: EntryId, outcome: &Outcome) -> Result<bool, StoreError> {
         const SQL: &str = "update entry set state = 2, outcome = ?2, attention = own * ?3, \
             uncounted = uncounted * ?4 where id = ?1";
-        let debited = outcome.state != OutcomeState::Refused;
-        let params = params![id.as_bytes(), cbor::to_vec(outcome), needs_attention(outcome), debited];
+        let in_hand = cash::is_in_hand(outcome);
+        let params = params![id.as_bytes(), cbor::to_vec(outcome), needs_attention(outcome), in_hand];
         Ok(self.conn.prepare_cached(SQL)?.execute(params)? > 0)
     }
 

@@ -6,9 +6,15 @@
 //! opening reads one row and unseals nothing else, so it stays quick however much the phone holds.
 //!
 //! **Restored or cloned files.** The host app keeps a generation counter outside what its backups
-//! hold ([`GenerationKeeper`]). The store moves both on when it is opened and whenever it seals an
-//! envelope. A file that is behind the host's counter is an old copy: it gets a new install at once,
-//! and everything unanswered in it is packed again.
+//! hold ([`GenerationKeeper`]). The store moves both on when it is opened, whenever it seals an
+//! envelope, and whenever it gives a receipt number away. A file that is behind the host's counter is
+//! an old copy, and so is an enrolled one whose host has no counter: it was put onto another handset.
+//! It gets a new install at once, and everything unanswered in it is packed again.
+//!
+//! In daily use the store moves first and the host is told once that is durable: a kill between the
+//! two leaves the host behind, which is no sign of an old copy. An old copy is dealt with the other
+//! way round: a kill between the two leaves it as old as it was, so that it is noticed once, not twice
+//! and not never.
 //!
 //! The functions of this module know rows, not rules: what may be captured is decided in
 //! [`crate::capture`], what a frame means in [`crate::session`].
@@ -53,7 +59,10 @@ use crate::time::build_time;
 
 /// Migrations, oldest first; a file's `user_version` says how many it has had. Never edited once
 /// released: add one.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/device/0001_store.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/device/0001_store.sql"),
+    include_str!("../../../migrations/device/0002_upload_budget.sql"),
+];
 const CHECK_VALUE: &[u8] = b"daybook/device/store/1";
 /// What a phone asks for at first, in bytes of compressed response.
 const BUDGET_BYTES_AT_FIRST: u32 = 256 * 1024;
@@ -87,7 +96,8 @@ impl Store {
     /// Opens the store in this file, or makes one.
     ///
     /// `key` seals its rows and comes from the host's keystore; `keeper` holds the generation outside
-    /// of backups. A file behind the kept generation starts a new install: [`Self::began_new_install`].
+    /// of backups. A file behind the kept generation, or enrolled without one, starts a new install:
+    /// [`Self::began_new_install`].
     ///
     /// # Errors
     /// [`StoreError::WrongKey`], [`StoreError::Corrupt`], [`StoreError::InUse`],
@@ -115,18 +125,23 @@ impl Store {
             }
             Some(generation) => {
                 let next = generation.max(kept).saturating_add(1);
-                let behind = generation < kept;
+                let phone = store.read().phone()?;
+                let behind = is_old_copy(generation, kept, phone.enrolment.is_some());
+                if behind {
+                    store.keep_generation(next)?;
+                }
                 store.write(|db| {
                     if behind {
                         db.begin_install(now, rng)?;
                     }
+                    db.keep_trusted(&phone, now)?;
                     db.set_generation(next)
                 })?;
                 store.began_new_install = behind;
                 next
             }
         };
-        store.keeper.save(next).map_err(StoreError::Keeper)?;
+        store.keep_generation(next)?;
         Ok(store)
     }
 
@@ -156,8 +171,8 @@ impl Store {
         self.read().signer()
     }
 
-    /// Moves the generation on and tells the host, so that a copy of the file made before is known as
-    /// old. Called within whatever the next write is.
+    /// Tells the host the generation, so that a copy of the file made before is known as old. Called
+    /// once the write that moved the store's own is durable.
     pub(crate) fn keep_generation(&mut self, generation: u64) -> Result<(), StoreError> {
         self.keeper.save(generation).map_err(StoreError::Keeper)
     }
@@ -179,6 +194,13 @@ impl Store {
     pub(crate) fn limit_pages(&mut self, pages: u32) {
         self.conn.pragma_update(None, "max_page_count", pages).unwrap();
     }
+}
+
+/// Whether a store with this generation is an old copy, for a host that kept that one. A store that
+/// was opened once told its host, and only an open one can be enrolled: enrolled and nothing kept is
+/// another handset. One that was killed before it could tell is not enrolled, and nothing is lost.
+fn is_old_copy(generation: u64, kept: u64, enrolled: bool) -> bool {
+    generation < kept || (kept == 0 && enrolled)
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {

@@ -56,6 +56,8 @@ pub(crate) struct Phone {
     pub news_seen: u64,
     pub budget_bytes: u32,
     pub whole_responses: u32,
+    pub upload_bytes: u32,
+    pub whole_uploads: u32,
     pub send_cursors: bool,
     pub send_have: bool,
     pub synced_at: Option<Timestamp>,
@@ -106,8 +108,8 @@ impl Db<'_> {
     pub(crate) fn phone(self) -> Result<Phone, StoreError> {
         const SQL: &str = "select generation, device, install, number_last, envelope_last, acked_number, deployment, \
             user_id, server_key, zone, currency, epoch, lease_exp, login_required, state, after, trusted_at, \
-            trusted_boot_id, trusted_boot_ms, caseloads_hash, news_seen, budget_bytes, whole_responses, send_cursors, \
-            send_have, synced_at from phone";
+            trusted_boot_id, trusted_boot_ms, caseloads_hash, news_seen, budget_bytes, whole_responses, upload_bytes, \
+            whole_uploads, send_cursors, send_have, synced_at from phone";
         self.first(SQL, [], |row| phone_of(row, self.built))?.ok_or(StoreError::BadRow { table: TABLE })
     }
 
@@ -173,11 +175,21 @@ impl Db<'_> {
         self.execute_one("update phone set state = ?1", params![state_number(state)])
     }
 
-    /// The newest server time, to judge leases and certificates by; an older one changes nothing.
+    /// The newest server time, to judge leases and certificates by. An older one than what is trusted
+    /// by now only says that the server was heard in this boot.
     pub(crate) fn set_heard(self, server: Timestamp, now: Moment) -> Result<(), StoreError> {
-        const SQL: &str = "update phone set trusted_at = ?1, trusted_boot_id = ?2, trusted_boot_ms = ?3 \
-            where trusted_at is null or trusted_at <= ?1";
-        self.execute(SQL, params![server.micros(), now.boot_id.0, now.boot_ms.cast_signed()])
+        self.write_heard(Heard::again(self.phone()?.heard, server, now))
+    }
+
+    /// Writes down how far trusted time has come in this boot, so that the next one begins there.
+    pub(crate) fn keep_trusted(self, phone: &Phone, now: Moment) -> Result<(), StoreError> {
+        phone.heard.and_then(|heard| heard.kept(now)).map_or(Ok(()), |heard| self.write_heard(heard))
+    }
+
+    fn write_heard(self, heard: Heard) -> Result<(), StoreError> {
+        const SQL: &str = "update phone set trusted_at = ?1, trusted_boot_id = ?2, trusted_boot_ms = ?3";
+        let Heard { server, arrived } = heard;
+        self.execute_one(SQL, params![server.micros(), arrived.boot_id.0, arrived.boot_ms.cast_signed()])
     }
 
     /// Keeps an acknowledgement of the server's: what entries name as `after`, and an anchor in time.
@@ -250,6 +262,12 @@ impl Db<'_> {
         self.execute_one(SQL, params![budget_bytes, whole_responses])
     }
 
+    /// How much goes up in one request, and the whole responses since that last changed.
+    pub(crate) fn set_upload_budget(self, upload_bytes: u32, whole_uploads: u32) -> Result<(), StoreError> {
+        const SQL: &str = "update phone set upload_bytes = ?1, whole_uploads = ?2";
+        self.execute_one(SQL, params![upload_bytes, whole_uploads])
+    }
+
     pub(crate) fn set_wishes(self, send_cursors: bool, send_have: bool) -> Result<(), StoreError> {
         const SQL: &str = "update phone set send_cursors = ?1, send_have = ?2";
         self.execute_one(SQL, params![send_cursors, send_have])
@@ -290,6 +308,8 @@ fn phone_of(row: &Row<'_>, built: Timestamp) -> Result<Phone, StoreError> {
         news_seen: count("news_seen")?,
         budget_bytes: row.get("budget_bytes")?,
         whole_responses: row.get("whole_responses")?,
+        upload_bytes: row.get("upload_bytes")?,
+        whole_uploads: row.get("whole_uploads")?,
         send_cursors: row.get("send_cursors")?,
         send_have: row.get("send_have")?,
         synced_at: row.get::<_, Option<i64>>("synced_at")?.map(Timestamp::from_micros),

@@ -75,7 +75,7 @@ fn what_cannot_be_opened_says_why() {
 
     let newer = phone.back_up("newer");
     rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(open(&newer, &KEY), Err(StoreError::TooNew { found: 99, known: 1 })));
+    assert!(matches!(open(&newer, &KEY), Err(StoreError::TooNew { found: 99, known: 2 })));
 }
 
 #[test]
@@ -143,6 +143,124 @@ fn a_killed_app_is_no_old_copy_even_when_the_host_was_not_told() {
     }
     phone.reopen();
     assert_eq!(phone.store.install().unwrap(), install);
+}
+
+/// Goal: a number on paper is never given again by a copy of the file, however soon after the copy it
+/// was given. Method: copy the living file, take receipts offline, put the copy back.
+#[test]
+fn a_copy_older_than_a_receipt_is_noticed() {
+    let mut server = Server::new();
+    let mut phone = Phone::enrolled(&mut server);
+    let first = phone.cash(1, 100).receipt.unwrap();
+    // An open file is locked: this is what a backup that runs beside the app would have read.
+    let copy = phone.back_up("copy");
+    let generation = i64::try_from(phone.store.read().phone().unwrap().generation).unwrap();
+    rusqlite::Connection::open(&copy).unwrap().execute("update phone set generation = ?1", [generation]).unwrap();
+    let second = phone.cash(1, 200).receipt.unwrap();
+    phone.restore(&copy);
+    assert!(phone.store.began_new_install());
+    let again = phone.cash(1, 300);
+    assert!(again.provisional && again.receipt.is_some_and(|again| again != first && again != second));
+
+    // The same for provisional numbers.
+    let copy = phone.back_up("provisional");
+    let generation = i64::try_from(phone.store.read().phone().unwrap().generation).unwrap();
+    rusqlite::Connection::open(&copy).unwrap().execute("update phone set generation = ?1", [generation]).unwrap();
+    let third = phone.cash(1, 400).receipt.unwrap();
+    phone.restore(&copy);
+    assert!(phone.store.began_new_install());
+    assert_ne!(phone.cash(1, 500).receipt.unwrap(), third);
+}
+
+#[test]
+fn an_enrolled_store_on_another_handset_is_an_old_copy_once() {
+    let mut server = Server::new();
+    let mut phone = Phone::enrolled(&mut server);
+    let copy = phone.back_up("copy");
+    phone.cash(1, 100);
+    let install = phone.store.install().unwrap();
+    phone.keeper = KeptInMemory::default();
+    phone.restore(&copy);
+    assert!(phone.store.began_new_install());
+    assert_ne!(phone.store.install().unwrap(), install);
+    assert!(phone.cash(1, 200).provisional);
+    phone.reopen();
+    assert!(!phone.store.began_new_install());
+}
+
+/// A host that cannot keep anything from now on.
+#[derive(Debug)]
+struct Broken(u64);
+
+impl GenerationKeeper for Broken {
+    fn load(&mut self) -> std::io::Result<u64> {
+        Ok(self.0)
+    }
+
+    fn save(&mut self, _: u64) -> std::io::Result<()> {
+        Err(std::io::Error::other("broken"))
+    }
+}
+
+/// Goal: a kill between the two writes of an opening. Method: a host that fails at the second.
+#[test]
+fn a_kill_between_store_and_host_neither_hides_nor_invents_an_old_copy() {
+    let mut phone = Phone::new();
+    let open = |path: &std::path::Path, keeper: Box<dyn GenerationKeeper>, now| {
+        Store::open(path, &KEY, keeper, now, &mut rng(3))
+    };
+    let fresh = phone.dir.path().join("fresh");
+    assert!(matches!(open(&fresh, Box::new(Broken(0)), phone.now), Err(StoreError::Keeper(_))));
+    let store = open(&fresh, Box::<KeptInMemory>::default(), phone.now).unwrap();
+    assert!(!store.began_new_install(), "killed before its first generation was kept");
+
+    let mut server = Server::new();
+    phone = Phone::enrolled(&mut server);
+    let copy = phone.back_up("copy");
+    assert!(matches!(open(&copy, Box::new(Broken(0)), phone.now), Err(StoreError::Keeper(_))));
+    let store = open(&copy, Box::<KeptInMemory>::default(), phone.now).unwrap();
+    assert!(store.began_new_install(), "still as old as it was");
+}
+
+#[test]
+fn a_capture_whose_generation_cannot_be_kept_is_a_capture() {
+    let mut server = Server::new();
+    let mut phone = Phone::enrolled(&mut server);
+    phone.store.keeper = Box::new(Broken(0));
+    let captured = phone.cash(1, 100);
+    assert_eq!(phone.store.unanswered().unwrap(), [captured.id]);
+    let install = phone.store.install().unwrap();
+    phone.reopen();
+    assert_eq!(phone.store.install().unwrap(), install, "a host that is behind is no old copy");
+}
+
+/// Goal: a reboot does not open what had lapsed before it.
+#[test]
+fn trusted_time_outlives_the_boot() {
+    let mut server = Server::new();
+    let mut phone = Phone::enrolled(&mut server);
+    let reboot = |phone: &mut Phone, boot: u8| {
+        phone.now = crate::Moment { boot_id: daybook_shared::ids::BootId([boot; 8]), boot_ms: 5, ..phone.now };
+        phone.reopen();
+    };
+    let trusted = |phone: &Phone| phone.store.read().phone().unwrap().trusted(phone.now);
+    let heard = trusted(&phone);
+    phone.pass_ms(3_600_000);
+    phone.cash(1, 100);
+    reboot(&mut phone, 2);
+    assert_eq!(trusted(&phone), heard.plus_ms(3_601_000), "as it was at the capture");
+    phone.pass_ms(1000);
+    assert_eq!(trusted(&phone), heard.plus_ms(3_601_000), "and stands still until the server is heard");
+    phone.reopen();
+    assert_eq!(trusted(&phone), heard.plus_ms(3_601_000));
+
+    server.now = server.now.plus_ms(3_700_000);
+    phone.sync(&mut server);
+    phone.pass_ms(20 * 86_400_000);
+    phone.reopen();
+    assert!(phone.store.view(phone.now).is_err(), "lapsed");
+    reboot(&mut phone, 3);
+    assert!(phone.store.view(phone.now).is_err(), "still lapsed");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Cash in hand, by currency = the server's last figure (the `officer` block)
 //! + own cash captures that this figure does not hold yet: those without a verdict, and those whose
-//!   verdict came after the figure, unless they were refused.
+//!   verdict came after the figure, unless it says that the office does not count them as his.
 //!
 //! Nothing is subtracted for a declared hand-over: only a cashier's count relieves the officer, and
 //! it reaches the phone as a new figure of the server's. Which captures the figure holds is a mark
@@ -11,6 +11,7 @@
 
 use daybook_shared::entry::{Body, Entry};
 use daybook_shared::money::{Money, MoneyError};
+use daybook_shared::wire::outcome::{Flag, Outcome, OutcomeState, Reason};
 
 use crate::store::{Db, StoreError};
 
@@ -20,6 +21,14 @@ pub(crate) fn of(body: &Body) -> Option<Money> {
         Body::Repayment(repayment) if repayment.is_cash() => Some(repayment.amount),
         _ => None,
     }
+}
+
+/// Whether cash with this verdict is in the officer's hand, as the office counts it: not what was
+/// refused or taken back, and not what is held without a debit.
+pub(crate) fn is_in_hand(outcome: &Outcome) -> bool {
+    let held_undebited = matches!(outcome.reason, Some(Reason::DupReceipt | Reason::DeviceLost));
+    let reversed = outcome.flags.iter().flatten().any(|flag| *flag == Flag::Reversed);
+    outcome.state != OutcomeState::Refused && !held_undebited && !reversed
 }
 
 /// Adds an amount to sums by currency.

@@ -16,11 +16,11 @@ pub mod words;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use daybook_shared::entry::{Body, Entry};
+use daybook_shared::entry::{Body, Entry, HANDOVER_REPAYMENTS_MAX};
 use daybook_shared::ids::{CustomerId, DossierId, EntryId};
 use daybook_shared::money::Money;
 use daybook_shared::time::{Date, Timestamp};
-use daybook_shared::wire::outcome::{Outcome, OutcomeState, Reason};
+use daybook_shared::wire::outcome::{Outcome, OutcomeState};
 use daybook_shared::wire::sign::DeviceState;
 use serde::Serialize;
 
@@ -78,8 +78,10 @@ pub struct Cash {
     pub uncounted: Vec<Money>,
     /// What this phone may still take; a currency that is not named has no limit.
     pub allowance_left: Vec<Money>,
-    /// Own cash in no hand-over yet: what a hand-over now would name.
+    /// Own cash in no hand-over yet: what a hand-over now would name, the oldest first.
     pub to_hand_over: Vec<EntryId>,
+    /// How many more there are than one hand-over can name.
+    pub left_to_hand_over: usize,
 }
 
 /// What an officer has to look at.
@@ -250,17 +252,22 @@ impl View<'_> {
 
     /// Cash in the officer's hand.
     pub fn cash(&self) -> Result<Cash, StoreError> {
+        let all = to_hand_over(self.db)?;
         Ok(Cash {
             in_hand: cash::in_hand(self.db)?,
             uncounted: cash::uncounted(self.db)?,
             allowance_left: cash::allowance_left(self.db)?,
-            to_hand_over: to_hand_over(self.db)?.into_iter().map(|(id, _)| id).collect(),
+            to_hand_over: all.iter().map(|(id, _)| *id).take(HANDOVER_REPAYMENTS_MAX).collect(),
+            left_to_hand_over: all.len().saturating_sub(HANDOVER_REPAYMENTS_MAX),
         })
     }
 
-    /// Own cash in no hand-over yet, with its amounts, in the order of capture.
+    /// Own cash in no hand-over yet, with its amounts, in the order of capture: as much as one
+    /// hand-over can name.
     pub fn to_hand_over(&self) -> Result<Vec<(EntryId, Money)>, StoreError> {
-        to_hand_over(self.db)
+        let mut offered = to_hand_over(self.db)?;
+        offered.truncate(HANDOVER_REPAYMENTS_MAX);
+        Ok(offered)
     }
 }
 
@@ -273,22 +280,26 @@ fn digits_of(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
 }
 
-/// Whether cash with this verdict is not in the officer's hand, as the office counts it.
-fn is_undebited(outcome: &Outcome) -> bool {
-    let reason = outcome.reason.as_ref();
-    outcome.state == OutcomeState::Refused || matches!(reason, Some(Reason::DupReceipt | Reason::DeviceLost))
+/// Whether a hand-over with this verdict stands: the office waits for its cash, or has it. One that is
+/// held or refused relieves nobody; what it names is offered again.
+fn stands(outcome: &Outcome) -> bool {
+    outcome.state != OutcomeState::Held && cash::is_in_hand(outcome)
 }
 
 /// Own cash in the officer's hand that no own hand-over names.
 fn to_hand_over(db: Db<'_>) -> Result<Vec<(EntryId, Money)>, StoreError> {
     let (mut amounts, mut handed) = (Vec::new(), BTreeSet::new());
     for stored in db.own_entries()? {
-        let undebited = stored.state.outcome().is_some_and(is_undebited);
+        let outcome = stored.state.outcome();
         let Ok(entry) = Entry::decode(&stored.bytes) else { continue };
         match &entry.body {
-            _ if undebited => {}
-            Body::CashHandover(handover) => handed.extend(handover.repayments.iter().copied()),
-            body => amounts.extend(cash::of(body).map(|amount| (stored.id, amount))),
+            Body::CashHandover(handover) if outcome.is_none_or(stands) => {
+                handed.extend(handover.repayments.iter().copied());
+            }
+            body if outcome.is_none_or(cash::is_in_hand) => {
+                amounts.extend(cash::of(body).map(|amount| (stored.id, amount)));
+            }
+            _ => {}
         }
     }
     amounts.retain(|(id, _)| !handed.contains(id));

@@ -1,5 +1,6 @@
 //! What an officer sees.
 
+use daybook_shared::entry::HANDOVER_REPAYMENTS_MAX;
 use daybook_shared::facts::SectionKind;
 use daybook_shared::ids::CustomerId;
 use daybook_shared::wire::exchange::{OfficerBlock, Section};
@@ -122,6 +123,48 @@ fn cash_in_hand_is_the_servers_figure_and_what_it_does_not_hold() {
     phone.store.capture(What::CashHandover(handover).into(), phone.now, &mut phone.rng).unwrap();
     assert_eq!(cash(&phone).in_hand, [kes(150)], "only a count relieves the officer");
     assert!(cash(&phone).to_hand_over.is_empty());
+}
+
+#[test]
+fn what_is_offered_for_a_hand_over_follows_the_verdicts() {
+    let (mut server, mut phone) = holding();
+    let (a, b) = (phone.cash(1, 100), phone.cash(1, 200));
+    let named = daybook_shared::entry::CashHandover {
+        to: daybook_shared::entry::HandoverTo::Cashier,
+        declared: kes(300),
+        repayments: vec![a.id, b.id],
+        slip: None,
+    };
+    let handover = phone.store.capture(What::CashHandover(named).into(), phone.now, &mut phone.rng).unwrap();
+    let offered = |phone: &Phone| phone.store.view(phone.now).unwrap().cash().unwrap().to_hand_over;
+    assert!(offered(&phone).is_empty(), "pending");
+    phone.store.seal_pending(phone.now, &mut phone.rng).unwrap();
+    assert!(offered(&phone).is_empty(), "sealed");
+    server.outcomes.insert(handover.id, Outcome::held(Reason::NotInHand));
+    server.outcomes.insert(b.id, Outcome::accepted(OutcomeState::Posted, vec![Flag::Reversed]));
+    phone.sync(&mut server);
+    assert_eq!(offered(&phone), [a.id], "a held hand-over hands nothing over; b was taken back");
+    assert_eq!(phone.store.cash_in_hand().unwrap(), [kes(100)]);
+    let noted = daybook_shared::wire::exchange::NewOutcome {
+        entry: handover.id,
+        outcome: Outcome::accepted(OutcomeState::Noted, vec![]),
+    };
+    server.head.news = Some(daybook_shared::wire::exchange::News { number: 3, outcomes: vec![noted] });
+    phone.sync(&mut server);
+    assert!(offered(&phone).is_empty(), "noted");
+}
+
+#[test]
+fn one_hand_over_is_offered_what_it_can_name() {
+    let (_, mut phone) = holding();
+    let first = phone.cash(1, 1);
+    for _ in 0..HANDOVER_REPAYMENTS_MAX + 2 {
+        phone.cash(1, 1);
+    }
+    let view = phone.store.view(phone.now).unwrap();
+    let cash = view.cash().unwrap();
+    assert_eq!((cash.to_hand_over.len(), cash.left_to_hand_over), (HANDOVER_REPAYMENTS_MAX, 3));
+    assert_eq!((cash.to_hand_over[0], view.to_hand_over().unwrap().len()), (first.id, HANDOVER_REPAYMENTS_MAX));
 }
 
 #[test]
