@@ -12,7 +12,7 @@ use rand_chacha::ChaCha20Rng;
 
 use crate::auth::throttle::Throttle;
 use crate::clock::{FileClock, FileClockError, SystemClock};
-use crate::db::{Db, OpenError, Tx};
+use crate::db::{Absent, Db, OpenError, Tx};
 use crate::http::extract::BodyRoom;
 use crate::keys::{self, Identity, Keys, KeysError};
 use crate::on_db;
@@ -147,6 +147,11 @@ impl App {
     /// Opens the database (made, migrated and given its identity when it is new), its keys and its
     /// settings.
     pub async fn open(options: &Options) -> Result<Arc<Self>, AppError> {
+        Self::open_or(Absent::Create, options).await
+    }
+
+    /// As [`App::open`], and says what becomes of a database that is not there.
+    pub async fn open_or(absent: Absent, options: &Options) -> Result<Arc<Self>, AppError> {
         let clock: Arc<dyn Clock> = match &options.clock {
             ClockChoice::System => Arc::new(SystemClock),
             ClockChoice::File(path) => Arc::new(FileClock::open(path.clone())?),
@@ -154,7 +159,7 @@ impl App {
         };
         let rng = options.seed.map_or_else(SharedRng::from_os, SharedRng::from_seed);
         let dir = options.key_dir.clone().unwrap_or_else(|| keys::default_dir(&options.db_url));
-        let db = Db::open(&options.db_url).await?;
+        let db = Db::open_or(absent, &options.db_url).await?;
 
         let mut tx = db.write().await?;
         let (deployment, keys) = match read_deployment(&mut tx).await? {

@@ -5,7 +5,7 @@
 //! are the common table expression `v`, `VALUES` with `?` on SQLite and `UNNEST` of arrays on
 //! PostgreSQL, and the rest of the statement is the same text on both.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -13,7 +13,9 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection as _, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+};
 
 /// Prepared statements kept per connection: batches of several sizes times all statements.
 const STATEMENT_CACHE: usize = 1_000;
@@ -22,6 +24,8 @@ const SQLITE_BATCH_ROWS: usize = 64;
 /// Connections for reading (SQLite) or for everything (PostgreSQL).
 const POOL_CONNECTIONS: u32 = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+/// For the first connection to PostgreSQL, before which nobody knows whether there is one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
 static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");
@@ -66,36 +70,91 @@ macro_rules! on_db {
     };
 }
 
-/// Why a database cannot be opened.
+/// What becomes of a database that is not there, or is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// It is made.
+    Create,
+    /// It is an error, and nothing is left behind: a mistyped name is no new lender.
+    Refuse,
+}
+
+/// Why a database cannot be opened. What it says holds its cause and never a password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL names no engine.
     #[error("--db takes sqlite:PATH or postgres://USER@HOST/NAME, not {0:?}")]
     Url(String),
+    /// The URL of a PostgreSQL that cannot be read.
+    #[error("--db is no URL of a PostgreSQL: {0}")]
+    Options(sqlx::Error),
+    /// There is none, and none is to be made.
+    #[error(
+        "there is no Daybook in {place}: name its database with --db (or DAYBOOK_DB), or create one there with \
+         `daybook migrate`"
+    )]
+    Absent {
+        /// Where it would be.
+        place: String,
+    },
+    /// PostgreSQL is not there: nobody answers.
+    #[error("{place} does not answer within {} s", CONNECT_TIMEOUT.as_secs())]
+    Silent {
+        /// Where it would be.
+        place: String,
+    },
     /// The engine says no.
-    #[error("the database cannot be opened: {0}")]
-    Sql(#[from] sqlx::Error),
+    #[error("{place} cannot be opened: {error}")]
+    Sql {
+        /// Where it is.
+        place: String,
+        /// Why.
+        error: sqlx::Error,
+    },
     /// Its tables are newer than this program, or were changed by hand.
-    #[error("the database cannot be migrated: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("{place} cannot be migrated: {error}")]
+    Migrate {
+        /// Where it is.
+        place: String,
+        /// Why.
+        error: sqlx::migrate::MigrateError,
+    },
 }
 
+const COUNT_DEPLOYMENTS: &str = "select count(*) from deployment";
+
 impl Db {
-    /// Opens `sqlite:PATH` (made when it is missing) or `postgres://...`, and brings its tables up
-    /// to date.
+    /// Opens `sqlite:PATH` or `postgres://...`, made when it is missing, and brings its tables up to
+    /// date.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
+        Self::open_or(Absent::Create, url).await
+    }
+
+    /// Opens a database, and says what becomes of one that is not there.
+    pub async fn open_or(absent: Absent, url: &str) -> Result<Self, OpenError> {
         if let Some(path) = url.strip_prefix("sqlite:") {
-            Self::open_sqlite(Path::new(path)).await
+            Self::open_sqlite(absent, Path::new(path)).await
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Self::open_postgres(url).await
+            let options = PgConnectOptions::from_str(url).map_err(OpenError::Options)?;
+            Self::open_postgres(absent, options).await
         } else {
             Err(OpenError::Url(url.to_owned()))
         }
     }
 
-    async fn open_sqlite(path: &Path) -> Result<Self, OpenError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
+    async fn open_sqlite(absent: Absent, path: &Path) -> Result<Self, OpenError> {
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
+        let place = format!("the SQLite database {}", absolute.display());
+        let failed = |error| OpenError::Sql { place: place.clone(), error };
+        let options = SqliteConnectOptions::new().filename(path).disable_statement_logging();
+        if absent == Absent::Refuse {
+            // Before any pragma, which would write to a file that may be somebody else's.
+            let holds_daybook = path.exists() && sqlite_holds_daybook(&options).await.map_err(failed)?;
+            if !holds_daybook {
+                return Err(OpenError::Absent { place });
+            }
+        }
+        let options = options
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // An answered envelope must survive power loss.
@@ -104,27 +163,39 @@ impl Db {
             .busy_timeout(ACQUIRE_TIMEOUT)
             .statement_cache_capacity(STATEMENT_CACHE)
             .pragma("cache_size", "-65536")
-            .pragma("temp_store", "memory")
-            .disable_statement_logging();
+            .pragma("temp_store", "memory");
         // As on PostgreSQL, what reads cannot write.
         let reading = options.clone().pragma("cache_size", "-8192").pragma("query_only", "on");
         let pool = |connections| {
             SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None)
         };
-        let writer = pool(1).connect_with(options).await?;
-        SQLITE_MIGRATIONS.run(&writer).await?;
-        let readers = pool(POOL_CONNECTIONS).connect_with(reading).await?;
+        let writer = pool(1).connect_with(options).await.map_err(failed)?;
+        let migrated = SQLITE_MIGRATIONS.run(&writer).await;
+        migrated.map_err(|error| OpenError::Migrate { place: place.clone(), error })?;
+        let readers = pool(POOL_CONNECTIONS).connect_with(reading).await.map_err(failed)?;
         Ok(Self::Sqlite { writer, readers })
     }
 
-    async fn open_postgres(url: &str) -> Result<Self, OpenError> {
-        let options = PgConnectOptions::from_str(url)?
-            .application_name("daybook")
-            .statement_cache_capacity(STATEMENT_CACHE)
-            .disable_statement_logging();
+    async fn open_postgres(absent: Absent, options: PgConnectOptions) -> Result<Self, OpenError> {
+        let options =
+            options.application_name("daybook").statement_cache_capacity(STATEMENT_CACHE).disable_statement_logging();
+        let place = postgres_place(&options);
+        let failed = |error| OpenError::Sql { place: place.clone(), error };
+        // A pool goes on trying where nobody listens; one connection says at once what is wrong.
+        let Ok(first) = tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await else {
+            return Err(OpenError::Silent { place });
+        };
+        let mut first = first.map_err(failed)?;
+        let counted = sqlx::query_scalar(COUNT_DEPLOYMENTS).fetch_one(&mut first).await;
+        let is_there = holds_daybook(counted).map_err(failed)?;
+        first.close().await.map_err(failed)?;
+        if absent == Absent::Refuse && !is_there {
+            return Err(OpenError::Absent { place });
+        }
         let pool = PgPoolOptions::new().max_connections(POOL_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
-        let pool = pool.connect_with(options).await?;
-        POSTGRES_MIGRATIONS.run(&pool).await?;
+        let pool = pool.connect_with(options).await.map_err(failed)?;
+        let migrated = POSTGRES_MIGRATIONS.run(&pool).await;
+        migrated.map_err(|error| OpenError::Migrate { place: place.clone(), error })?;
         Ok(Self::Postgres(pool))
     }
 
@@ -156,6 +227,34 @@ impl Db {
             }
             Self::Postgres(pool) => pool.close().await,
         }
+    }
+}
+
+async fn sqlite_holds_daybook(options: &SqliteConnectOptions) -> sqlx::Result<bool> {
+    let mut first = options.connect().await?;
+    let counted = sqlx::query_scalar(COUNT_DEPLOYMENTS).fetch_one(&mut first).await;
+    first.close().await?;
+    holds_daybook(counted)
+}
+
+/// Whether a database was ever given an identity, by what counting them came to.
+fn holds_daybook(counted: sqlx::Result<i64>) -> sqlx::Result<bool> {
+    match counted {
+        Ok(deployments) => Ok(deployments > 0),
+        // No such table, on SQLite (which has one code for whatever is wrong with a text) and PostgreSQL.
+        Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("1" | "42P01")) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Where a database of PostgreSQL is; its URL may hold a password.
+fn postgres_place(options: &PgConnectOptions) -> String {
+    let name = options.get_database().unwrap_or(options.get_username());
+    let (host, port) = (options.get_host(), options.get_port());
+    match options.get_socket() {
+        Some(socket) => format!("the PostgreSQL database {name:?} at {}", socket.display()),
+        None if host.starts_with('/') => format!("the PostgreSQL database {name:?} at {host}"),
+        None => format!("the PostgreSQL database {name:?} at {host}:{port}"),
     }
 }
 

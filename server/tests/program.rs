@@ -220,3 +220,89 @@ async fn verify_ends_with_status_1_when_a_balance_is_not_what_the_journal_says()
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("WRONG"), "{}", text(&output.stdout));
 }
+
+/// The files of a folder, and how long each is.
+fn files(dir: &Path) -> Vec<(String, u64)> {
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    let mut files: Vec<_> =
+        entries.map(|entry| (text(entry.file_name().as_encoded_bytes()), entry.metadata().unwrap().len())).collect();
+    files.sort();
+    files
+}
+
+/// The commands that need a database that is there.
+const ON_AN_EXISTING_DATABASE: [&[&str]; 5] = [
+    &["verify"],
+    &["report", "ageing", "--as-of", "2026-03-31"],
+    &["device", "code", "--login", "amina"],
+    &["settings", "list"],
+    &["settings", "set", "currency", "KES"],
+];
+
+#[test]
+fn a_mistyped_database_is_an_error_and_not_a_new_lender() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("empty.db"), "").unwrap();
+    std::fs::write(dir.path().join("letter.db"), "Dear Grace, this is no database at all.").unwrap();
+    let before = files(dir.path());
+    for arguments in ON_AN_EXISTING_DATABASE {
+        for (name, why) in
+            [("typo.db", "daybook migrate"), ("empty.db", "daybook migrate"), ("letter.db", "not a data")]
+        {
+            let output = run(daybook(dir.path()).args(["--db", &format!("sqlite:{name}")]).args(arguments));
+            let said = text(&output.stderr);
+            assert!(!output.status.success() && output.stdout.is_empty(), "{arguments:?} on {name}");
+            assert!(said.contains(&dir.path().join(name).display().to_string()), "{arguments:?}: {said}");
+            assert!(said.contains(why) && said.lines().count() == 1, "{arguments:?}: {said}");
+            assert_eq!(files(dir.path()), before, "{arguments:?} on {name}");
+        }
+    }
+    let output = run(daybook(dir.path()).args(["--db", "sqlite:no/such/folder.db", "migrate"]));
+    assert!(!output.status.success() && text(&output.stderr).contains("no/such/folder.db"));
+}
+
+#[tokio::test]
+async fn an_empty_postgresql_is_an_error_and_not_a_new_lender() {
+    let Ok(cluster) = std::env::var("DAYBOOK_TEST_POSTGRES") else { return };
+    let admin = sqlx::PgPool::connect(&cluster).await.unwrap();
+    let name = format!("daybook_program_{}", std::process::id());
+    sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&admin).await.unwrap();
+    let url = cluster.replacen("/postgres?", &format!("/{name}?"), 1);
+    let dir = tempfile::tempdir().unwrap();
+    for arguments in ON_AN_EXISTING_DATABASE {
+        let output = run(daybook(dir.path()).args(["--db", &url]).args(arguments));
+        let said = text(&output.stderr);
+        assert!(!output.status.success() && said.contains(&name) && said.contains("daybook migrate"), "{said}");
+        assert_eq!(files(dir.path()), []);
+    }
+    assert!(run(daybook(dir.path()).args(["--db", &url, "migrate"])).status.success());
+    assert!(run(daybook(dir.path()).args(["--db", &url, "verify"])).status.success());
+    sqlx::query(sqlx::AssertSqlSafe(format!("drop database {name}"))).execute(&admin).await.unwrap();
+}
+
+#[test]
+fn a_postgresql_that_is_not_there_is_named_at_once_and_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("postgres://daybook:secret@{free}/lender");
+    for arguments in [&["migrate"][..], &["verify"], &["serve", "--listen", "127.0.0.1:0"]] {
+        let output = run(daybook(dir.path()).args(["--db", &url]).args(arguments));
+        let said = text(&output.stderr);
+        assert!(!output.status.success() && said.contains(&free.to_string()), "{said}");
+        assert_eq!(said.to_lowercase().matches("refused").count(), 1, "{said}");
+        assert!(said.lines().count() == 1 && !said.contains("secret"), "{said}");
+        assert_eq!(files(dir.path()), []);
+    }
+}
+
+#[test]
+fn a_role_that_does_not_exist_is_answered_with_those_that_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(daybook(dir.path()).args(["user", "add", "--login", "a", "--name", "A", "--role", "boss"]));
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("boss"), "{said}");
+    for role in ["officer", "call_officer", "supervisor", "cashier", "auditor", "admin"] {
+        assert!(said.contains(role), "{role}: {said}");
+    }
+    assert_eq!(files(dir.path()), []);
+}

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 
 use anyhow::{Context as _, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -15,8 +16,8 @@ use crate::auth::{Role, enrolment, password};
 use crate::db::Tx;
 use crate::settings;
 
-/// Creates the database if it is missing, and brings its tables up to date. Every other command does
-/// so too; this one does nothing else.
+/// Creates the database if it is missing, and brings its tables up to date. `serve`, `demo`, `import`
+/// and `user add` do so too; this one does nothing else. No other command creates a database.
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
     #[command(flatten)]
@@ -25,7 +26,7 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
-        let app = config.open(self.new).await?;
+        let app = config.open_or_create(self.new).await?;
         let kind = if app.deployment.is_test { ", for tests" } else { "" };
         println!("deployment {}{kind}: tables are up to date", app.deployment.id);
         app.db.close().await;
@@ -53,9 +54,9 @@ pub(super) struct UserAdd {
     /// The name colleagues see
     #[arg(long)]
     name: String,
-    /// officer, call_officer, supervisor, cashier, auditor or admin
-    #[arg(long)]
-    role: String,
+    /// What he may do
+    #[arg(long, value_parser = role())]
+    role: Role,
     /// The unit the role is held at, by name or id
     #[arg(long)]
     unit: Option<String>,
@@ -72,12 +73,8 @@ pub(super) struct UserAdd {
 impl User {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
         let Self::Add(add) = self;
-        let role: Role = add.role.parse().with_context(|| {
-            let all: Vec<_> = Role::ALL.iter().map(|role| role.code()).collect();
-            format!("roles are {}", all.join(", "))
-        })?;
         let given = if add.password_stdin { Some(read_password()?) } else { None };
-        let app = config.open(add.new).await?;
+        let app = config.open_or_create(add.new).await?;
         let password = given.clone().unwrap_or_else(|| password::generate(&app.rng));
         let password_hash = password::hash(&password, &app.rng).await?;
         let now = app.now();
@@ -85,20 +82,25 @@ impl User {
         let unit = unit(&mut tx, &app, add.unit.as_deref()).await?;
         let new = NewUser { login: &add.login, name: &add.name, password_hash };
         let user = users::create(&mut tx, (now, &app.rng), Actor::OPERATOR, new).await?;
-        users::set_role(&mut tx, now, Actor::OPERATOR, &user, (role, &unit, Holding::Held)).await?;
+        users::set_role(&mut tx, now, Actor::OPERATOR, &user, (add.role, &unit, Holding::Held)).await?;
         tx.commit().await?;
         app.db.close().await;
         let made = given.is_none().then_some(&password);
         if add.json {
             println!("{}", json!({ "id": user.uid, "login": user.login, "password": made }));
         } else {
-            println!("{} is {} at {}", user.login, role.code(), unit.name);
+            println!("{} is {} at {}", user.login, add.role.code(), unit.name);
             if let Some(password) = made {
                 println!("password: {password}  (shown once)");
             }
         }
         Ok(())
     }
+}
+
+/// A role by its code; help and refusals name them all.
+fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.iter().map(|role| role.code())).try_map(|code| code.parse::<Role>())
 }
 
 fn read_password() -> anyhow::Result<String> {
@@ -151,7 +153,7 @@ pub(super) struct DeviceCode {
 impl Device {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
         let Self::Code(code) = self;
-        let app = config.open(NewDatabase::default()).await?;
+        let app = config.open().await?;
         let mut tx = app.db.write().await?;
         let user = users::by_login(&mut tx, &code.login).await?;
         let user = user.filter(|user| user.active).with_context(|| format!("no active user {:?}", code.login))?;
@@ -187,7 +189,7 @@ pub(super) enum Settings {
 
 impl Settings {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
-        let app = config.open(NewDatabase::default()).await?;
+        let app = config.open().await?;
         match self {
             Self::List { json: true } => {
                 let all =

@@ -40,7 +40,7 @@ impl Import {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
         let Self::Kiva(import) = self;
         let kiva = Kiva::read(&import.dir)?;
-        let app = config.open(import.new).await?;
+        let app = config.open_or_create(import.new).await?;
         let report = import_kiva::import(&app.db, &kiva, app.now(), &progress("accounts")).await?;
         app.db.close().await;
         if import.json {
@@ -84,7 +84,7 @@ pub(super) struct ReportAgeing {
 impl Report {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
         let Self::Ageing(ageing) = self;
-        let app = config.open(NewDatabase::default()).await?;
+        let app = config.open().await?;
         let mut tx = app.db.read().await?;
         let report = ageing_report::report(&mut tx, ageing.as_of, ageing.currency, app.settings.currency).await?;
         drop(tx);
@@ -112,7 +112,7 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let app = config.open(NewDatabase::default()).await?;
+        let app = config.open().await?;
         let mut tx = app.db.read().await?;
         let findings = verify::verify(&mut tx, &app.settings.zone, self.lines, &progress("rows")).await?;
         drop(tx);

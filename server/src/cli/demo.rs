@@ -40,7 +40,7 @@ const ROSTER_MAX: i64 = 50;
 
 impl Demo {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
-        let mut app = config.open(self.new).await?;
+        let mut app = config.open_or_create(self.new).await?;
         let mut tx = app.db.read().await?;
         let made = audit::happened(&mut tx, "demo.created").await?;
         drop(tx);
@@ -53,7 +53,7 @@ impl Demo {
             };
             // The demo has its own zone and currency: settings are read again.
             app.db.close().await;
-            app = config.open(NewDatabase::default()).await?;
+            app = config.open().await?;
         }
         if self.no_serve {
             println!("{}", invitation(&app, config, &format!("http://{}", self.listen.address(config))).await?);

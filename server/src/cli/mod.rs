@@ -9,11 +9,13 @@ mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::{App, AppError, ClockChoice, Options};
 use crate::config::{self, ConfigError, FileConfig, LogFormat};
+use crate::db::Absent;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,10 +93,22 @@ pub async fn run() -> ExitCode {
     match start(global, command).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("daybook: {error:#}");
+            eprintln!("daybook: {}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes on one line. Many an error's text holds its cause's already: it is not
+/// said twice.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
@@ -139,14 +153,18 @@ impl Config {
         }
     }
 
-    /// Opens the database on the machine's clock.
-    async fn open(&self, new: NewDatabase) -> Result<std::sync::Arc<App>, AppError> {
-        self.open_on(new, ClockChoice::System).await
+    /// Opens the database, which must be there, on the machine's clock.
+    async fn open(&self) -> Result<Arc<App>, AppError> {
+        App::open_or(Absent::Refuse, &self.options(NewDatabase::default(), ClockChoice::System)).await
     }
 
-    async fn open_on(&self, new: NewDatabase, clock: ClockChoice) -> Result<std::sync::Arc<App>, AppError> {
-        let (db_url, key_dir) = (self.db.clone(), self.keys.clone());
-        App::open(&Options { db_url, key_dir, test: new.test, clock, seed: None }).await
+    /// Opens the database, or creates it: for the commands that may be a lender's first.
+    async fn open_or_create(&self, new: NewDatabase) -> Result<Arc<App>, AppError> {
+        App::open(&self.options(new, ClockChoice::System)).await
+    }
+
+    fn options(&self, new: NewDatabase, clock: ClockChoice) -> Options {
+        Options { db_url: self.db.clone(), key_dir: self.keys.clone(), test: new.test, clock, seed: None }
     }
 }
 
@@ -184,5 +202,14 @@ mod tests {
         let neither = Config::resolve(Global::default(), FileConfig::default());
         assert_eq!((neither.db.as_str(), neither.listen.as_str()), ("sqlite:daybook.db", "127.0.0.1:8080"));
         assert_eq!(neither.log_format, LogFormat::Pretty);
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let refused = || std::io::Error::other("refused");
+        let inline = sqlx::Error::Io(refused());
+        assert_eq!(told(&anyhow::Error::from(inline)), "error communicating with database: refused");
+        let apart = anyhow::Error::from(refused()).context("the socket").context("the server");
+        assert_eq!(told(&apart), "the server: the socket: refused");
     }
 }

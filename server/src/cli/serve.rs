@@ -50,7 +50,7 @@ impl Listen {
 impl Serve {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
         let clock = self.test_clock.map_or(ClockChoice::System, ClockChoice::File);
-        let app = config.open_on(self.new, clock).await?;
+        let app = App::open(&config.options(self.new, clock)).await?;
         let bound = bind(config, &self.listen).await?;
         run(&app, bound).await
     }

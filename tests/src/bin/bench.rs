@@ -14,7 +14,7 @@ Benches:
   storm   100,000 accounts; 200 phones come back at once, 50 captures each, to a real server process
   growth  one more capture on a case with 50, 500, 5,000 entries
   phone   capturing on a phone with 500 cases, beside a bare fsync on the same disk
-  all     all of them, as a table
+  all     all of them, as a table; the storm on PostgreSQL too
 
 Every figure is printed with what it is to reach. The workload is one seeded generator, written down
 in tests/src/workload/mod.rs. Use a release build for anything that is a time.
@@ -61,20 +61,31 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let parent = cli.dir.clone().unwrap_or_else(std::env::temp_dir);
     std::fs::create_dir_all(&parent)?;
-    for bench in [Bench::Link, Bench::Fresh, Bench::Storm, Bench::Growth, Bench::Phone] {
-        if cli.bench != bench && cli.bench != Bench::All {
-            continue;
-        }
+    for (bench, engine) in planned(cli.bench, cli.engine) {
         let dir = tempfile::tempdir_in(&parent).context("no place for databases")?;
-        let setup = Setup { engine: cli.engine, seed: cli.seed, dir: dir.path().to_owned() };
-        let figures = run(bench, &setup).await.with_context(|| format!("bench {bench:?}"))?;
-        if cli.json {
-            println!("{}", figures.json());
-        } else {
-            print!("{}", figures.table());
+        let setup = Setup { engine, seed: cli.seed, dir: dir.path().to_owned() };
+        let figures = run(bench, &setup).await.with_context(|| format!("bench {bench:?} on {engine:?}"))?;
+        match engine {
+            _ if cli.json => println!("{}", figures.json()),
+            Engine::Sqlite => print!("{}", figures.table()),
+            // The first line is the bench's name.
+            Engine::Postgres => print!("{}", figures.table().replacen('\n', " on PostgreSQL\n", 1)),
         }
     }
     Ok(())
+}
+
+/// What runs, in order, and on which engine.
+fn planned(bench: Bench, engine: Engine) -> Vec<(Bench, Engine)> {
+    if bench != Bench::All {
+        return vec![(bench, engine)];
+    }
+    let each = [Bench::Link, Bench::Fresh, Bench::Storm, Bench::Growth, Bench::Phone];
+    let mut planned = each.map(|bench| (bench, engine)).to_vec();
+    if engine == Engine::Sqlite {
+        planned.push((Bench::Storm, Engine::Postgres));
+    }
+    planned
 }
 
 async fn run(bench: Bench, setup: &Setup) -> anyhow::Result<Figures> {
