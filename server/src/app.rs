@@ -10,13 +10,15 @@ use rand::rngs::SysRng;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
-use crate::auth::throttle::Throttle;
+use crate::auth::alarm::Alarm;
+use crate::auth::throttle::{LOGINS_MAX, Throttle};
 use crate::clock::{FileClock, FileClockError, SystemClock};
 use crate::db::{Absent, Db, OpenError, Tx};
 use crate::http::extract::BodyRoom;
 use crate::keys::{self, Identity, Keys, KeysError};
 use crate::on_db;
 use crate::settings::{Settings, SettingsError};
+use crate::sync::routes::DEPOSITS_A_MINUTE_MAX;
 use crate::sync::writer::Writer;
 
 /// Bytes of all request bodies being handled, beyond the first 64 KiB of each.
@@ -40,6 +42,10 @@ pub struct App {
     pub writer: Writer,
     /// Slows down who guesses passwords and codes.
     pub throttle: Throttle,
+    /// Slows down devices that may only hand in.
+    pub deposits: Throttle,
+    /// Tells of signatures that do not fit.
+    pub alarm: Alarm,
     /// Room for the bodies of all requests, as they come.
     pub body_room: BodyRoom,
     /// Room for the bodies of all requests of phones, once inflated.
@@ -180,7 +186,9 @@ impl App {
             settings,
             rng,
             writer: Writer::default(),
-            throttle: Throttle::default(),
+            throttle: Throttle::new(LOGINS_MAX),
+            deposits: Throttle::new(DEPOSITS_A_MINUTE_MAX),
+            alarm: Alarm::default(),
             body_room: BodyRoom::new(BODY_ROOM_BYTES),
             inflated_room: BodyRoom::new(INFLATED_PERMITS_BYTES),
         }))

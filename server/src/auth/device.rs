@@ -11,13 +11,13 @@ use daybook_shared::wire::limits::{INSTALLS_A_MONTH_MAX, RECEIPT_BLOCK_SIZE};
 use daybook_shared::wire::sign::{Algorithm, Context, DeviceState, PublicKey, ReceiptBlock, RequestProof, Signed};
 use serde_json::json;
 
+use super::alarm;
 use super::lease::{self, Holder, Lease};
 use super::roles::Permission;
 use super::users::User;
 use crate::app::App;
 use crate::audit::{self, Actor};
 use crate::db::Tx;
-use crate::http::names;
 use crate::http::problem::Problem;
 use crate::spelled::spelled;
 use crate::{on_db, visible_units};
@@ -212,8 +212,7 @@ pub async fn authenticate(
     let known = device.and_then(|device| device.key().map(|key| (device, key)));
     let Some((device, key)) = known else { return Err(Problem::unauthenticated()) };
     if proof.key != key.id() || !proof.verify(&key, app.deployment.id, method, path, body) {
-        metrics::counter!(names::SYNC_WRONG_SIGNATURES).increment(1);
-        tracing::warn!(device = %device.uid, "a request's signature does not fit its device");
+        alarm::wrong_signature(app, device.uid, "request_signature");
         return Err(Problem::unauthenticated());
     }
     let holder = Holder { user: device.user_uid, device: device.uid, key: key.id() };

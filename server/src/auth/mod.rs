@@ -3,11 +3,13 @@
 //! * [`roles`]: roles and permissions, the one table. [`units`]: the tree they are held in.
 //! * [`users`], [`caseloads`], [`device`]: the rows. [`enrolment`]: how a phone becomes a device.
 //! * [`password`], [`token`], [`lease`], [`codes`], [`throttle`]: what proves who somebody is.
+//!   [`alarm`]: what does not.
 //! * [`routes`]: their REST.
 //!
 //! A person proves himself with a token and is looked up with every request; a device proves itself
 //! with a signature over the request, and what it is given depends on its lease.
 
+pub mod alarm;
 pub mod caseloads;
 pub mod codes;
 pub mod device;

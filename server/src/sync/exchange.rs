@@ -28,6 +28,7 @@ use super::read::{self, Asking, Reader};
 use super::take::{self, Item, Taken};
 use super::writer::{self, Done, Job, WriteError};
 use crate::app::App;
+use crate::auth::alarm;
 use crate::auth::device::DeviceRequest;
 use crate::auth::lease::{self, Lease};
 use crate::batch_row;
@@ -203,8 +204,7 @@ async fn steps<'a>(
                 steps.push(Step { install, envelope: Some((Item::new(app, arrived, role), bytes.as_slice())) });
             }
             Err(error) => {
-                metrics::counter!(names::SYNC_WRONG_SIGNATURES).increment(1);
-                tracing::warn!(device = %device.device.uid, code = error.code(), "an envelope was not taken");
+                alarm::wrong_signature(app, device.device.uid, error.code());
                 let number = Envelope::number_of(bytes).unwrap_or_default();
                 let answer = Answer::Refused { code: error.code().to_owned() };
                 upload.answers.push(EnvelopeAnswer { number, answer });

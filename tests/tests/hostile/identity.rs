@@ -5,11 +5,12 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use daybook_server::auth::Role;
 use daybook_server::auth::device::Ending;
+use daybook_server::sync::routes::DEPOSITS_A_MINUTE_MAX;
 use daybook_shared::cbor;
 use daybook_shared::ids::DeploymentId;
 use daybook_shared::time::DAY_MS;
 use daybook_shared::wire::envelope::{Body, seal};
-use daybook_shared::wire::exchange::Answer as Word;
+use daybook_shared::wire::exchange::{Answer as Word, End, Frame};
 use daybook_shared::wire::framing::deflate;
 use daybook_shared::wire::sign::{Context, DeviceState, RequestProof, Signer};
 use daybook_tests::sim::forge;
@@ -145,6 +146,50 @@ fn a_revoked_device_hands_in_by_deposit_and_learns_only_that() {
         assert_eq!(world.outcome(visit.head.id), "noted", "captured before it was retired");
         let answer = raw.send(world, &[]);
         assert!(!hands_out(&answer));
+    });
+}
+
+#[test]
+fn a_lost_device_learns_from_the_exchange_no_more_than_from_a_deposit() {
+    on_every_engine(|scene| {
+        let visit = forge::visit(&mut scene.world, &scene.raw, scene.acc);
+        scene.world.end_device(scene.on, Ending::Loss);
+        let Scene { world, raw, .. } = scene;
+        let envelope = raw.seal(&[visit.encode()], Vec::new());
+        assert!(raw.lease.is_some(), "its lease is good for days");
+        let answer = raw.send(world, &[envelope]);
+        assert_eq!(answer.status, 200, "{}", answer.json());
+        let frames = frames_of(&answer.body);
+        let [frame] = &frames[..] else { panic!("{frames:?}") };
+        let signed = frame.acknowledgement.clone().unwrap();
+        let ack: daybook_shared::wire::sign::Acknowledgement = minicbor::decode(&signed.payload).unwrap();
+        assert_eq!((ack.state, ack.number), (DeviceState::Wipe, raw.number));
+        assert_eq!(*frame, Frame { acknowledgement: Some(signed), end: Some(End::Complete), ..Frame::default() });
+        assert_eq!(world.outcome(visit.head.id), "held(DEVICE_LOST)");
+    });
+}
+
+#[test]
+fn a_device_hands_in_so_often_a_minute_and_no_stranger_uses_that_up() {
+    on_every_engine(|scene| {
+        scene.world.end_device(scene.on, Ending::Retirement);
+        let Scene { world, raw, .. } = scene;
+        let body = deflate(&cbor::to_vec(&Raw::request(&[])));
+        let mut stranger = Raw { signer: Signer::generate(&mut world.rng), ..raw.clone() };
+        for _ in 0..=DEPOSITS_A_MINUTE_MAX {
+            assert_eq!(stranger.post(world, "/v1/deposit", body.clone()).status, 401);
+        }
+        for n in 0..DEPOSITS_A_MINUTE_MAX {
+            let path = if n % 2 == 0 { "/v1/deposit" } else { "/v1/sync" };
+            assert_eq!(raw.post(world, path, body.clone()).status, 200, "{n}");
+        }
+        for path in ["/v1/deposit", "/v1/sync"] {
+            let answer = raw.post(world, path, body.clone());
+            assert_eq!((answer.status, answer.code().as_str()), (429, "too_many_requests"), "{path}");
+            assert!(answer.retry_after_ms.is_some_and(|ms| (1_000..=61_000).contains(&ms)), "{path}");
+        }
+        world.pass_ms(60_000);
+        assert_eq!(raw.post(world, "/v1/deposit", body).status, 200);
     });
 }
 
