@@ -76,6 +76,7 @@ struct EnrolmentAnswer {
     epoch: String,
     user: User,
     server_key: String,
+    envelope_key: Option<String>,
     lease: String,
     certificate: String,
     receipt_block: Option<String>,
@@ -135,8 +136,9 @@ pub fn accept_enrolment(
     let exp_s = lease_exp_s(&answer.lease).ok_or(EnrolError::Answer("the lease does not say when it ends"))?;
     let zone = Zone::named(&answer.zone).map_err(|_| EnrolError::Answer("the time zone is unknown"))?;
     let epoch = Epoch(hex(&answer.epoch).ok_or(EnrolError::Answer("the epoch is not 8 bytes of hex"))?);
-    let enrolment =
-        Enrolment { deployment: answer.deployment, user: answer.user.id, server_key, zone, currency: answer.currency };
+    let envelope_key = answer.envelope_key.as_deref().map(fixed).transpose()?;
+    let (deployment, user, currency) = (answer.deployment, answer.user.id, answer.currency);
+    let enrolment = Enrolment { deployment, user, server_key, envelope_key, zone, currency };
     let stored: Result<(), StoreError> = store.write(|db| {
         db.set_enrolment(&enrolment, &answer.user.name, &certificate, rng)?;
         db.set_heard(answer.now, now)?;

@@ -319,6 +319,7 @@ impl Server {
             "epoch": self.epoch.to_string(),
             "user": { "id": self.user, "name": "Wanjiru Kamau" },
             "server_key": base64(&self.signer.public().bytes.0),
+            "envelope_key": base64(&[9; 32]),
             "lease": self.lease(14),
             "certificate": base64(&cbor::to_vec(&certificate)),
             "receipt_block": base64(&cbor::to_vec(&block)),

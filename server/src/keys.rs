@@ -6,13 +6,14 @@
 //!   pin its public half when they enrol, so losing it means enrolling every phone again.
 //! * `token.key`: Ed25519. Signs the access tokens of REST, which live for minutes: remove the file
 //!   and restart to rotate it.
-//! * `envelope.key`: X25519. Opens envelopes that come through a relay; kept from the first day, so
-//!   that phones enrolled now can use one.
+//! * `envelope.key`: X25519. Opens envelopes that come through a relay; its public half is handed out
+//!   from the first day, so that phones enrolled now can use one.
 //! * `deployment`: the deployment's id, and whether it is a test. A database made anew beside the
 //!   folder is the same deployment with a new epoch.
 
 use std::path::{Path, PathBuf};
 
+use curve25519_dalek::montgomery::MontgomeryPoint;
 use daybook_shared::ids::{DeploymentId, KeyId};
 use daybook_shared::wire::sign::{PublicKey, Signer};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -49,7 +50,6 @@ pub struct Keys {
     access: JwtKey,
     lease: JwtKey,
     /// For envelopes that come through a relay.
-    #[expect(dead_code, reason = "kept from the first day, read when relays come")]
     envelope: Zeroizing<[u8; 32]>,
 }
 
@@ -158,6 +158,11 @@ impl Keys {
         self.server.public()
     }
 
+    /// The public half of the key that opens relayed envelopes (X25519, RFC 7748), which phones keep.
+    pub fn envelope_public(&self) -> [u8; 32] {
+        MontgomeryPoint::mul_base_clamped(*self.envelope).to_bytes()
+    }
+
     /// A signed token of this kind.
     pub fn encode(&self, kind: TokenKind, claims: &impl Serialize) -> String {
         let key = self.of(kind);
@@ -237,7 +242,7 @@ mod tests {
         let (made, identity) = Keys::create(&dir, identity_of(1), rng).unwrap();
         assert_eq!(identity, identity_of(1));
         let read = Keys::open(&dir, identity_of(1).deployment, rng).unwrap();
-        assert_eq!(read.public(), made.public());
+        assert_eq!((read.public(), read.envelope_public()), (made.public(), made.envelope_public()));
         let (again, identity) = Keys::create(&dir, identity_of(2), rng).unwrap();
         assert_eq!((again.public(), identity), (made.public(), identity_of(1)));
         let other = Keys::open(&dir, identity_of(2).deployment, rng);
@@ -284,5 +289,18 @@ mod tests {
             assert_eq!(keys.decode(kind, &token), Some(claims.clone()));
             assert_eq!(keys.decode::<serde_json::Value>(other, &token), None);
         }
+    }
+
+    /// Goal: what phones keep is what who seals for the server needs. Method: the first iteration of RFC
+    /// 7748, section 5.2, whose scalar and point are both 9.
+    #[test]
+    fn the_envelope_keys_public_half_is_x25519s() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut keys, _) = Keys::create(dir.path(), identity_of(1), &mut ChaCha20Rng::seed_from_u64(1)).unwrap();
+        let mut nine = [0; 32];
+        nine[0] = 9;
+        keys.envelope = Zeroizing::new(nine);
+        let public = daybook_shared::ids::Hash(keys.envelope_public());
+        assert_eq!(public.to_string(), "422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079");
     }
 }

@@ -66,6 +66,24 @@ fn an_answer_that_does_not_fit_enrols_nothing() {
 }
 
 #[test]
+fn the_envelope_key_is_kept_and_an_answer_without_it_takes_nothing_away() {
+    let mut server = Server::new();
+    let mut phone = Phone::new();
+    let body = answer(&mut server, &phone);
+    let mut without: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    without.as_object_mut().unwrap().remove("envelope_key");
+    let without = serde_json::to_vec(&without).unwrap();
+    accept(&mut phone, 201, &without).unwrap();
+    assert_eq!(phone.store.envelope_key().unwrap(), None);
+    accept(&mut phone, 201, &body).unwrap();
+    accept(&mut phone, 201, &without).unwrap();
+    phone.reopen();
+    assert_eq!(phone.store.envelope_key().unwrap(), Some([9; 32]));
+    let short = String::from_utf8(body).unwrap().replacen(&"CQkJ".repeat(10), &"CQkJ".repeat(9), 1).into_bytes();
+    assert!(matches!(accept(&mut phone, 201, &short), Err(EnrolError::Answer(_))));
+}
+
+#[test]
 fn a_refusal_says_what_to_do() {
     let mut phone = Phone::new();
     let error = accept(&mut phone, 422, b"{\"code\":\"enrolment_code_expired\"}").unwrap_err().to_string();

@@ -59,9 +59,10 @@ use crate::time::build_time;
 
 /// Migrations, oldest first; a file's `user_version` says how many it has had. Never edited once
 /// released: add one.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/device/0001_store.sql"),
     include_str!("../../../migrations/device/0002_upload_budget.sql"),
+    include_str!("../../../migrations/device/0003_envelope_key.sql"),
 ];
 const CHECK_VALUE: &[u8] = b"daybook/device/store/1";
 /// What a phone asks for at first, in bytes of compressed response.
@@ -169,6 +170,11 @@ impl Store {
     /// The device's signing key.
     pub fn signer(&self) -> Result<Signer, StoreError> {
         self.read().signer()
+    }
+
+    /// The server's X25519 key, for what somebody else carries to it; none before enrolment.
+    pub fn envelope_key(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        self.read().phone().map(|phone| phone.enrolment.and_then(|enrolment| enrolment.envelope_key))
     }
 
     /// Tells the host the generation, so that a copy of the file made before is known as old. Called

@@ -30,6 +30,8 @@ pub(crate) struct Enrolment {
     pub deployment: DeploymentId,
     pub user: UserId,
     pub server_key: PublicKey,
+    /// Missing where the server did not hand it out.
+    pub envelope_key: Option<[u8; 32]>,
     pub zone: Zone,
     pub currency: Currency,
 }
@@ -107,7 +109,7 @@ impl Db<'_> {
 
     pub(crate) fn phone(self) -> Result<Phone, StoreError> {
         const SQL: &str = "select generation, device, install, number_last, envelope_last, acked_number, deployment, \
-            user_id, server_key, zone, currency, epoch, lease_exp, login_required, state, after, trusted_at, \
+            user_id, server_key, envelope_key, zone, currency, epoch, lease_exp, login_required, state, after, trusted_at, \
             trusted_boot_id, trusted_boot_ms, caseloads_hash, news_seen, budget_bytes, whole_responses, upload_bytes, \
             whole_uploads, send_cursors, send_have, synced_at from phone";
         self.first(SQL, [], |row| phone_of(row, self.built))?.ok_or(StoreError::BadRow { table: TABLE })
@@ -148,7 +150,8 @@ impl Db<'_> {
         rng: &mut dyn Rng,
     ) -> Result<(), StoreError> {
         const SQL: &str = "update phone set deployment = ?1, user_id = ?2, server_key = ?3, zone = ?4, currency = ?5, \
-            user_name = ?6, certificate = ?7, request_number = max(request_number, 1)";
+            user_name = ?6, certificate = ?7, envelope_key = coalesce(?8, envelope_key), \
+            request_number = max(request_number, 1)";
         self.execute_one(
             SQL,
             params![
@@ -159,6 +162,7 @@ impl Db<'_> {
                 enrolment.currency.code(),
                 self.vault.seal(USER_NAME, user_name.as_bytes(), rng),
                 cbor::to_vec(certificate),
+                enrolment.envelope_key,
             ],
         )
     }
@@ -322,8 +326,9 @@ fn enrolment_of(row: &Row<'_>) -> Result<Option<Enrolment>, StoreError> {
     let (zone, currency): (String, String) = (row.get("zone")?, row.get("currency")?);
     let (Ok(zone), Ok(currency)) = (Zone::named(&zone), currency.parse()) else { return Err(bad) };
     let server_key = PublicKey { algorithm: Algorithm::Ed25519, bytes: Hash(bytes(row, "server_key", TABLE)?) };
+    let envelope_key = bytes_or_null(row, "envelope_key", TABLE)?;
     let user = bytes(row, "user_id", TABLE)?.into();
-    Ok(Some(Enrolment { deployment: deployment.into(), user, server_key, zone, currency }))
+    Ok(Some(Enrolment { deployment: deployment.into(), user, server_key, envelope_key, zone, currency }))
 }
 
 fn heard_of(row: &Row<'_>) -> Result<Option<Heard>, StoreError> {

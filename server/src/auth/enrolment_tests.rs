@@ -34,6 +34,7 @@ async fn a_phone_with_a_code_becomes_a_device() {
         assert_eq!(given["epoch"], deployment.epoch.to_string());
         assert_eq!(given["user"], json!({ "id": user.uid, "name": "amina" }));
         assert_eq!(given["server_key"], URL_SAFE_NO_PAD.encode(key.bytes.0));
+        assert_eq!(given["envelope_key"], URL_SAFE_NO_PAD.encode(server.app.keys.envelope_public()));
         assert_eq!((given["zone"].as_str(), given["currency"].as_str()), (Some("UTC"), Some("USD")));
         assert_eq!(given["now"], server.now().to_string());
         let certificate = signed(given, "certificate");
