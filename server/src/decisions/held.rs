@@ -212,7 +212,7 @@ async fn apply_release(
         return post_anew(tx, decider, held, entry, request, moved).await;
     }
     corrected(&mut entry, request)?;
-    let release = Release { debited: prior.is_some_and(|prior| prior.debited) };
+    let release = Release { debited: prior.as_ref().is_some_and(|prior| prior.debited), recorded: prior.is_some() };
     judge_again(tx, decider, held, &entry, recorded, release, Effects::default()).await
 }
 
@@ -227,7 +227,7 @@ async fn post_anew(
 ) -> Result<(), Problem> {
     let recorded = entry.head.dossier;
     corrected(&mut entry, request)?;
-    judge_again(tx, decider, held, &entry, recorded, Release { debited: false }, moved).await
+    judge_again(tx, decider, held, &entry, recorded, Release { debited: false, recorded: true }, moved).await
 }
 
 async fn judge_again(

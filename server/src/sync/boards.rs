@@ -140,13 +140,14 @@ fn judge(
     }
 }
 
-/// Judges an envelope's board changes again if one of their boards moved since. The dossiers of `world`
+/// Judges an envelope's board changes again if one of their boards moved since, or if they are to be put
+/// aside. The dossiers of `world`
 /// are locked, so that none can move from now on.
 pub async fn refresh(tx: &mut Tx, world: &World, item: &mut Item) -> sqlx::Result<()> {
     let changes = &item.arrived.envelope.body.board;
     let now = |dossier| world.dossiers.get(dossier).map(|dossier| dossier.board_version);
     let moved = changes.iter().zip(&item.boards).any(|(change, prepared)| now(&change.dossier) != prepared.base);
-    if moved { prepare(tx, item).await } else { Ok(()) }
+    if moved || item.boards_excluded { prepare(tx, item).await } else { Ok(()) }
 }
 
 /// Merges or quarantines the board changes of an envelope that is being taken.

@@ -43,6 +43,8 @@ pub struct Capture<'a> {
 pub struct Release {
     /// Its cash is in suspense, charged to the officer, since it was held.
     pub debited: bool,
+    /// Its payment has a row since it was held. What failed has none.
+    pub recorded: bool,
 }
 
 impl Capture<'_> {
@@ -455,7 +457,7 @@ fn post(
     world.dossiers.get_mut(&capture.dossier).expect("the dossier of a capture is loaded").state_changed = true;
     let state = "posted".to_owned();
     let row = PaymentRow { booked_on: Some(booked_on), state, debited: is_cash, ..payment };
-    if capture.release.is_some() {
+    if capture.release.is_some_and(|release| release.recorded) {
         effects.payment_states.push(row);
     } else {
         effects.payments.push(row);

@@ -42,10 +42,19 @@ pub struct Item {
     pub own_days: BTreeSet<DossierId>,
     /// Its board changes as they were judged before the writer was taken.
     pub boards: Vec<PreparedChange>,
-    /// Entries that made the whole envelope fail, by their position: they are refused.
-    pub excluded: BTreeSet<usize>,
+    /// Entries that made the whole envelope fail, by their position.
+    pub excluded: BTreeMap<usize, Exclusion>,
     /// Its board changes made the whole envelope fail: they are put aside.
     pub boards_excluded: bool,
+}
+
+/// What is done with an entry that makes its envelope fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exclusion {
+    /// It joins the log without any effect, held until a person has looked at it.
+    Held,
+    /// Not even that can be written: it is refused, and its bytes are in the envelope.
+    Refused,
 }
 
 impl Item {
@@ -57,14 +66,22 @@ impl Item {
             let sealed_at = arrived.envelope.header.sealed_at.wall;
             own_days.extend(possible_days(app, sealed_at).into_iter().map(|day| DossierId::day(arrived.user, day)));
         }
-        let (boards, excluded) = (Vec::with_capacity(changes.len()), BTreeSet::new());
+        let (boards, excluded) = (Vec::with_capacity(changes.len()), BTreeMap::new());
         Self { arrived, role, own_days, boards, excluded, boards_excluded: false }
     }
 
-    /// Its entries that can be read and are not excluded.
+    /// Its entries that can be read and are not refused for having failed.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         let entries = self.arrived.entries.iter().enumerate();
-        entries.filter(|(position, _)| !self.excluded.contains(position)).filter_map(|(_, entry)| entry.as_ref().ok())
+        let joins = entries.filter(|(position, _)| self.excluded.get(position) != Some(&Exclusion::Refused));
+        joins.filter_map(|(_, entry)| entry.as_ref().ok())
+    }
+
+    /// Its entries that can be read and are judged.
+    fn judged(&self) -> impl Iterator<Item = &Entry> {
+        let entries = self.arrived.entries.iter().enumerate();
+        let judged = entries.filter(|(position, _)| !self.excluded.contains_key(position));
+        judged.filter_map(|(_, entry)| entry.as_ref().ok())
     }
 
     /// Whether an entry of it acts on another entry, which may not have arrived.
@@ -212,7 +229,7 @@ impl Group<'_> {
 
     /// Repayments that may post, so that what they meet can be loaded.
     fn expected(&self, item: &Item) -> Vec<Expected> {
-        let new = item.entries().filter(|entry| !self.world.entries.contains_key(&entry.head.id));
+        let new = item.judged().filter(|entry| !self.world.entries.contains_key(&entry.head.id));
         new.filter_map(|entry| {
             let Body::Repayment(repayment) = &entry.body else { return None };
             let captured = self.app.settings.zone.date_of(self.capture_time(&item.arrived, entry).at);
@@ -257,7 +274,8 @@ impl Group<'_> {
         let arrived = &item.arrived;
         let bytes: &[u8] = &arrived.envelope.body.entries[position];
         let Some(entry) = entry else { return Outcome::refused(Reason::Malformed) };
-        if item.excluded.contains(&position) {
+        let exclusion = item.excluded.get(&position).copied();
+        if exclusion == Some(Exclusion::Refused) {
             return Outcome::refused(Reason::Failed);
         }
         if entry.head.device != arrived.envelope.header.device {
@@ -286,7 +304,10 @@ impl Group<'_> {
             received_at: self.received_at,
             release: None,
         };
-        let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, flags.clone());
+        let outcome = match exclusion {
+            Some(_) => Outcome::held(Reason::Failed),
+            None => judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, flags.clone()),
+        };
         let outcome = held_with(outcome, flags);
         let dossier = self.world.dossiers.get_mut(&entry.head.dossier).expect("the dossier of a capture is loaded");
         let version = dossier.next_version();

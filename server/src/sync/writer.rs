@@ -4,7 +4,7 @@
 //! on its own and runs it again after a serialization failure or a deadlock. A group that fails is
 //! taken one by one, so that nobody suffers for a neighbour.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::boards;
 use super::finish::{self, Finish, Finished};
 use super::install::{self, Begun};
-use super::take::{self, Item, Taken};
+use super::take::{self, Exclusion, Item, Taken};
 use crate::app::App;
 use crate::db::{self, Db, Tx};
 use crate::on_db;
@@ -191,26 +191,32 @@ async fn alone(app: &App, job: &mut Job) -> Reply {
     Err(last.unwrap_or(WriteError::Busy))
 }
 
-/// A failing envelope is taken without the items that make it fail: its board changes, and each entry
-/// that does not go with the ones before it.
+/// A failing envelope is taken without what makes it fail: its board changes are put aside, and each
+/// entry that does not go with the ones before it is held without effect, or refused where not even
+/// that can be written.
 async fn item_by_item(app: &App, job: &mut Job) -> Reply {
     let count = job.item.as_ref().map_or(0, |item| item.arrived.entries.len());
-    exclude(job, (0..count).collect(), false);
+    let mut excluded: BTreeMap<usize, Exclusion> = (0..count).map(|at| (at, Exclusion::Refused)).collect();
+    exclude(job, excluded.clone(), false);
     let boards_fail = fails(app, job).await?;
-    let mut failing: BTreeSet<usize> = (0..count).collect();
     for position in 0..count {
-        let tried = failing.iter().copied().filter(|other| *other != position).collect();
-        exclude(job, tried, boards_fail);
-        if !fails(app, job).await? {
-            failing.remove(&position);
+        excluded.remove(&position);
+        exclude(job, excluded.clone(), boards_fail);
+        if fails(app, job).await? {
+            excluded.insert(position, Exclusion::Held);
+            exclude(job, excluded.clone(), boards_fail);
+            if fails(app, job).await? {
+                excluded.insert(position, Exclusion::Refused);
+            }
         }
     }
-    exclude(job, failing, boards_fail);
+    tracing::error!(device = %job.device, ?excluded, boards_fail, "an envelope is taken without what fails in it");
+    exclude(job, excluded, boards_fail);
     let mut done = attempt(app, std::slice::from_mut(job)).await?;
     done.pop().ok_or(WriteError::Panicked)
 }
 
-fn exclude(job: &mut Job, entries: BTreeSet<usize>, boards: bool) {
+fn exclude(job: &mut Job, entries: BTreeMap<usize, Exclusion>, boards: bool) {
     if let Some(item) = &mut job.item {
         item.excluded = entries;
         item.boards_excluded = boards;

@@ -1,6 +1,6 @@
 //! Typed rows from the bytes phones made: what a visit, a repayment, a promise, a correction, a
 //! hand-over and a check say is what their rows hold. A record that was accepted has a row, one that is
-//! held or refused has none; a repayment has one whatever became of it, unless it was refused.
+//! held or refused has none; a repayment has one whatever became of it, unless it was refused or failed.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use daybook_shared::entry::{PersonMet, Repayment, VisitKind, VisitOutcome};
 use daybook_shared::ids::{AccountId, AgentId, DossierId, EntryId};
 use daybook_shared::money::Currency;
 use daybook_shared::time::{Date, Timestamp, Zone};
-use daybook_shared::wire::outcome::Flag;
+use daybook_shared::wire::outcome::{Flag, Reason};
 use sqlx::FromRow;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -266,7 +266,7 @@ async fn payments(tx: &mut Tx, zone: &Zone, entries: &[(LogRow, Entry)], finding
         let place = Place { check: "log: payments are what their entries say", table: "payment", key: &row.uid };
         match stored.get(&row.uid) {
             Some(payment) => compare_payment(place, zone, (row, entry, repayment), payment, findings),
-            None if row.outcome == "refused" => findings.agree(place.check, 1),
+            None if row.outcome == "refused" || row.reason == Some(Reason::Failed) => findings.agree(place.check, 1),
             None => findings.differs(place, "row", format_args!("a payment that is {}", row.outcome), "none"),
         }
     }

@@ -3,6 +3,7 @@
 use daybook_shared::entry::{Entry, EntryType};
 use daybook_shared::ids::{DeviceId, DossierId, EntryId, PaymentId};
 use daybook_shared::time::{Timestamp, Zone};
+use daybook_shared::wire::outcome::Reason;
 use indicatif::ProgressBar;
 
 use super::findings::{Findings, Place};
@@ -28,12 +29,14 @@ pub struct LogRow {
     pub captured_at: Timestamp,
     /// Where it ended.
     pub outcome: String,
+    /// Why, where it is held or refused.
+    pub reason: Option<Reason>,
     /// What people should know: codes with a space between.
     pub flags: Option<String>,
 }
 
 const SELECT_PAGE: &str = "select e.id, e.uid, d.uid as dossier_uid, e.dossier_id, e.entry_type, v.uid as device,
-       e.user_id, e.bytes, e.captured_at, e.outcome, e.flags
+       e.user_id, e.bytes, e.captured_at, e.outcome, e.reason, e.flags
      from entry e join dossier d on d.id = e.dossier_id join device v on v.id = e.device_id
      where e.id > $1 order by e.id limit $2";
 

@@ -37,7 +37,8 @@ crate::codes! {
         Foreign = "FOREIGN",
         /// Refused: its id stands for another record already.
         IdTaken = "ID_TAKEN",
-        /// Refused: the server could not take this item; its bytes are kept.
+        /// Held, or refused where not even that could be written: the server failed with it; its bytes are
+        /// kept.
         Failed = "FAILED",
         /// Refused by a person: the same payment was recorded twice.
         Duplicate = "DUPLICATE",

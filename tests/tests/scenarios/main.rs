@@ -4,6 +4,7 @@
 mod boards_and_cases;
 mod captures;
 mod devices;
+mod failures;
 mod office;
 mod receipts;
 
