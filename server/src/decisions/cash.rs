@@ -112,7 +112,7 @@ async fn book(tx: &mut Tx, decider: Decider<'_>, officer: i64, declared: Money, 
         HandedOver { officer, cashier: decider.by.id, declared_minor: declared.minor, counted_minor: counted.minor };
     let journal = posting::count(event, handed_over).map_err(|error| Problem::validation(format!("{error}.")))?;
     let mut effects = Effects::default();
-    effects.add_cash(officer, counted.currency, -declared.minor);
+    effects.add_cash(officer, counted.currency, -declared.minor)?;
     effects.journals.push(journal);
     persist::persist(tx, &mut World::default(), effects, decider.now).await?;
     Ok(())

@@ -378,7 +378,7 @@ async fn back_from_suspense(
                 posting::reversal(&journal, decider.id.0, booked_on).map_err(|error| Problem::internal(&error))?;
             effects.journals.push(back);
         }
-        effects.add_cash(held.user_id, prior.currency, -prior.amount_minor);
+        effects.add_cash(held.user_id, prior.currency, -prior.amount_minor)?;
     }
     effects.payment_states.push(PaymentRow {
         uid: PaymentId::from(held.uid),

@@ -33,7 +33,8 @@ use crate::sync::world::{About, World};
 use crate::sync::{judge, money, persist};
 use crate::{on_db, visible_units};
 
-/// A posted payment with the entry it came from.
+/// A posted payment with the entry it came from. One that stands in place of another by an approved
+/// correction came from the entry of that other; its id is the decision's.
 #[derive(Debug, PartialEq, sqlx::FromRow)]
 struct PostedRow {
     uid: PaymentId,
@@ -62,7 +63,9 @@ const ONE: &str = concat!(
     "select p.uid, e.id as entry_id, d.uid as dossier_uid, a.uid as account_dossier, e.user_id, e.device_id, i.uid as install_uid,
        e.outcome, e.reason, e.flags, e.captured_at, p.channel, p.amount_minor, p.currency, p.receipt_no, p.external_ref,
        p.value_date, p.state, p.account_id
-     from payment p join entry e on e.uid = p.uid join dossier d on d.id = e.dossier_id join install i on i.id = e.install_id
+     from payment p
+       left join decision x on x.uid = p.uid and x.kind = 'correction' left join correction c on c.entry_uid = x.subject
+       join entry e on e.uid = coalesce(c.target, p.uid) join dossier d on d.id = e.dossier_id join install i on i.id = e.install_id
        left join dossier a on a.account_id = p.account_id
      where p.uid = $3 and exists (select 1 from user_role r join visible v on v.id = r.unit_id
                                   where r.user_id = e.user_id and r.ended_at is null)"
@@ -189,7 +192,7 @@ async fn mirror(
     let to_plan: i64 =
         lines.iter().filter(|line| line.account == GlAccount::plan_recv(account_id)).map(|line| line.minor).sum();
     if posted.channel == Channel::Cash {
-        effects.add_cash(posted.user_id, posted.currency, -posted.amount_minor);
+        effects.add_cash(posted.user_id, posted.currency, -posted.amount_minor)?;
     }
     effects
         .journals
@@ -250,7 +253,7 @@ fn repost(
     effects.journals.push(journal);
     let is_cash = posted.channel == Channel::Cash;
     if is_cash {
-        effects.add_cash(posted.user_id, posted.currency, instead.amount_minor);
+        effects.add_cash(posted.user_id, posted.currency, instead.amount_minor)?;
     }
     effects.payments.push(PaymentRow {
         uid: id,
@@ -273,7 +276,9 @@ fn tell(
 ) -> Result<(), Problem> {
     let before = outcome_of(&posted.outcome, posted.reason.clone(), posted.flags.as_deref())?;
     let mut flags = before.flags.clone().unwrap_or_default();
-    flags.push(Flag::Reversed);
+    if !flags.contains(&Flag::Reversed) {
+        flags.push(Flag::Reversed);
+    }
     let outcome = Outcome { flags: Some(flags), ..before };
     let dossier = world.dossiers.get_mut(&account_dossier).ok_or_else(Problem::not_found)?;
     dossier.state_changed = true;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::layers::request_id;
 use crate::db;
+use crate::sync::effects::CashOverflow;
 
 /// Declares the codes with all that hangs on them.
 macro_rules! problems {
@@ -191,6 +192,12 @@ fn is_health(error: &sqlx::Error) -> bool {
     // connection, insufficient resources, operator intervention, system error.
     let sqlite = code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
     sqlite && code.len() < 5 || ["08", "53", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class))
+}
+
+impl From<CashOverflow> for Problem {
+    fn from(error: CashOverflow) -> Self {
+        Self::validation(format!("{error}."))
+    }
 }
 
 impl IntoResponse for Problem {

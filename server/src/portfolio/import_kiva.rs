@@ -43,6 +43,9 @@ pub enum ImportError {
     /// The database.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
+    /// All of it together.
+    #[error("the schedules add up to more than 64 bits hold")]
+    TooMuch,
 }
 
 const NO_SCHEDULE: &str = "schedule.csv has no line of kind local for it";
@@ -150,8 +153,9 @@ async fn open_missing(
     accounts.retain(|account| !present.contains(&account.uid));
     report.present += present.len();
     report.accounts += accounts.len();
-    let owed = accounts.iter().flat_map(|account| &account.lines).map(|line| line.principal);
-    report.original_minor = owed.fold(report.original_minor, i64::saturating_add);
+    let mut owed = accounts.iter().flat_map(|account| &account.lines).map(|line| line.principal);
+    let sum = owed.try_fold(report.original_minor, i64::checked_add);
+    report.original_minor = sum.ok_or(ImportError::TooMuch)?;
     opening::open(&mut tx, now, accounts, posting::import).await?;
     tx.commit().await?;
     Ok(())

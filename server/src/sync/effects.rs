@@ -341,10 +341,25 @@ pub struct Effects {
     pub timeline: Vec<NewTimelineEvent>,
 }
 
+/// The changes of an officer's cash add up to more than 64 bits hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cash of an officer adds up to more than can be kept")]
+pub struct CashOverflow;
+
 impl Effects {
     /// Charges (or, negative, relieves) an officer's cash.
-    pub fn add_cash(&mut self, user_id: i64, currency: Currency, minor: i64) {
-        let balance = self.cash.entry((user_id, currency)).or_insert(0);
-        *balance = balance.saturating_add(minor);
+    pub fn add_cash(&mut self, user_id: i64, currency: Currency, minor: i64) -> Result<(), CashOverflow> {
+        let sum = self.cash_after(user_id, currency, minor).ok_or(CashOverflow)?;
+        self.cash.insert((user_id, currency), sum);
+        Ok(())
+    }
+
+    /// Whether [`Effects::add_cash`] would do it.
+    pub fn can_add_cash(&self, user_id: i64, currency: Currency, minor: i64) -> bool {
+        self.cash_after(user_id, currency, minor).is_some()
+    }
+
+    fn cash_after(&self, user_id: i64, currency: Currency, minor: i64) -> Option<i64> {
+        self.cash.get(&(user_id, currency)).copied().unwrap_or(0).checked_add(minor)
     }
 }

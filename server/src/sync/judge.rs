@@ -402,14 +402,15 @@ fn hold_payment(
         // It was held before and stays so: nothing moves.
         return Outcome::held(reason);
     }
-    let debited = payment.channel == Channel::Cash && !matches!(reason, Reason::DupReceipt | Reason::DeviceLost);
+    let charged = payment.channel == Channel::Cash && !matches!(reason, Reason::DupReceipt | Reason::DeviceLost);
+    // Cash beyond what a sum can hold is nobody's real cash: it waits uncharged.
+    let debited = charged && effects.add_cash(capture.user_id, payment.currency, payment.amount_minor).is_ok();
     let booked_on = debited.then(|| booked_on(settings, payment.value_date));
     if let Some(booked_on) = booked_on {
         let event = event_of(capture.id(), booked_on, payment.currency);
         let source = GlAccount::officer_cash(capture.user_id);
         let journal = posting::suspense(event, source, payment.amount_minor).expect("a checked amount is above zero");
         effects.journals.push(journal);
-        effects.add_cash(capture.user_id, payment.currency, payment.amount_minor);
     }
     if payment.channel == Channel::Cash {
         world.cash_payments.insert(payment.uid, capture.user_id);
@@ -440,6 +441,10 @@ fn post(
     let in_suspense = capture.release.is_some_and(|release| release.debited);
     let source = if in_suspense { GlAccount::SUSPENSE } else { money::source_of(&payment.channel, capture.user_id) };
     let event = event_of(capture.id(), booked_on, payment.currency);
+    let charged = is_cash && !in_suspense;
+    if charged && !effects.can_add_cash(capture.user_id, payment.currency, payment.amount_minor) {
+        return hold_payment(world, effects, settings, capture, payment, Reason::Amount);
+    }
     match money::pay(account, source, event, payment.uid, payment.value_date, payment.amount_minor) {
         Ok((journal, paid_flags)) => {
             effects.journals.push(journal);
@@ -448,8 +453,9 @@ fn post(
         // Only sums beyond 64 bits end here; such money waits for a person.
         Err(_) => return hold_payment(world, effects, settings, capture, payment, Reason::Amount),
     }
-    if is_cash && !in_suspense {
-        effects.add_cash(capture.user_id, payment.currency, payment.amount_minor);
+    if charged {
+        let added = effects.add_cash(capture.user_id, payment.currency, payment.amount_minor);
+        added.expect("the sum was checked before the payment");
     }
     if is_cash {
         world.cash_payments.insert(payment.uid, capture.user_id);

@@ -3,6 +3,7 @@
 use daybook_mobile_sync::capture::What;
 use daybook_server::auth::Role;
 use daybook_shared::entry::{Correction, CorrectionKind, Proposed};
+use daybook_shared::ids::PaymentId;
 use daybook_tests::sim::Terms;
 use serde_json::json;
 
@@ -64,6 +65,39 @@ fn s23_taking_a_payment_back_lets_the_later_ones_pay_in_its_place() {
         assert_eq!((again.status, again.code().as_str()), (409, "already_decided"));
         world.settle(&[on]);
         assert_eq!(world.shown(on, third), "posted OVER_PAYOFF");
+        world.check_all(&[on]);
+    });
+}
+
+#[test]
+fn s23_what_stands_in_place_of_a_payment_is_taken_back_like_any_other() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let deka = world.supervisor("Deka");
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        // Given a payment whose amount was put right.
+        let paid = world.cash(on, acc, 1000);
+        let proposed = Some(Proposed { amount_minor: Some(700), ..Proposed::default() });
+        let reason = "Counted again.".to_owned();
+        let correction = Correction { target: paid, kind: CorrectionKind::WrongAmount, proposed, reason };
+        let asked = world.record(on, What::Correction { dossier: None, correction });
+        world.sync(on);
+        assert_eq!(world.rule_on(deka, asked, true).status, 204);
+        let stands: Vec<(PaymentId,)> = world.server.rows("select uid from payment where state = 'posted'");
+        let [(instead,)] = stands[..] else { panic!("{stands:?}") };
+        // When it turns out that nobody paid at all.
+        let path = format!("/v1/payments/{instead}/reversal");
+        assert_eq!(world.decide(deka, &path, json!({ "reason": "Nobody paid." })).status, 204);
+        // Then nothing is paid, once, and the phone is told.
+        assert_eq!(world.stands(acc), "active, owes 3000, paid 0, credit 0");
+        assert_eq!(world.cash_in_hand(amina), 0);
+        let again = world.decide(deka, &path, json!({ "reason": "Nobody paid." }));
+        assert_eq!((again.status, again.code().as_str()), (409, "already_decided"));
+        let original = world.reverse(deka, paid);
+        assert_eq!((original.status, original.code().as_str()), (409, "conflict"), "it was taken back long ago");
+        world.settle(&[on]);
+        assert_eq!(world.shown(on, paid), "posted REVERSED");
         world.check_all(&[on]);
     });
 }
