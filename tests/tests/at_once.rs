@@ -1,7 +1,9 @@
 //! Many at the same moment over the same rows, on every engine: where transactions really overlap.
 
+use daybook_server::db::Db;
 use daybook_shared::board::Edit;
 use daybook_tests::sim::{Engine, On, Terms, World};
+use serde_json::json;
 
 const OFFICERS: usize = 6;
 const ROUNDS: usize = 2;
@@ -47,6 +49,57 @@ fn envelopes_over_the_same_cases_at_the_same_moment_all_count_once() {
             }
         }
         world.check_all(&phones);
+    }
+}
+
+/// From now on the database sends the first four decisions that are written back, two of them as deadlocks
+/// and two as serialization failures: PostgreSQL does so by itself, but not whenever a test wants it.
+fn make_decisions_meet(world: &World) {
+    if !matches!(world.server.app().db, Db::Postgres(_)) {
+        return;
+    }
+    for statement in [
+        "create sequence meetings",
+        "create function meet() returns trigger language plpgsql as $$ begin
+           if nextval('meetings') <= 4 then
+             raise exception 'two transactions met'
+               using errcode = case when currval('meetings') % 2 = 0 then '40001' else '40P01' end;
+           end if;
+           return new;
+         end $$",
+        "create trigger meet before insert on journal for each row execute function meet()",
+    ] {
+        world.server.execute(statement);
+    }
+}
+
+/// Goal: a decision that met another in the database is made all the same, once, without its maker
+/// noticing. Method: two people take two payments of one account back at the same moment, on a database
+/// that sends the first four attempts back.
+#[test]
+fn decisions_that_meet_are_each_made_once() {
+    for engine in Engine::all() {
+        let mut world = World::new(engine, 1);
+        let (amina, on) = world.officer("Amina");
+        let (deka, farah) = (world.supervisor("Deka"), world.supervisor("Farah"));
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        let (one, other) = (world.cash(on, acc, 500), world.cash(on, acc, 400));
+        let stays = world.cash(on, acc, 300);
+        world.sync(on);
+        make_decisions_meet(&world);
+        let path = |payment| format!("/v1/payments/{payment}/reversal");
+        let why = json!({ "reason": "Nobody paid." });
+        let answers = world.decide_at_once(vec![(deka, path(one), why.clone()), (farah, path(other), why)]);
+        for answer in &answers {
+            assert_eq!(answer.status, 204, "{}", answer.json());
+        }
+        assert_eq!(world.stands(acc), "active, owes 2700, paid 300, credit 0");
+        assert_eq!(world.cash_in_hand(amina), 300);
+        world.settle(&[on]);
+        assert_eq!(world.shown(on, one), "posted REVERSED");
+        assert_eq!(world.shown(on, stays), "posted");
+        world.check_all(&[on]);
     }
 }
 

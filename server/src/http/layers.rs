@@ -1,11 +1,13 @@
 //! What wraps every request, outermost first: its id, its log line and figures, panics turned into
-//! problems, a bound on how many run at once and on how long each may take.
+//! problems, a bound on how many run at once and on how long each may take; behind the guard, a person's
+//! write that met another is run again.
 
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::body::Body;
+use axum::extract::{FromRequest as _, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -14,7 +16,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::problem::Problem;
+use super::extract::RawBody;
+use super::problem::{MetAnother, Problem};
 use super::{REQUESTS_MAX, names};
 use crate::app::App;
 
@@ -114,6 +117,24 @@ pub async fn bounded(State(limit): State<Duration>, request: Request, next: Next
         Ok(response) => response,
         Err(_) => Problem::unavailable("The server took too long; nothing was taken in.").into_response(),
     }
+}
+
+/// How often a write is run before its caller is told to try again later.
+const RUNS_MAX: usize = 6;
+
+/// Runs a person's write again when the database says that it met another: it was one transaction with no
+/// effect outside of it, and was rolled back.
+pub async fn rerun(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let body = RawBody::from_request(Request::from_parts(parts.clone(), body), &app).await?;
+    for _ in 1..RUNS_MAX {
+        let request = Request::from_parts(parts.clone(), Body::from(body.bytes.clone()));
+        let response = next.clone().run(request).await;
+        if response.extensions().get::<MetAnother>().is_none() {
+            return Ok(response);
+        }
+    }
+    Ok(next.run(Request::from_parts(parts, Body::from(body.bytes.clone()))).await)
 }
 
 /// Headers of every answer: nothing of ours is kept by a cache or guessed at by a browser.

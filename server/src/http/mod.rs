@@ -135,7 +135,11 @@ pub fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
         let guard = guard::Guard { app: Arc::clone(app), route };
-        let mut handler = (route.handler)()
+        let mut handler = (route.handler)();
+        if matches!(route.access, May(_)) && route.method != GET {
+            handler = handler.route_layer(from_fn_with_state(Arc::clone(app), layers::rerun));
+        }
+        handler = handler
             .route_layer(from_fn_with_state(guard, guard::check))
             .route_layer(from_fn_with_state(route.limits.patience, layers::bounded));
         // Who runs the server must see it even when it is full.

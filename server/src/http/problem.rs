@@ -112,12 +112,18 @@ pub struct Problem {
     detail: String,
     more: Map<String, Value>,
     retry_after_s: Option<u32>,
+    met_another: bool,
 }
+
+/// In a response's extensions: the transaction met another (a serialization failure, a deadlock) and may
+/// succeed at once when it is run again.
+#[derive(Debug, Clone, Copy)]
+pub struct MetAnother;
 
 impl Problem {
     /// A problem, with its words for this case.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), more: Map::new(), retry_after_s: None }
+        Self { code, detail: detail.into(), more: Map::new(), retry_after_s: None, met_another: false }
     }
 
     /// Adds a member of the problem's own, such as `last` of `stale_request`.
@@ -174,13 +180,23 @@ impl Problem {
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
+        if db::is_transient(&error) {
+            tracing::warn!(error = %error, "a transaction met another");
+            return Self { met_another: true, ..Self::unavailable("Others write the same now; nothing was taken in.") };
+        }
         let out_of_reach = matches!(error, E::Io(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::Tls(_));
         let engine_says = matches!(error, E::Database(_)) && !db::is_constraint_violation(&error);
-        if out_of_reach || (engine_says && is_health(&error)) || db::is_transient(&error) {
+        if out_of_reach || (engine_says && is_health(&error)) {
             tracing::error!(error = %error, "the database does not answer");
             return Self::unavailable("The database cannot be reached now; nothing was taken in.");
         }
         Self::internal(&error)
+    }
+}
+
+impl From<CashOverflow> for Problem {
+    fn from(error: CashOverflow) -> Self {
+        Self::validation(format!("{error}."))
     }
 }
 
@@ -194,15 +210,9 @@ fn is_health(error: &sqlx::Error) -> bool {
     sqlite && code.len() < 5 || ["08", "53", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class))
 }
 
-impl From<CashOverflow> for Problem {
-    fn from(error: CashOverflow) -> Self {
-        Self::validation(format!("{error}."))
-    }
-}
-
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { code, detail, more, retry_after_s } = self;
+        let Self { code, detail, more, retry_after_s, met_another } = self;
         let mut body = more;
         body.insert("type".to_owned(), format!("/problems/{}", code.code()).into());
         body.insert("title".to_owned(), code.title().into());
@@ -212,6 +222,9 @@ impl IntoResponse for Problem {
         body.insert("retry".to_owned(), code.retry().into());
         body.insert("request_id".to_owned(), request_id().into());
         let mut response = (code.status(), Json(Value::Object(body))).into_response();
+        if met_another {
+            response.extensions_mut().insert(MetAnother);
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = retry_after_s {
