@@ -8,12 +8,14 @@
 //!
 //! * [`held`]: release or reject a held entry. * [`reversal`]: take a payment back, decide on a
 //!   correction. * [`cash`]: count handed-over cash. * [`cases`]: show a dossier, edit its board,
-//!   give it to a caseload. * [`quarantine`]: board changes that were not merged.
+//!   give it to a caseload. * [`quarantine`]: board changes that were not merged. * [`receipts`]:
+//!   receipt numbers that were perhaps given out.
 
 pub mod cases;
 pub mod cash;
 pub mod held;
 pub mod quarantine;
+pub mod receipts;
 pub mod reversal;
 
 use daybook_shared::ids::DecisionId;

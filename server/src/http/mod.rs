@@ -25,7 +25,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::App;
 use crate::auth::Permission as P;
 use crate::auth::routes::{audit, devices, organisation, sessions, users};
-use crate::decisions::{cases, cash, held, quarantine, reversal};
+use crate::decisions::{cases, cash, held, quarantine, receipts, reversal};
 use crate::sync::routes as sync;
 use problem::{Code, Problem};
 
@@ -122,6 +122,8 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/v1/held/{id}/rejection",         May(P::ReviewHeld),      SMALL, || post(held::reject)),
     route(GET,  "/v1/quarantine",                  May(P::ReadHeld),        SMALL, || get(quarantine::list)),
     route(POST, "/v1/quarantine/{id}/resolution",  May(P::ReviewHeld),      SMALL, || post(quarantine::resolve)),
+    route(GET,  "/v1/receipts/unexplained",        May(P::ReadHeld),        SMALL, || get(receipts::list)),
+    route(POST, "/v1/receipts/{id}/explanation",   May(P::ReviewHeld),      SMALL, || post(receipts::explain)),
     route(POST, "/v1/payments/{id}/reversal",      May(P::ReversePayments), SMALL, || post(reversal::reverse)),
     route(POST, "/v1/corrections/{id}/decision",   May(P::ReversePayments), SMALL, || post(reversal::decide_correction)),
     route(POST, "/v1/cash/counts",                 May(P::CountCash),       SMALL, || post(cash::count)),
