@@ -363,3 +363,17 @@ impl Effects {
         self.cash.get(&(user_id, currency)).copied().unwrap_or(0).checked_add(minor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_cash_are_checked_and_stay_what_they_were() {
+        let (mut effects, currency) = (Effects::default(), Currency::new(*b"KES").unwrap());
+        assert_eq!(effects.add_cash(1, currency, i64::MAX), Ok(()));
+        assert!(!effects.can_add_cash(1, currency, 1) && effects.can_add_cash(2, currency, 1));
+        assert_eq!(effects.add_cash(1, currency, 1), Err(CashOverflow));
+        assert_eq!(effects.cash[&(1, currency)], i64::MAX);
+    }
+}

@@ -10,7 +10,7 @@ use daybook_shared::wire::framing::deflate;
 use daybook_shared::wire::limits::{ENVELOPE_ITEMS_MAX, INFLATED_BYTES_MAX};
 use daybook_tests::sim::raw::Raw;
 use daybook_tests::sim::says::words;
-use daybook_tests::sim::{KES, Terms, forge};
+use daybook_tests::sim::{KES, Terms, World, forge};
 use rand::Rng as _;
 
 use crate::{Scene, on_every_engine};
@@ -224,5 +224,33 @@ fn envelopes_that_are_none_are_refused_and_consume_nothing() {
         }
         assert!(matches!(raw.words(world, &[good])[..], [Word::Taken { .. }]));
         assert_eq!(world.outcome(visit.head.id), "noted");
+    });
+}
+
+/// Goal: no sum of money wraps or loses any. Method: cash of 2^53 - 1 a capture, until an officer's cash
+/// in hand is beyond 64 bits; what does not fit fails in the database and is held without a charge.
+#[test]
+fn cash_beyond_what_a_sum_can_hold_is_held_uncharged() {
+    on_every_engine(|scene| {
+        let Scene { world, raw, acc, amina, .. } = scene;
+        let absurd = |world: &mut World, raw: &Raw, numbers: std::ops::Range<u32>| -> Vec<Vec<u8>> {
+            let amount = Money::new(Money::MINOR_MAX, KES);
+            let cash = |n| forge::cash(world, raw, *acc, amount, &format!("BOOK7-{n:06}")).encode();
+            numbers.map(cash).collect()
+        };
+        let first = absurd(world, raw, 0..1000);
+        let held = raw.upload(world, &first, Vec::new());
+        assert!(held.outcomes.iter().all(|outcome| words(outcome) == "held(AMOUNT)"));
+        assert_eq!(world.cash_in_hand(*amina), 1000 * Money::MINOR_MAX);
+        let rest = absurd(world, raw, 1000..1030);
+        let envelope = raw.seal(&rest, Vec::new());
+        for _ in 0..2 {
+            assert_eq!(raw.send(world, std::slice::from_ref(&envelope)).status, 500);
+        }
+        let answered = raw.words(world, &[envelope]);
+        let Word::Taken { outcomes, .. } = &answered[0] else { panic!("{answered:?}") };
+        let said: Vec<_> = outcomes.iter().map(words).collect();
+        assert_eq!(said, [vec!["held(AMOUNT)"; 24], vec!["held(FAILED)"; 6]].concat());
+        assert_eq!(world.cash_in_hand(*amina), 1024 * Money::MINOR_MAX);
     });
 }
