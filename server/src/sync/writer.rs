@@ -316,3 +316,6 @@ async fn run(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> sqlx::Result<Vec<Done>
     }
     Ok(done)
 }
+
+#[cfg(test)]
+mod tests;
