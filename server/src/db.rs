@@ -19,13 +19,16 @@ use sqlx::{
 
 /// Prepared statements kept per connection: batches of several sizes times all statements.
 const STATEMENT_CACHE: usize = 1_000;
+/// Pages of SQLite's log (64 MB) after which a commit also writes them to the file. Its own 1,000 would
+/// make every commit of a busy hour do so.
+const CHECKPOINT_PAGES: &str = "16384";
 /// Rows of one SQLite statement; beyond about 100 the gain is gone.
 const SQLITE_BATCH_ROWS: usize = 64;
 /// Connections for reading (SQLite) or for everything (PostgreSQL).
 const POOL_CONNECTIONS: u32 = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 /// For the first connection to PostgreSQL, before which nobody knows whether there is one.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
 static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");
@@ -162,12 +165,24 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(ACQUIRE_TIMEOUT)
             .statement_cache_capacity(STATEMENT_CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .pragma("cache_size", "-65536")
             .pragma("temp_store", "memory");
         // As on PostgreSQL, what reads cannot write.
         let reading = options.clone().pragma("cache_size", "-8192").pragma("query_only", "on");
         let pool = |connections| {
-            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None)
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .idle_timeout(None)
+                // A file does not hang up.
+                .test_before_acquire(false)
+                // SQLite has rolled back what it failed to commit for want of room, and the driver goes on
+                // counting that transaction: its connection would never begin another.
+                .before_acquire(|connection, _| {
+                    let is_idle = !connection.is_in_transaction();
+                    Box::pin(async move { Ok(is_idle) })
+                })
         };
         let writer = pool(1).connect_with(options).await.map_err(failed)?;
         let migrated = SQLITE_MIGRATIONS.run(&writer).await;
@@ -349,6 +364,8 @@ macro_rules! batch_row {
 /// `insert into t (a, b) select a, b from v where true on conflict do nothing`,
 /// `update t set b = v.b from v where t.a = v.a`, `select t.* from v join t on t.a = v.a`.
 pub mod batch {
+    use sqlx::Arguments as _;
+
     use super::{
         AssertSqlSafe, BatchRow, FromRow, PgArguments, PgRow, Postgres, SQLITE_BATCH_ROWS, Sqlite, SqliteArguments,
         SqliteRow, Tx,
@@ -360,7 +377,7 @@ pub mod batch {
         match tx {
             Tx::Sqlite(tx) => {
                 for chunk in sqlite_chunks(rows) {
-                    let (sql, arguments) = sqlite(chunk, tail)?;
+                    let (sql, arguments) = sqlite(chunk, chunk.len(), tail)?;
                     let query = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(sql), arguments);
                     touched += query.execute(&mut **tx).await?.rows_affected();
                 }
@@ -375,8 +392,33 @@ pub mod batch {
         Ok(touched)
     }
 
-    /// Runs `tail` for the rows it returns, in no particular order.
+    /// Runs `tail`, which joins `v` to what it reads or changes, for the rows it returns, in no
+    /// particular order. On SQLite rows of nulls fill `v` up, which join nothing: few texts are prepared,
+    /// and few are run.
     pub async fn fetch<R, O>(tx: &mut Tx, rows: &[R], tail: &str) -> sqlx::Result<Vec<O>>
+    where
+        R: BatchRow,
+        O: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let chunks = rows.chunks(SQLITE_BATCH_ROWS).map(|chunk| (chunk, filled_size(chunk.len())));
+        collect(tx, rows, chunks, tail).await
+    }
+
+    /// Inserts the rows, as `tail` says, and returns what it returns, in no particular order.
+    pub async fn insert<R, O>(tx: &mut Tx, rows: &[R], tail: &str) -> sqlx::Result<Vec<O>>
+    where
+        R: BatchRow,
+        O: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        collect(tx, rows, sqlite_chunks(rows).map(|chunk| (chunk, chunk.len())), tail).await
+    }
+
+    async fn collect<'a, R, O>(
+        tx: &mut Tx,
+        rows: &'a [R],
+        chunks: impl Iterator<Item = (&'a [R], usize)>,
+        tail: &str,
+    ) -> sqlx::Result<Vec<O>>
     where
         R: BatchRow,
         O: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
@@ -384,8 +426,8 @@ pub mod batch {
         let mut found = Vec::new();
         match tx {
             Tx::Sqlite(tx) => {
-                for chunk in sqlite_chunks(rows) {
-                    let (sql, arguments) = sqlite(chunk, tail)?;
+                for (chunk, size) in chunks {
+                    let (sql, arguments) = sqlite(chunk, size, tail)?;
                     let query = sqlx::query_as_with::<Sqlite, O, _>(AssertSqlSafe(sql), arguments);
                     found.append(&mut query.fetch_all(&mut **tx).await?);
                 }
@@ -400,6 +442,11 @@ pub mod batch {
         Ok(found)
     }
 
+    /// To how many rows so many are filled up: 1, 4, 16 or 64.
+    fn filled_size(rows: usize) -> usize {
+        std::iter::successors(Some(1), |size| Some(size * 4)).find(|size| *size >= rows).unwrap_or(rows)
+    }
+
     /// Chunks whose sizes are powers of two, so that few texts are prepared again and again.
     fn sqlite_chunks<R>(rows: &[R]) -> impl Iterator<Item = &[R]> {
         let mut rest = rows;
@@ -411,12 +458,16 @@ pub mod batch {
         })
     }
 
-    fn sqlite<R: BatchRow>(rows: &[R], tail: &str) -> sqlx::Result<(String, SqliteArguments)> {
+    /// The text and values of a statement of `size` rows; what is missing is null.
+    fn sqlite<R: BatchRow>(rows: &[R], size: usize, tail: &str) -> sqlx::Result<(String, SqliteArguments)> {
         let mut arguments = SqliteArguments::default();
         for row in rows {
             row.add_sqlite(&mut arguments).map_err(sqlx::Error::Encode)?;
         }
-        Ok((sqlite_text(R::COLUMNS, rows.len(), tail), arguments))
+        for _ in rows.len() * R::COLUMNS.len()..size * R::COLUMNS.len() {
+            arguments.add(None::<i64>).map_err(sqlx::Error::Encode)?;
+        }
+        Ok((sqlite_text(R::COLUMNS, size, tail), arguments))
     }
 
     fn postgres<R: BatchRow>(rows: &[R], tail: &str) -> sqlx::Result<(String, PgArguments)> {

@@ -4,6 +4,7 @@
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use daybook_shared::board::BoardRole;
 use daybook_shared::entry::ReceiptNumber;
 use daybook_shared::ids::{DeviceId, EnvelopeId, Hash, InstallId, UserId};
 use daybook_shared::time::{DAY_MS, Timestamp};
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use super::alarm;
 use super::lease::{self, Holder, Lease};
-use super::roles::Permission;
+use super::roles::{Permission, board_role};
 use super::users::User;
 use crate::app::App;
 use crate::audit::{self, Actor};
@@ -63,6 +64,8 @@ pub struct Device {
     pub platform: Option<String>,
     /// Its last exchange.
     pub last_sync_at: Option<Timestamp>,
+    /// The roles its user has now.
+    roles: Option<String>,
 }
 
 impl Device {
@@ -79,6 +82,11 @@ impl Device {
             (DeviceStatus::Retired, _) | (DeviceStatus::Active, false) => DeviceState::Revoked,
             (DeviceStatus::Active, true) => DeviceState::Ok,
         }
+    }
+
+    /// In which capacity its user edits boards.
+    pub fn board_role(&self) -> BoardRole {
+        board_role(self.roles.iter().flat_map(|roles| roles.split(' ')).filter_map(|code| code.parse().ok()))
     }
 
     /// Whom a lease of this device is for.
@@ -117,11 +125,20 @@ pub struct DeviceRequest {
     pub lease: Lease,
 }
 
+impl DeviceRequest {
+    /// Whether it gets more than an answer to what it hands in.
+    pub fn may_read(&self) -> bool {
+        matches!(self.lease, Lease::Valid { .. }) && self.device.standing() == DeviceState::Ok
+    }
+}
+
 macro_rules! columns {
     () => {
         " d.id, d.uid, d.user_id, u.uid as user_uid, u.active as user_active,
           u.deactivated_at as user_deactivated_at, d.public_key, d.state, d.state_at, d.enrolled_at, d.series,
-          d.platform, d.last_sync_at from device d join app_user u on u.id = d.user_id "
+          d.platform, d.last_sync_at,
+          (select string_agg(r.role, ' ') from user_role r where r.user_id = u.id and r.ended_at is null) as roles
+          from device d join app_user u on u.id = d.user_id "
     };
 }
 

@@ -1,5 +1,7 @@
 //! Roles, and what each may do: one table.
 
+use daybook_shared::board::BoardRole;
+
 use crate::spelled::spelled;
 
 spelled! {
@@ -21,6 +23,20 @@ spelled! {
 }
 
 use Role::{Admin, Auditor, CallOfficer, Cashier, Officer, Supervisor};
+
+/// In which capacity someone with these roles edits boards: the one that owns most. Whoever goes to
+/// the field orders his own stops, so an officer stays one, whatever else he is.
+pub fn board_role(roles: impl IntoIterator<Item = Role>) -> BoardRole {
+    let capacity = |role| match role {
+        Supervisor => Some(BoardRole::Supervisor),
+        Officer => Some(BoardRole::Officer),
+        CallOfficer => Some(BoardRole::CallOfficer),
+        Cashier | Auditor | Admin => None,
+    };
+    let held: Vec<_> = roles.into_iter().filter_map(capacity).collect();
+    let best = [BoardRole::Supervisor, BoardRole::Officer, BoardRole::CallOfficer];
+    best.into_iter().find(|role| held.contains(role)).unwrap_or(BoardRole::Officer)
+}
 
 /// Something a role may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{Decider, Novelty};
 use crate::app::App;
 use crate::audit;
+use crate::auth::roles::board_role;
 use crate::auth::{Permission, User};
 use crate::db::Tx;
 use crate::http::extract::{Json, Path};
@@ -24,7 +25,6 @@ use crate::portfolio::account::{self, Lock};
 use crate::portfolio::assign;
 use crate::sync::boards;
 use crate::sync::effects::{Effects, MergedChange, NewTimelineEvent};
-use crate::sync::exchange::role_of;
 use crate::sync::load::{self, Needs};
 use crate::sync::persist;
 use crate::{on_db, visible_units};
@@ -217,7 +217,7 @@ pub async fn edit_board(
     if request.edits.is_empty() || request.edits.len() > 50 {
         return Err(Problem::validation("edits has 1 to 50 steps."));
     }
-    let role = role_of(&app, by.id).await?;
+    let role = board_role(by.roles.iter().map(|(role, _)| *role));
     let edits: Vec<Edit> = request.edits.into_iter().map(|step| edit_of(step, &by)).collect();
     let now = app.now();
     let mut tx = app.db.write().await?;

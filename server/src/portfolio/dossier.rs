@@ -91,6 +91,6 @@ const INSERT: &str = "insert into dossier (uid, kind, account_id, user_id, agent
 /// Opens dossiers and returns their keys. One that an entry had named before it was about anything is
 /// opened in its place; one that is open already is missing from the answer.
 pub async fn insert(tx: &mut Tx, dossiers: &[NewDossier]) -> sqlx::Result<BTreeMap<DossierId, i64>> {
-    let keys: Vec<(DossierId, i64)> = batch::fetch(tx, dossiers, INSERT).await?;
+    let keys: Vec<(DossierId, i64)> = batch::insert(tx, dossiers, INSERT).await?;
     Ok(keys.into_iter().collect())
 }

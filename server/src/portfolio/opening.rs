@@ -152,14 +152,14 @@ pub async fn open(
 ) -> Result<BTreeMap<AccountId, Opened>, OpenError> {
     let customers: BTreeMap<_, _> = accounts.iter().map(|account| (account.customer.uid, &account.customer)).collect();
     let customers: Vec<_> = customers.into_values().cloned().collect();
-    let customers: Vec<(CustomerId, i64)> = batch::fetch(tx, &customers, INSERT_CUSTOMERS).await?;
+    let customers: Vec<(CustomerId, i64)> = batch::insert(tx, &customers, INSERT_CUSTOMERS).await?;
     let customers: BTreeMap<_, _> = customers.into_iter().collect();
     let mut rows = Vec::with_capacity(accounts.len());
     for account in &accounts {
         let customer_id = customers.get(&account.customer.uid).copied().ok_or(sqlx::Error::RowNotFound)?;
         rows.push(account_row(account, customer_id).map_err(|error| schedule_error(account, error.into()))?);
     }
-    let keys: Vec<(AccountId, i64)> = batch::fetch(tx, &rows, INSERT_ACCOUNTS).await?;
+    let keys: Vec<(AccountId, i64)> = batch::insert(tx, &rows, INSERT_ACCOUNTS).await?;
     let keys: BTreeMap<_, _> = keys.into_iter().collect();
     let (mut instalments, mut cases, mut journals) = (Vec::new(), Vec::new(), Vec::new());
     for (account, row) in accounts.iter().zip(&rows) {

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use daybook_shared::board::BoardRole;
 use daybook_shared::cbor::Malformed;
 use daybook_shared::ids::{CaseloadId, EntryId, EnvelopeId, InstallId};
 use daybook_shared::wire::envelope::Envelope;
@@ -48,7 +47,7 @@ struct Upload {
 /// Answers `POST /v1/sync`: a body of frames.
 pub async fn sync(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result<Vec<u8>, Problem> {
     let Opened { request, mut bytes_left, _room } = open(app, body).await?;
-    let handed_out = matches!(device.lease, Lease::Valid { .. }) && device.device.standing() == DeviceState::Ok;
+    let handed_out = device.may_read();
     let upload = upload(app, device, &request, &mut bytes_left).await?;
     let Upload { install_id, answers, finished, .. } = upload;
     let finished = finished.map(|finished| *finished).unwrap_or_default();
@@ -158,7 +157,7 @@ async fn upload(
     bytes_left: &mut usize,
 ) -> Result<Upload, Problem> {
     let mut upload = Upload { install_id: 0, answers: Vec::new(), acknowledgement: None, finished: None };
-    let mut steps = steps(app, device, request, &mut upload, bytes_left).await?;
+    let mut steps = steps(app, device, request, &mut upload, bytes_left);
     let own = |step: Option<&Step<'_>>| step.is_some_and(|step| step.install == device.install);
     let empty = || Step { install: device.install, envelope: None };
     if !own(steps.first()) {
@@ -187,15 +186,14 @@ async fn upload(
 }
 
 /// The envelopes that were sealed by this device, as steps; the others are answered as refused.
-async fn steps<'a>(
+fn steps<'a>(
     app: &App,
     device: &DeviceRequest,
     request: &'a Request,
     upload: &mut Upload,
     bytes_left: &mut usize,
-) -> Result<Vec<Step<'a>>, Problem> {
-    let role =
-        if request.envelopes.is_empty() { BoardRole::Officer } else { role_of(app, device.device.user_id).await? };
+) -> Vec<Step<'a>> {
+    let role = device.device.board_role();
     let mut steps = Vec::with_capacity(request.envelopes.len() + 2);
     for bytes in &request.envelopes {
         match Arrived::verify(bytes.to_vec(), &device.device, app.deployment.id, bytes_left) {
@@ -211,7 +209,7 @@ async fn steps<'a>(
             }
         }
     }
-    Ok(steps)
+    steps
 }
 
 fn finish_of(device: &DeviceRequest, request: &Request) -> Finish {
@@ -222,6 +220,7 @@ fn finish_of(device: &DeviceRequest, request: &Request) -> Finish {
         news_seen: i64::try_from(request.news_seen).unwrap_or(i64::MAX),
         receipt_last: request.receipt_last,
         receipts_left: request.receipts_left,
+        only_hands_in: !device.may_read(),
     }
 }
 
@@ -304,23 +303,6 @@ fn verdict_word(state: BoardState) -> &'static str {
         BoardState::Duplicate => "duplicate",
         BoardState::Quarantined => "quarantined",
     }
-}
-
-const SELECT_ROLES: &str = "select role from user_role where user_id = $1 and ended_at is null";
-
-/// In which capacity a user edits boards: the highest he has.
-pub async fn role_of(app: &App, user_id: i64) -> sqlx::Result<BoardRole> {
-    let mut tx = app.db.read().await?;
-    let roles: Vec<String> =
-        on_db!(&mut tx, conn => sqlx::query_scalar(SELECT_ROLES).bind(user_id).fetch_all(conn).await)?;
-    let has = |name: &str| roles.iter().any(|role| role == name);
-    Ok(if has("supervisor") {
-        BoardRole::Supervisor
-    } else if has("call_officer") {
-        BoardRole::CallOfficer
-    } else {
-        BoardRole::Officer
-    })
 }
 
 const SELECT_LAST: &str = "select i.uid, i.last_number, i.last_envelope from install i where i.id = $1";

@@ -1,7 +1,7 @@
-//! The end of a request, in the transaction of its last envelope: what the phone confirmed, what it
-//! may still take, its next receipt numbers.
+//! The end of requests, in the transaction of their last envelopes: what the phones confirmed, what they
+//! may still take, their next receipt numbers. A fixed number of statements, however many end together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_shared::entry::ReceiptNumber;
 use daybook_shared::ids::{CaseloadId, DeviceId, EntryId, InstallId};
@@ -18,7 +18,6 @@ use crate::app::App;
 use crate::auth::device::{self as grants, GrantError};
 use crate::batch_row;
 use crate::db::{Tx, batch};
-use crate::on_db;
 
 /// What a request says beside its envelopes.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +34,8 @@ pub struct Finish {
     pub receipt_last: u32,
     /// Receipt numbers it has left.
     pub receipts_left: u32,
+    /// The device only hands in: it gets no numbers.
+    pub only_hands_in: bool,
 }
 
 /// What the response says beside the answers.
@@ -52,29 +53,58 @@ pub struct Finished {
     pub acknowledge: bool,
 }
 
-/// Ends a request.
-pub async fn finish(
-    tx: &mut Tx,
-    app: &App,
-    (device_id, device): (i64, DeviceId),
-    (install_id, install): (i64, InstallId),
-    finish: &Finish,
-    now: Timestamp,
-) -> sqlx::Result<Finished> {
-    let send_cursors = !confirm_cursors(tx, device_id, finish, now).await?;
-    let news = news(tx, device_id, finish.news_seen).await?;
-    let receipt_block = receipt_block(tx, app, (device_id, device), (install_id, install), finish, now).await?;
-    let officer = officer_block(tx, app, device_id, finish.user_id, now).await?;
-    let last: Option<Timestamp> =
-        on_db!(tx, conn => sqlx::query_scalar(LAST_ACKNOWLEDGEMENT).bind(device_id).fetch_one(conn).await)?;
-    let acknowledge = last.is_none_or(|last| now.ms_since(last) >= DAY_MS);
-    Ok(Finished { officer, receipt_block, news, send_cursors, acknowledge })
+/// A request that ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending<'a> {
+    /// Row key of the device.
+    pub device_id: i64,
+    /// The device.
+    pub device: DeviceId,
+    /// Row key of the install.
+    pub install_id: i64,
+    /// The install.
+    pub install: InstallId,
+    /// What the request says.
+    pub finish: &'a Finish,
 }
 
-const LAST_ACKNOWLEDGEMENT: &str = "select max(at) from acknowledgement where device_id = $1";
-const SELECT_CURSORS: &str =
-    "select c.uid, k.cursor_bytes from device_cursor k join caseload c on c.id = k.caseload_id where k.device_id = $1";
-const DELETE_CURSORS: &str = "delete from device_cursor where device_id = $1";
+batch_row! {
+    struct Key { id: i64 => "bigint" }
+}
+
+fn keys(ids: impl Iterator<Item = i64>) -> Vec<Key> {
+    ids.collect::<BTreeSet<_>>().into_iter().map(|id| Key { id }).collect()
+}
+
+const LAST_ACKNOWLEDGEMENTS: &str =
+    "select a.device_id, max(a.at) from v join acknowledgement a on a.device_id = v.id group by a.device_id";
+
+/// Ends requests, in their order.
+pub async fn finish(tx: &mut Tx, app: &App, endings: &[Ending<'_>], now: Timestamp) -> sqlx::Result<Vec<Finished>> {
+    let known = confirm_cursors(tx, endings, now).await?;
+    let mut news = news(tx, endings).await?;
+    let mut officers = officer_blocks(tx, app, endings, now).await?.into_iter();
+    let devices = keys(endings.iter().map(|ending| ending.device_id));
+    let last: Vec<(i64, Timestamp)> = batch::fetch(tx, &devices, LAST_ACKNOWLEDGEMENTS).await?;
+    let last: BTreeMap<i64, Timestamp> = last.into_iter().collect();
+    let mut blocks = newest_blocks(tx, keys(endings.iter().map(|ending| ending.install_id))).await?;
+    let mut finished = Vec::with_capacity(endings.len());
+    for (ending, cursors_known) in endings.iter().zip(known) {
+        let heard = last.get(&ending.device_id);
+        finished.push(Finished {
+            officer: officers.next().unwrap_or_default(),
+            receipt_block: receipt_block(tx, app, ending, &mut blocks, now).await?,
+            news: news.remove(&ending.device_id),
+            send_cursors: !cursors_known,
+            acknowledge: heard.is_none_or(|heard| now.ms_since(*heard) >= DAY_MS),
+        });
+    }
+    Ok(finished)
+}
+
+const SELECT_CURSORS: &str = "select k.device_id, c.uid, k.cursor_bytes
+     from v join device_cursor k on k.device_id = v.id join caseload c on c.id = k.caseload_id";
+const DELETE_CURSORS: &str = "delete from device_cursor where device_id in (select v.id from v)";
 
 batch_row! {
     struct CursorRow {
@@ -93,36 +123,59 @@ const UPSERT_CURSORS: &str =
        confirmed_seq = excluded.confirmed_seq,
        confirmed_at = excluded.confirmed_at";
 
-/// Keeps the cursors the phone sent; false when they do not add up to what it has.
-async fn confirm_cursors(tx: &mut Tx, device_id: i64, finish: &Finish, now: Timestamp) -> sqlx::Result<bool> {
-    let known: Vec<(CaseloadId, Vec<u8>)> =
-        on_db!(tx, conn => sqlx::query_as(SELECT_CURSORS).bind(device_id).fetch_all(conn).await)?;
-    let mut all: BTreeMap<CaseloadId, Vec<u8>> = known.into_iter().collect();
-    let sent = finish.cursors.iter().filter(|cursor| cursor.cursor.0.len() <= CURSOR_BYTES_MAX).take(CASELOADS_MAX);
-    let sent: BTreeMap<CaseloadId, Vec<u8>> = sent.map(|cursor| (cursor.caseload, cursor.cursor.0.to_vec())).collect();
-    let hash = |cursors: &BTreeMap<CaseloadId, Vec<u8>>| {
-        cursors_hash(cursors.iter().map(|(id, bytes)| (id, bytes.as_slice())))
-    };
-    let complete = hash(&sent) == finish.cursors_hash;
-    if complete && sent != all {
-        on_db!(tx, conn => sqlx::query(DELETE_CURSORS).bind(device_id).execute(conn).await.map(|_| ()))?;
-        all.clear();
+type Cursors = BTreeMap<CaseloadId, Vec<u8>>;
+
+fn hash_of(cursors: &Cursors) -> u64 {
+    cursors_hash(cursors.iter().map(|(id, bytes)| (id, bytes.as_slice())))
+}
+
+/// Keeps the cursors the phones sent; false for those whose cursors do not add up to what they have.
+async fn confirm_cursors(tx: &mut Tx, endings: &[Ending<'_>], now: Timestamp) -> sqlx::Result<Vec<bool>> {
+    let devices = keys(endings.iter().map(|ending| ending.device_id));
+    let known: Vec<(i64, CaseloadId, Vec<u8>)> = batch::fetch(tx, &devices, SELECT_CURSORS).await?;
+    let mut all: BTreeMap<i64, Cursors> = BTreeMap::new();
+    for (device, caseload, bytes) in known {
+        all.entry(device).or_default().insert(caseload, bytes);
     }
-    all.extend(sent.clone());
-    let rows = sent.into_iter().map(|(caseload, cursor_bytes)| {
+    let (mut begun_anew, mut kept, mut answers) = (BTreeSet::new(), BTreeMap::new(), Vec::new());
+    for Ending { device_id, finish, .. } in endings {
+        let all = all.entry(*device_id).or_default();
+        let sent = finish.cursors.iter().filter(|cursor| cursor.cursor.0.len() <= CURSOR_BYTES_MAX);
+        let sent = sent.take(CASELOADS_MAX).map(|cursor| (cursor.caseload, cursor.cursor.0.to_vec()));
+        let sent: Cursors = sent.collect();
+        let complete = hash_of(&sent) == finish.cursors_hash;
+        if complete && sent != *all {
+            begun_anew.insert(*device_id);
+            kept.retain(|(device, _), _| device != device_id);
+            all.clear();
+        }
+        all.extend(sent.clone());
+        kept.extend(sent.into_iter().map(|(caseload, bytes)| ((*device_id, caseload), bytes)));
+        answers.push(complete || hash_of(all) == finish.cursors_hash);
+    }
+    batch::execute(tx, &keys(begun_anew.into_iter()), DELETE_CURSORS).await?;
+    let rows = kept.into_iter().map(|((device_id, caseload), cursor_bytes)| {
         let confirmed_seq = Cursor::decode(&cursor_bytes, i64::MAX).from;
         CursorRow { device_id, caseload, cursor_bytes, confirmed_seq, confirmed_at: now }
     });
     batch::execute(tx, &rows.collect::<Vec<_>>(), UPSERT_CURSORS).await?;
-    Ok(complete || hash(&all) == finish.cursors_hash)
+    Ok(answers)
 }
 
-const DELETE_NEWS: &str = "delete from outcome_news where device_id = $1 and seq <= $2";
-const SELECT_NEWS: &str = "select n.seq, e.uid, e.outcome, e.reason, e.flags
-     from outcome_news n join entry e on e.id = n.entry_id where n.device_id = $1 order by n.seq limit 200";
+batch_row! {
+    struct Seen { device_id: i64 => "bigint", seq: i64 => "bigint" }
+}
+
+const DELETE_NEWS: &str = "delete from outcome_news where (device_id, seq) in
+     (select n.device_id, n.seq from v join outcome_news n on n.device_id = v.device_id and n.seq <= v.seq)";
+const SELECT_NEWS: &str = "select n.device_id, n.seq, e.uid, e.outcome, e.reason, e.flags
+     from (select o.device_id, o.seq, o.entry_id, row_number() over (partition by o.device_id order by o.seq) as place
+           from v join outcome_news o on o.device_id = v.id) n
+     join entry e on e.id = n.entry_id where n.place <= 200 order by n.device_id, n.seq";
 
 #[derive(sqlx::FromRow)]
 struct NewsRow {
+    device_id: i64,
     seq: i64,
     uid: EntryId,
     outcome: String,
@@ -130,65 +183,104 @@ struct NewsRow {
     flags: Option<String>,
 }
 
-/// Verdicts the device has not confirmed.
-async fn news(tx: &mut Tx, device_id: i64, seen: i64) -> sqlx::Result<Option<News>> {
-    on_db!(tx, conn => sqlx::query(DELETE_NEWS).bind(device_id).bind(seen).execute(conn).await.map(|_| ()))?;
-    let rows: Vec<NewsRow> = on_db!(tx, conn => sqlx::query_as(SELECT_NEWS).bind(device_id).fetch_all(conn).await)?;
-    let Some(number) = rows.last().map(|row| u64::try_from(row.seq).unwrap_or_default()) else { return Ok(None) };
-    let outcome = |row: NewsRow| {
+/// Verdicts that the devices have not confirmed, by device.
+async fn news(tx: &mut Tx, endings: &[Ending<'_>]) -> sqlx::Result<BTreeMap<i64, News>> {
+    let seen = endings.iter().map(|ending| Seen { device_id: ending.device_id, seq: ending.finish.news_seen });
+    batch::execute(tx, &seen.collect::<Vec<_>>(), DELETE_NEWS).await?;
+    let devices = keys(endings.iter().map(|ending| ending.device_id));
+    let mut rows: Vec<NewsRow> = batch::fetch(tx, &devices, SELECT_NEWS).await?;
+    rows.sort_unstable_by_key(|row| (row.device_id, row.seq));
+    let mut news: BTreeMap<i64, News> = BTreeMap::new();
+    for row in rows {
+        let of_device = news.entry(row.device_id).or_insert_with(|| News { number: 0, outcomes: Vec::new() });
+        of_device.number = u64::try_from(row.seq).unwrap_or_default();
         let outcome = outcome_of(&row.outcome, row.reason, row.flags.as_deref())?;
-        Ok(NewOutcome { entry: row.uid, outcome })
-    };
-    let outcomes = rows.into_iter().map(outcome).collect::<sqlx::Result<_>>()?;
-    Ok(Some(News { number, outcomes }))
+        of_device.outcomes.push(NewOutcome { entry: row.uid, outcome });
+    }
+    Ok(news)
 }
 
-const SELECT_CASH: &str = "select currency, minor from officer_cash where user_id = $1 order by currency";
-const OTHER_ALLOWANCES: &str = "select cast(coalesce(sum(allowance_minor), 0) as bigint) from device where user_id = $1 and id <> $2 and state = 'active'";
-const UPDATE_DEVICE: &str = "update device set allowance_minor = $2, last_sync_at = $3 where id = $1";
+const SELECT_CASH: &str = "select c.user_id, c.currency, c.minor from v join officer_cash c on c.user_id = v.id order by c.user_id, c.currency";
+const SELECT_ALLOWANCES: &str = "select d.user_id, d.id, d.allowance_minor
+     from v join device d on d.user_id = v.id where d.state = 'active'";
 
-/// Cash in hand, and what this device may still take: the officer's limit less his cash and less
+batch_row! {
+    struct AllowanceRow { id: i64 => "bigint", minor: i64 => "bigint", at: Timestamp => "timestamptz" }
+}
+
+const UPDATE_DEVICES: &str =
+    "update device set allowance_minor = v.minor, last_sync_at = v.at from v where device.id = v.id";
+
+/// Cash in hand, and what each device may still take: the officer's limit less his cash and less
 /// what his other devices were granted.
-async fn officer_block(
+async fn officer_blocks(
     tx: &mut Tx,
     app: &App,
-    device_id: i64,
-    user_id: i64,
+    endings: &[Ending<'_>],
     now: Timestamp,
-) -> sqlx::Result<OfficerBlock> {
-    let rows: Vec<(Currency, i64)> =
-        on_db!(tx, conn => sqlx::query_as(SELECT_CASH).bind(user_id).fetch_all(conn).await)?;
-    let cash_in_hand: Vec<Money> = rows.into_iter().map(|(currency, minor)| Money::new(minor, currency)).collect();
+) -> sqlx::Result<Vec<OfficerBlock>> {
+    let users = keys(endings.iter().map(|ending| ending.finish.user_id));
+    let mut cash: Vec<(i64, Currency, i64)> = batch::fetch(tx, &users, SELECT_CASH).await?;
+    cash.sort_unstable();
+    let granted: Vec<(i64, i64, i64)> = batch::fetch(tx, &users, SELECT_ALLOWANCES).await?;
+    let mut granted: BTreeMap<(i64, i64), i64> =
+        granted.into_iter().map(|(user, device, minor)| ((user, device), minor)).collect();
+    let (mut blocks, mut changed) = (Vec::new(), BTreeMap::new());
     let currency = app.settings.currency;
-    let cash = cash_in_hand.iter().find(|money| money.currency == currency).map_or(0, |money| money.minor);
-    let others: i64 =
-        on_db!(tx, conn => sqlx::query_scalar(OTHER_ALLOWANCES).bind(user_id).bind(device_id).fetch_one(conn).await)?;
-    let allowance = app.settings.cash_limit_minor.saturating_sub(cash).saturating_sub(others).max(0);
-    on_db!(tx, conn => {
-        sqlx::query(UPDATE_DEVICE).bind(device_id).bind(allowance).bind(now).execute(conn).await.map(|_| ())
-    })?;
-    Ok(OfficerBlock { cash_in_hand, allowance: vec![Money::new(allowance, currency)] })
+    for Ending { device_id, finish: Finish { user_id, .. }, .. } in endings {
+        let own = cash.iter().filter(|(user, ..)| user == user_id);
+        let cash_in_hand: Vec<Money> = own.map(|(_, currency, minor)| Money::new(*minor, *currency)).collect();
+        let in_hand = cash_in_hand.iter().find(|money| money.currency == currency).map_or(0, |money| money.minor);
+        let of_user = granted.range((*user_id, i64::MIN)..=(*user_id, i64::MAX));
+        let others = of_user.filter(|((_, device), _)| device != device_id);
+        let others = others.fold(0_i64, |sum, (_, minor)| sum.saturating_add(*minor));
+        let allowance = app.settings.cash_limit_minor.saturating_sub(in_hand).saturating_sub(others).max(0);
+        granted.entry((*user_id, *device_id)).and_modify(|minor| *minor = allowance);
+        changed.insert(*device_id, allowance);
+        blocks.push(OfficerBlock { cash_in_hand, allowance: vec![Money::new(allowance, currency)] });
+    }
+    let rows: Vec<_> = changed.into_iter().map(|(id, minor)| AllowanceRow { id, minor, at: now }).collect();
+    batch::execute(tx, &rows, UPDATE_DEVICES).await?;
+    Ok(blocks)
 }
 
-const SELECT_NEWEST_BLOCK: &str = "select series, first_number, last_number, granted_at from receipt_block
-     where install_id = $1 order by last_number desc limit 1";
+#[derive(sqlx::FromRow)]
+struct BlockRow {
+    install_id: i64,
+    series: String,
+    first_number: i64,
+    last_number: i64,
+    granted_at: Timestamp,
+}
+
+const SELECT_NEWEST_BLOCKS: &str = "select b.install_id, b.series, b.first_number, b.last_number, b.granted_at
+     from v join receipt_block b on b.install_id = v.id
+     where b.last_number = (select max(n.last_number) from receipt_block n where n.install_id = b.install_id)";
+
+async fn newest_blocks(tx: &mut Tx, installs: Vec<Key>) -> sqlx::Result<BTreeMap<i64, BlockRow>> {
+    let rows: Vec<BlockRow> = batch::fetch(tx, &installs, SELECT_NEWEST_BLOCKS).await?;
+    Ok(rows.into_iter().map(|row| (row.install_id, row)).collect())
+}
 
 /// A new block when the phone runs low, or the newest again when it never got it.
 async fn receipt_block(
     tx: &mut Tx,
     app: &App,
-    (device_id, device): (i64, DeviceId),
-    (install_id, install): (i64, InstallId),
-    finish: &Finish,
+    ending: &Ending<'_>,
+    newest: &mut BTreeMap<i64, BlockRow>,
     now: Timestamp,
 ) -> sqlx::Result<Option<Signed>> {
-    let newest: Option<(String, i64, i64, Timestamp)> =
-        on_db!(tx, conn => sqlx::query_as(SELECT_NEWEST_BLOCK).bind(install_id).fetch_optional(conn).await)?;
-    if let Some((series, first, last, granted_at)) = newest {
-        if last != i64::from(finish.receipt_last) {
+    let Ending { device_id, device, install_id, install, finish } = *ending;
+    if finish.only_hands_in {
+        return Ok(None);
+    }
+    if let Some(BlockRow { series, first_number, last_number, granted_at, .. }) = newest.get(&install_id) {
+        if *last_number != i64::from(finish.receipt_last) {
             let number = |n: i64| u32::try_from(n).ok();
-            let block = number(first).and_then(|first| ReceiptNumber::new(&series, first)).zip(number(last));
-            let block = block.map(|(first, last)| ReceiptBlock { device, install, first, last, granted_at });
+            let block = number(*first_number).and_then(|first| ReceiptNumber::new(series, first));
+            let block = block.zip(number(*last_number));
+            let block =
+                block.map(|(first, last)| ReceiptBlock { device, install, first, last, granted_at: *granted_at });
             return Ok(block.map(|block| grants::signed_block(app, &block)));
         }
         if finish.receipts_left > RECEIPT_BLOCK_RENEW_AT {
@@ -196,7 +288,11 @@ async fn receipt_block(
         }
     }
     match grants::grant_block(tx, now, app, (device_id, device), (install_id, install)).await {
-        Ok(block) => Ok(Some(block)),
+        Ok(block) => {
+            // Another request of this install may end in the same transaction.
+            newest.extend(newest_blocks(tx, vec![Key { id: install_id }]).await?);
+            Ok(Some(block))
+        }
         Err(GrantError::Sql(error)) => Err(error),
         Err(error) => {
             tracing::error!(%device, %error, "no receipt numbers for a device");

@@ -1,11 +1,14 @@
 //! Installs: one life of a phone's store each. A phone opens a new one when it starts its way out.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use daybook_shared::ids::InstallId;
 use daybook_shared::time::Timestamp;
 
 use super::writer::Job;
 use crate::auth::device::{self, GrantError, Install};
-use crate::db::Tx;
-use crate::on_db;
+use crate::batch_row;
+use crate::db::{Tx, batch};
 
 /// How a request begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +23,16 @@ pub enum Begun {
     Unknown,
 }
 
-const RAISE_REQUEST: &str = "update install set last_request = $2 where id = $1 and last_request < $2";
+batch_row! {
+    struct InstallKey { device_id: i64 => "bigint", uid: InstallId => "uuid" }
+}
+batch_row! {
+    struct Raised { id: i64 => "bigint", number: i64 => "bigint" }
+}
+
+const SELECT_INSTALLS: &str = "select i.device_id, i.uid, i.id, i.last_request from v join install i on i.device_id = v.device_id and i.uid = v.uid";
+const RAISE_REQUESTS: &str = "update install set last_request = v.number from v
+     where install.id = v.id and install.last_request < v.number returning install.id";
 
 /// The install of a job, opened if the job begins a request of a new one.
 pub async fn open(tx: &mut Tx, job: &Job, now: Timestamp) -> sqlx::Result<Result<Install, Begun>> {
@@ -37,20 +49,44 @@ pub async fn open(tx: &mut Tx, job: &Job, now: Timestamp) -> sqlx::Result<Result
     }
 }
 
-/// Begins a request: opens its install if it is new, and takes its number.
-pub async fn begin(tx: &mut Tx, job: &Job, now: Timestamp) -> sqlx::Result<Begun> {
-    let install = match open(tx, job, now).await? {
-        Ok(install) => install,
-        Err(begun) => return Ok(begun),
-    };
-    let Some(number) = job.request_number else { return Ok(Begun::Open(install.id)) };
-    let id = install.id;
-    let raised = on_db!(tx, conn => {
-        sqlx::query(RAISE_REQUEST).bind(id).bind(number).execute(conn).await.map(|done| done.rows_affected())
-    })?;
-    Ok(if raised == 1 {
-        Begun::Open(id)
-    } else {
-        Begun::Stale(u64::try_from(install.last_request).unwrap_or_default())
-    })
+/// Begins the jobs' requests, in their order: opens installs that are new, and takes requests' numbers.
+pub async fn begin(tx: &mut Tx, jobs: &[Job], now: Timestamp) -> sqlx::Result<Vec<Begun>> {
+    let keys: BTreeSet<_> = jobs.iter().map(|job| (job.device_id, job.install)).collect();
+    let keys: Vec<_> = keys.into_iter().map(|(device_id, uid)| InstallKey { device_id, uid }).collect();
+    let known: Vec<(i64, InstallId, i64, i64)> = batch::fetch(tx, &keys, SELECT_INSTALLS).await?;
+    let mut known: BTreeMap<_, _> =
+        known.into_iter().map(|(device, uid, id, last)| ((device, uid), (id, last))).collect();
+    let mut begun = Vec::with_capacity(jobs.len());
+    let mut raised = BTreeMap::new();
+    for job in jobs {
+        let (id, last) = match known.get(&(job.device_id, job.install)) {
+            Some(install) => *install,
+            None => match open(tx, job, now).await? {
+                Ok(install) => (install.id, install.last_request),
+                Err(not) => {
+                    begun.push(not);
+                    continue;
+                }
+            },
+        };
+        if job.request_number.is_some_and(|number| number <= last) {
+            begun.push(Begun::Stale(u64::try_from(last).unwrap_or_default()));
+            continue;
+        }
+        raised.extend(job.request_number.map(|number| (id, number)));
+        known.insert((job.device_id, job.install), (id, job.request_number.unwrap_or(last)));
+        begun.push(Begun::Open(id));
+    }
+    let rows: Vec<_> = raised.iter().map(|(&id, &number)| Raised { id, number }).collect();
+    let won: Vec<(i64,)> = batch::fetch(tx, &rows, RAISE_REQUESTS).await?;
+    // On PostgreSQL another request of the same install may have come between.
+    raised.retain(|id, _| !won.contains(&(*id,)));
+    for begun in &mut begun {
+        if let Begun::Open(id) = begun
+            && let Some(number) = raised.get(id)
+        {
+            *begun = Begun::Stale(u64::try_from(*number).unwrap_or_default());
+        }
+    }
+    Ok(begun)
 }

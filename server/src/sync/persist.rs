@@ -77,7 +77,7 @@ async fn insert_dossiers(tx: &mut Tx, world: &mut World) -> sqlx::Result<()> {
     let rows: Vec<_> = named.into_iter().map(dossier_row).collect();
     batch::execute(tx, &rows, UPDATE_DOSSIERS_NAMED).await?;
     let rows: Vec<_> = new.into_iter().map(dossier_row).collect();
-    let keys: Vec<(DossierId, i64)> = batch::fetch(tx, &rows, INSERT_DOSSIERS).await?;
+    let keys: Vec<(DossierId, i64)> = batch::insert(tx, &rows, INSERT_DOSSIERS).await?;
     for (uid, id) in keys {
         world.dossiers.get_mut(&uid).ok_or(sqlx::Error::RowNotFound)?.id = id;
     }

@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::boards;
-use super::finish::{self, Finish, Finished};
+use super::finish::{self, Ending, Finish, Finished};
 use super::install::{self, Begun};
 use super::take::{self, Exclusion, Item, Taken};
 use crate::app::App;
@@ -48,6 +48,13 @@ pub struct Job {
 }
 
 impl Job {
+    /// What ends with this job, if it has begun and is its request's last.
+    fn ending(&self, begun: Begun) -> Option<Ending<'_>> {
+        let (Begun::Open(install_id), Some(finish)) = (begun, &self.finish) else { return None };
+        let Self { device_id, device, install, .. } = *self;
+        Some(Ending { device_id, device, install_id, install, finish })
+    }
+
     fn boards(&self) -> impl Iterator<Item = DossierId> + '_ {
         self.item.iter().flat_map(|item| item.arrived.envelope.body.board.iter().map(|change| change.dossier))
     }
@@ -285,36 +292,26 @@ async fn run(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> sqlx::Result<Vec<Done>
         let acts = jobs.iter().filter_map(|job| job.item.as_ref()).any(Item::acts_on_others);
         sqlx::query(if acts { LOCK_ALONE } else { LOCK_SHARED }).execute(&mut **tx).await?;
     }
-    let mut begun = Vec::with_capacity(jobs.len());
-    for job in &*jobs {
-        begun.push(install::begin(tx, job, now).await?);
-    }
+    let begun = install::begin(tx, jobs, now).await?;
     let going = jobs.iter_mut().zip(&begun).filter(|(_, begun)| matches!(begun, Begun::Open(_)));
     let mut items: Vec<&mut Item> = going.filter_map(|(job, _)| job.item.as_mut()).collect();
     let mut taken = take::take(tx, app, &mut items, now).await?.into_iter();
-    let mut done = Vec::with_capacity(jobs.len());
-    for (job, begun) in jobs.iter().zip(begun) {
-        done.push(match begun {
-            Begun::Stale(last) => Done::Stale { last },
-            Begun::Limit => Done::InstallLimit,
-            Begun::Unknown => {
-                let answer = Answer::Refused { code: "install_unknown".to_owned() };
-                Done::Done { install_id: 0, taken: Some(Taken::Not(answer)), finished: None }
-            }
-            Begun::Open(install_id) => {
-                let taken = job.item.is_some().then(|| taken.next()).flatten();
-                let finished = match &job.finish {
-                    Some(finish) => Some(Box::new(
-                        finish::finish(tx, app, (job.device_id, job.device), (install_id, job.install), finish, now)
-                            .await?,
-                    )),
-                    None => None,
-                };
-                Done::Done { install_id, taken, finished }
-            }
-        });
-    }
-    Ok(done)
+    let endings: Vec<_> = jobs.iter().zip(&begun).filter_map(|(job, begun)| job.ending(*begun)).collect();
+    let mut finished = finish::finish(tx, app, &endings, now).await?.into_iter();
+    let done = jobs.iter().zip(begun).map(|(job, begun)| match begun {
+        Begun::Stale(last) => Done::Stale { last },
+        Begun::Limit => Done::InstallLimit,
+        Begun::Unknown => {
+            let answer = Answer::Refused { code: "install_unknown".to_owned() };
+            Done::Done { install_id: 0, taken: Some(Taken::Not(answer)), finished: None }
+        }
+        Begun::Open(install_id) => {
+            let taken = job.item.is_some().then(|| taken.next()).flatten();
+            let finished = job.finish.is_some().then(|| finished.next()).flatten().map(Box::new);
+            Done::Done { install_id, taken, finished }
+        }
+    });
+    Ok(done.collect())
 }
 
 #[cfg(test)]

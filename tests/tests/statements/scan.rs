@@ -288,7 +288,7 @@ fn called(before: &[TokenTree]) -> Option<&'static str> {
     let [.., path, _, _, name] = &before[..end] else { return None };
     match name.to_string().as_str() {
         "query" | "query_as" | "query_scalar" if is_ident(path, "sqlx") => Some("sqlx"),
-        "fetch" | "execute" if is_ident(path, "batch") => Some("batch"),
+        "fetch" | "insert" | "execute" if is_ident(path, "batch") => Some("batch"),
         _ => None,
     }
 }

@@ -292,7 +292,7 @@ async fn recruit(
             outlet: format!("{town} market, stall {n}"),
         })
         .collect();
-    let keys: Vec<(AgentId, i64)> = batch::fetch(tx, &agents, INSERT_AGENTS).await?;
+    let keys: Vec<(AgentId, i64)> = batch::insert(tx, &agents, INSERT_AGENTS).await?;
     let keys: BTreeMap<_, _> = keys.into_iter().collect();
     let (year, month, _) = market.today.ymd();
     let quarter = u8::try_from((month - 1) / 3 + 1).unwrap_or(1);
