@@ -51,6 +51,7 @@ pub(crate) use envelopes::{KeptEnvelope, entry_id};
 pub use error::StoreError;
 pub use generation::{GenerationKeeper, KeptInMemory};
 pub use inspect::EntryRow;
+pub(crate) use install::WayOut;
 pub(crate) use phone::{Enrolment, Phone};
 pub(crate) use vault::{Place, Vault};
 
@@ -132,7 +133,7 @@ impl Store {
                 }
                 store.write(|db| {
                     if behind {
-                        db.begin_install(now, rng)?;
+                        db.begin_install(WayOut::OldCopy, now, rng)?;
                     }
                     db.keep_trusted(&phone, now)?;
                     db.set_generation(next)
