@@ -28,6 +28,7 @@ mod feeds;
 mod generation;
 mod inspect;
 mod install;
+mod kept_cash;
 mod phone;
 mod receipts;
 mod vault;
@@ -60,9 +61,10 @@ use crate::time::build_time;
 
 /// Migrations, oldest first; a file's `user_version` says how many it has had. Never edited once
 /// released: add one.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/device/0001_store.sql"),
     include_str!("../../../migrations/device/0002_upload_budget.sql"),
+    include_str!("../../../migrations/device/0004_kept_cash.sql"),
 ];
 const CHECK_VALUE: &[u8] = b"daybook/device/store/1";
 /// What a phone asks for at first, in bytes of compressed response.
