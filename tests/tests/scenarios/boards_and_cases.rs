@@ -2,6 +2,8 @@
 
 use daybook_mobile_sync::Event;
 use daybook_mobile_sync::session::SyncEnd;
+use daybook_server::auth::Role;
+use daybook_server::auth::caseloads::CaseloadAudience;
 use daybook_shared::board::Edit;
 use daybook_shared::wire::exchange::Answer;
 use daybook_tests::sim::phone::Step;
@@ -138,6 +140,33 @@ fn an_officers_day_opens_with_the_order_of_his_stops() {
         world.settle(&[on]);
         world.check_all(&[on]);
     });
+}
+
+#[test]
+fn a_supervisor_who_goes_to_the_field_orders_his_stops_like_any_officer() {
+    for audience in [CaseloadAudience::Officer, CaseloadAudience::Supervisor] {
+        on_every_engine(|mut world| {
+            // Given somebody with both roles, and a caseload of either kind.
+            let deka = world.person("Deka", Role::Officer);
+            world.give_role(deka, Role::Supervisor);
+            world.caseload(deka, audience);
+            let on = world.enrolled(deka);
+            world.sync(on);
+            let moment = world.phone(on).moment(world.now());
+            let day = world.phones[on.0].store_mut().open_today(moment).unwrap();
+            // When he puts his stops in order, before the day is in the caseload and after.
+            for order in ["3,1,2", "1,2,3"] {
+                let now = world.now();
+                world.phones[on.0].edit(day, &[Edit::OfficerSeq(order.to_owned())], now, &mut world.rng).unwrap();
+                world.sync(on);
+            }
+            // Then phone and server agree that he may.
+            assert_eq!(world.phone(on).store().board_of(day).unwrap().unwrap().officer_seq, "1,2,3");
+            assert_eq!(drafts(&world, on), []);
+            world.settle(&[on]);
+            world.check_all(&[on]);
+        });
+    }
 }
 
 #[test]
