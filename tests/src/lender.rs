@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use daybook_mobile_sync::capture::{Draft, Override, RepaymentDraft, What};
 use daybook_server::app::{App, ClockChoice, Options};
 use daybook_server::audit::Actor;
-use daybook_server::auth::caseloads::{self, CaseloadAudience, Membership};
+use daybook_server::auth::caseloads::{self, Caseload, CaseloadAudience, Membership};
 use daybook_server::auth::units::{self, Unit, UnitKind};
 use daybook_server::auth::users::{self, Holding, NewUser};
 use daybook_server::auth::{Role, enrolment};
@@ -62,15 +62,20 @@ impl Lender {
     pub async fn on_sqlite(officers: usize) -> anyhow::Result<Self> {
         let dir = folder();
         let db_url = format!("sqlite:{}", dir.path().join("daybook.db").display());
-        Self::new(dir, db_url, officers).await
+        Self::new(dir, db_url, officers, Caseloads::Own).await
     }
 
     /// A lender with this empty database.
     pub async fn on(db_url: String, officers: usize) -> anyhow::Result<Self> {
-        Self::new(folder(), db_url, officers).await
+        Self::new(folder(), db_url, officers, Caseloads::Own).await
     }
 
-    async fn new(dir: TempDir, db_url: String, officers: usize) -> anyhow::Result<Self> {
+    /// A lender with this empty database, whose officers have one caseload together.
+    pub async fn with_a_team(db_url: String, officers: usize) -> anyhow::Result<Self> {
+        Self::new(folder(), db_url, officers, Caseloads::Shared).await
+    }
+
+    async fn new(dir: TempDir, db_url: String, officers: usize, caseloads: Caseloads) -> anyhow::Result<Self> {
         let (now, clock) = (NOW.parse()?, dir.path().join("clock"));
         std::fs::write(&clock, NOW)?;
         let settings = process::Settings {
@@ -89,8 +94,11 @@ impl Lender {
         }
         let company = (UnitKind::Company, "Lender");
         let unit = units::create(&mut tx, (now, &app.rng), Actor::OPERATOR, None, company).await?;
+        let mut shared = None;
         for number in 0..officers {
-            lender.officers.push(hire(&mut tx, &app, &unit, number).await?);
+            let (officer, caseload) = hire(&mut tx, &app, &unit, number, shared).await?;
+            lender.officers.push(officer);
+            shared = (caseloads == Caseloads::Shared).then_some(caseload);
         }
         tx.commit().await?;
         app.db.close().await;
@@ -152,21 +160,39 @@ impl Lender {
     }
 }
 
+/// Whose caseloads there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Caseloads {
+    /// One an officer.
+    Own,
+    /// One for all.
+    Shared,
+}
+
 /// An officer with a caseload, a case in it, and a code for his phone.
-async fn hire(tx: &mut Tx, app: &App, unit: &Unit, number: usize) -> anyhow::Result<Officer> {
+async fn hire(
+    tx: &mut Tx,
+    app: &App,
+    unit: &Unit,
+    number: usize,
+    shared: Option<Caseload>,
+) -> anyhow::Result<(Officer, Caseload)> {
     let (by, actor) = ((app.now(), &app.rng), Actor::OPERATOR);
     let login = format!("officer{number}");
     let new = NewUser { login: &login, name: &login, password_hash: "none".to_owned() };
     let user = users::create(tx, by, actor, new).await?;
     users::set_role(tx, app.now(), actor, &user, (Role::Officer, unit, Holding::Held)).await?;
-    let caseload = caseloads::create(tx, by, actor, unit, (&login, CaseloadAudience::Officer)).await?;
+    let caseload = match shared {
+        Some(caseload) => caseload,
+        None => caseloads::create(tx, by, actor, unit, (&login, CaseloadAudience::Officer)).await?,
+    };
     caseloads::set_member(tx, app.now(), actor, &caseload, (&user, Membership::Member)).await?;
     let account = account(app, unit, number);
     let uid = account.uid;
     let opened = opening::open(tx, app.now(), vec![account], posting::activation).await?[&uid];
     assign::assign(tx, app.now(), None, &[(opened.dossier, Some(caseload.id))]).await?;
     let code = enrolment::issue_code(tx, app.now(), app, actor, &user).await?.code;
-    Ok(Officer { code, account: uid })
+    Ok((Officer { code, account: uid }, caseload))
 }
 
 fn account(app: &App, unit: &Unit, number: usize) -> NewAccount {

@@ -120,6 +120,11 @@ impl Phone {
         self.skew_ms = skew_ms;
     }
 
+    /// From now on it reaches this server.
+    pub fn set_server(&mut self, server: SocketAddr) {
+        self.server = server;
+    }
+
     /// Its store.
     pub fn store(&self) -> &Store {
         self.store.as_ref().expect("invariant: a phone is off only inside of its own functions")

@@ -4,5 +4,6 @@
 
 mod clocks;
 mod outage;
+mod replicas;
 mod silence;
 mod support;
