@@ -148,6 +148,10 @@ impl Db<'_> {
         self.entries(entries!("dossier = ?1 order by seq"), params![dossier.as_bytes()])
     }
 
+    pub(super) fn own_entries_of(self, dossier: DossierId) -> Result<Vec<StoredEntry>, StoreError> {
+        self.entries(entries!("dossier = ?1 and own = 1 order by seq"), params![dossier.as_bytes()])
+    }
+
     pub(crate) fn entry(self, id: EntryId) -> Result<Option<StoredEntry>, StoreError> {
         Ok(self.entries(entries!("id = ?1"), params![id.as_bytes()])?.pop())
     }

@@ -7,7 +7,7 @@ use daybook_shared::cbor;
 use daybook_shared::entry::{Body, Entry};
 use daybook_shared::ids::{DossierId, EntryId};
 use daybook_shared::money::Money;
-use daybook_shared::wire::outcome::Outcome;
+use daybook_shared::wire::outcome::{Outcome, OutcomeState};
 use rusqlite::{Params, Row, params};
 
 use super::{Db, EntryState, StoreError, StoredEntry, bytes};
@@ -37,9 +37,9 @@ impl Db<'_> {
         }
     }
 
-    /// Notes what must outlive the answered entries of a dossier that is about to leave.
+    /// Notes what must outlive the entries of a dossier that is about to leave.
     pub(super) fn keep_cash_of(self, dossier: DossierId) -> Result<(), StoreError> {
-        self.entries_of(dossier)?.iter().try_for_each(|entry| self.keep_cash(entry))
+        self.own_entries_of(dossier)?.iter().try_for_each(|entry| self.keep_cash(entry))
     }
 
     /// An entry is here again, and what was kept of it is not needed.
@@ -48,21 +48,24 @@ impl Db<'_> {
         self.execute("delete from kept_handover where id = ?1", params![id.as_bytes()])
     }
 
-    /// Writes a verdict beside what was kept of its entry. False if nothing was.
-    pub(super) fn set_kept_outcome(self, id: EntryId, outcome: &Outcome) -> Result<bool, StoreError> {
+    /// Writes a verdict beside what was kept of its entry, if anything was.
+    pub(super) fn set_kept_outcome(self, id: EntryId, outcome: &Outcome) -> Result<(), StoreError> {
         const STATEMENTS: [&str; 2] =
             ["update kept_cash set outcome = ?2 where id = ?1", "update kept_handover set outcome = ?2 where id = ?1"];
         let verdict = cbor::to_vec(outcome);
-        let mut rows = 0;
-        for sql in STATEMENTS {
-            rows += self.conn.prepare_cached(sql)?.execute(params![id.as_bytes(), verdict])?;
-        }
-        Ok(rows > 0)
+        STATEMENTS.iter().try_for_each(|sql| self.execute(sql, params![id.as_bytes(), verdict]))
     }
 
-    /// Forgets hand-overs that left, whose ids are below `before`, with the cash that they name, once that
-    /// has left too: nobody asks for it any more. What stands in none is kept however old it is.
-    pub(super) fn forget_handed_over(self, before: &[u8]) -> Result<(), StoreError> {
+    /// Forgets what nobody asks for any more, of ids below `before`: hand-overs that left with the cash
+    /// that they name, once that has left too, and cash that was refused or taken back. What the officer
+    /// still holds is kept however old it is.
+    pub(super) fn forget_settled_cash(self, before: &[u8]) -> Result<(), StoreError> {
+        const TAKEN_BACK: &str = "delete from kept_cash where id = ?1 and id < ?2";
+        for (id, _, outcome) in self.kept_cash()? {
+            if outcome.state != OutcomeState::Held && !cash::is_in_hand(&outcome) {
+                self.execute(TAKEN_BACK, params![id.as_bytes(), before])?;
+            }
+        }
         const SELECT: &str = "select repayment, outcome from kept_handover where id < ?1 \
             and repayment not in (select id from entry)";
         for (repayment, outcome) in self.handovers(SELECT, params![before])? {

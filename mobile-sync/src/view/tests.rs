@@ -160,6 +160,8 @@ fn what_is_offered_for_a_hand_over_follows_the_verdicts() {
 fn cash_outlives_its_case_until_a_hand_over_names_it() {
     let (mut server, mut phone) = holding();
     let (a, b, c) = (phone.cash(1, 100), phone.cash(2, 200), phone.cash(3, 300));
+    let refused = phone.cash(3, 50);
+    server.outcomes.insert(refused.id, Outcome::refused(Reason::Amount));
     phone.sync(&mut server);
     let entry = phone.store.read().entry(b.id).unwrap().unwrap();
     server.hand_out(vec![gone(1, 1, 1), gone(2, 1, 1), gone(3, 1, 1)]);
