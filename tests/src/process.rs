@@ -87,6 +87,16 @@ impl Server {
         Ok(())
     }
 
+    /// There is room again: from now on its files may grow, while it runs.
+    pub async fn lift_file_limit(&self) -> anyhow::Result<()> {
+        let pid = self.pid().await.to_string();
+        let lifted = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]).status();
+        match lifted.context("prlimit cannot be run")? {
+            status if status.success() => Ok(()),
+            status => bail!("prlimit ended with {status}"),
+        }
+    }
+
     /// Asks it to stop (SIGTERM) and waits until it has.
     pub async fn stop(&self) -> anyhow::Result<()> {
         let mut child = self.child.lock().await;
@@ -156,7 +166,7 @@ fn bounded(program: &Path, file_bytes_max: Option<u64>) -> Command {
     const BLOCK_BYTES: u64 = 512;
     let Some(bytes) = file_bytes_max else { return Command::new(program) };
     let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"", &(bytes / BLOCK_BYTES).to_string()]);
+    command.args(["-c", "trap '' XFSZ; ulimit -S -f \"$0\"; exec \"$@\"", &(bytes / BLOCK_BYTES).to_string()]);
     command.arg(program);
     command
 }
