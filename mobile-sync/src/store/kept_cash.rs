@@ -60,14 +60,14 @@ impl Db<'_> {
     /// that they name, once that has left too, and cash that was refused or taken back. What the officer
     /// still holds is kept however old it is.
     pub(super) fn forget_settled_cash(self, before: &[u8]) -> Result<(), StoreError> {
+        const SELECT: &str = "select repayment, outcome from kept_handover where id < ?1 \
+            and repayment not in (select id from entry)";
         const TAKEN_BACK: &str = "delete from kept_cash where id = ?1 and id < ?2";
         for (id, _, outcome) in self.kept_cash()? {
             if outcome.state != OutcomeState::Held && !cash::is_in_hand(&outcome) {
                 self.execute(TAKEN_BACK, params![id.as_bytes(), before])?;
             }
         }
-        const SELECT: &str = "select repayment, outcome from kept_handover where id < ?1 \
-            and repayment not in (select id from entry)";
         for (repayment, outcome) in self.handovers(SELECT, params![before])? {
             if cash::stands(&outcome) {
                 self.execute("delete from kept_cash where id = ?1", params![repayment.as_bytes()])?;
