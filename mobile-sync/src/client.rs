@@ -17,10 +17,20 @@ use crate::session::{Effect, Event, GaveUp, HttpRequest, Session, SessionError, 
 use crate::store::{Store, StoreError};
 pub use tls::Roots;
 
-/// No connection within this: try again later.
-const CONNECT_S: u64 = 20;
-/// No byte within this: the connection is as good as dead.
-const SILENCE_S: u64 = 45;
+/// How long a client waits for a server that does nothing: a connection may be open at this end only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// No connection within this: try again later.
+    pub connect: Duration,
+    /// No byte within this: the connection is as good as dead.
+    pub silence: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(20), silence: Duration::from_secs(45) }
+    }
+}
 
 /// How a client reaches its server.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +40,8 @@ pub struct Options {
     /// Allow plain HTTP to other hosts than this one. For test networks only: the lease travels in
     /// the open.
     pub plain_http: bool,
+    /// How long it waits for a server that does nothing.
+    pub timeouts: Timeouts,
 }
 
 /// Why nothing was exchanged, or an exchange could not be finished.
@@ -83,7 +95,7 @@ impl Client {
             "https" => None,
             "http" if is_this_host || options.plain_http => {
                 let config = tls::config(&Roots::None, Timestamp::EPOCH).map_err(ClientError::Tls)?;
-                Some(builder(config).build().map_err(|error| ClientError::Tls(error.to_string()))?)
+                Some(builder(config, options.timeouts).build().map_err(|error| ClientError::Tls(error.to_string()))?)
             }
             "http" => return Err(ClientError::PlainHttp(base.to_owned())),
             _ => return Err(ClientError::Address(base.to_owned())),
@@ -185,15 +197,15 @@ impl Client {
         }
         let trusted = store.read().phone()?.trusted(now);
         let config = tls::config(&self.options.roots, trusted).map_err(ClientError::Tls)?;
-        builder(config).build().map_err(|error| ClientError::Tls(error.to_string()))
+        builder(config, self.options.timeouts).build().map_err(|error| ClientError::Tls(error.to_string()))
     }
 }
 
-fn builder(config: rustls::ClientConfig) -> reqwest::ClientBuilder {
+fn builder(config: rustls::ClientConfig, timeouts: Timeouts) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_preconfigured(config)
-        .connect_timeout(Duration::from_secs(CONNECT_S))
-        .read_timeout(Duration::from_secs(SILENCE_S))
+        .connect_timeout(timeouts.connect)
+        .read_timeout(timeouts.silence)
         .redirect(reqwest::redirect::Policy::none())
 }
 

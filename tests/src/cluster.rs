@@ -20,6 +20,8 @@ pub const RUNNING: &str = "DAYBOOK_TEST_POSTGRES";
 const USER: &str = "daybook";
 /// The longest folder whose socket's path still fits into a socket's address.
 const SOCKET_DIR_MAX: usize = 80;
+/// The folder of its files, in the cluster's own.
+const DATA: &str = "data";
 
 /// Why there is no cluster.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,7 @@ pub struct Cluster {
     postgres: Child,
     bin: PathBuf,
     owner: Option<(u32, u32)>,
+    commits: Commits,
     dir: TempDir,
 }
 
@@ -77,23 +80,48 @@ impl Cluster {
         if let Some((uid, gid)) = owner {
             chown(dir.path(), Some(uid), Some(gid))?;
         }
-        let data = dir.path().join("data");
+        let data = dir.path().join(DATA);
         let mut initdb = program(&bin.join("initdb"), owner, dir.path());
         initdb.arg("--pgdata").arg(&data).args(["--username", USER, "--auth=trust", "--encoding=UTF8"]);
         run("initdb", initdb.args(["--locale=C", "--no-sync", "--no-instructions"]))?;
-        let mut postgres = program(&bin.join("postgres"), owner, dir.path());
-        postgres.arg("-D").arg(&data).arg("-k").arg(dir.path()).args(["-c", "listen_addresses="]);
-        postgres.args(["-c", "max_connections=200", "-c", "lc_messages=C", "-c", "logging_collector=off"]);
-        if commits == Commits::Fast {
-            postgres.args(["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"]);
+        let postgres = launch(&bin, owner, dir.path(), commits)?;
+        Ok(Self { postgres, bin, owner, commits, dir })
+    }
+
+    /// Asks it to stop: what it is at is rolled back, and its connections end.
+    pub fn stop(&mut self) -> Result<(), ClusterError> {
+        self.stop_how("fast")?;
+        self.postgres.wait()?;
+        Ok(())
+    }
+
+    /// `kill -9` of every process it has.
+    pub fn kill(&mut self) -> Result<(), ClusterError> {
+        let parent = self.postgres.id();
+        // Standing, so that it makes no more of them.
+        Command::new("kill").args(["-STOP", &parent.to_string()]).status()?;
+        let children = children_of(parent)?;
+        self.postgres.kill()?;
+        self.postgres.wait()?;
+        let pids: Vec<String> = children.iter().map(ToString::to_string).collect();
+        // One that has ended by itself meanwhile is as good as killed.
+        let _ = Command::new("kill").arg("-9").args(pids).stderr(Stdio::null()).status()?;
+        while children.iter().any(|child| is_alive(*child)) {
+            std::thread::yield_now();
         }
-        let mut postgres = postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let said = await_ready(&mut postgres);
-        let cluster = Self { postgres, bin, owner, dir };
-        match said {
-            Ok(()) => Ok(cluster),
-            Err(output) => Err(ClusterError::Failed { program: "postgres", output }),
-        }
+        Ok(())
+    }
+
+    /// Starts it again on the same data, after it was stopped or killed, and waits until it answers.
+    pub fn start_again(&mut self) -> Result<(), ClusterError> {
+        self.postgres = launch(&self.bin, self.owner, self.dir.path(), self.commits)?;
+        Ok(())
+    }
+
+    fn stop_how(&self, how: &str) -> Result<(), ClusterError> {
+        let mut stop = program(&self.bin.join("pg_ctl"), self.owner, self.dir.path());
+        stop.arg("stop").arg("-D").arg(self.dir.path().join(DATA)).args(["-m", how, "-s"]);
+        run("pg_ctl", &mut stop)
     }
 
     /// The URL of its maintenance database, of the kind [`fresh_database`] takes.
@@ -105,9 +133,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         // `immediate` leaves nothing running and asks for no checkpoint: the folder goes anyway.
-        let mut stop = program(&self.bin.join("pg_ctl"), self.owner, self.dir.path());
-        stop.arg("stop").arg("-D").arg(self.dir.path().join("data")).args(["-m", "immediate", "-s"]);
-        if run("pg_ctl", &mut stop).is_err() {
+        if self.stop_how("immediate").is_err() {
             self.postgres.kill().ok();
         }
         self.postgres.wait().ok();
@@ -213,6 +239,43 @@ fn run(program: &'static str, command: &mut Command) -> Result<(), ClusterError>
         return Ok(());
     }
     Err(ClusterError::Failed { program, output: String::from_utf8_lossy(&output.stderr).into_owned() })
+}
+
+/// Starts the server on its data and waits until it is ready.
+fn launch(bin: &Path, owner: Option<(u32, u32)>, dir: &Path, commits: Commits) -> Result<Child, ClusterError> {
+    let mut postgres = program(&bin.join("postgres"), owner, dir);
+    postgres.arg("-D").arg(dir.join(DATA)).arg("-k").arg(dir).args(["-c", "listen_addresses="]);
+    postgres.args(["-c", "max_connections=200", "-c", "lc_messages=C", "-c", "logging_collector=off"]);
+    if commits == Commits::Fast {
+        postgres.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
+    }
+    let mut postgres = postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    match await_ready(&mut postgres) {
+        Ok(()) => Ok(postgres),
+        Err(output) => {
+            postgres.kill().ok();
+            postgres.wait().ok();
+            Err(ClusterError::Failed { program: "postgres", output })
+        }
+    }
+}
+
+/// The state and the parent of a process, while it exists.
+fn state_and_parent(pid: u32) -> Option<(char, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // After the name, which may hold anything, in brackets.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+fn children_of(parent: u32) -> io::Result<Vec<u32>> {
+    let processes = std::fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Ok(processes.filter(|pid| state_and_parent(*pid).is_some_and(|(_, of)| of == parent)).collect())
+}
+
+/// Whether it still runs; a zombie, which nobody has waited for, does not.
+fn is_alive(pid: u32) -> bool {
+    state_and_parent(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
 }
 
 /// Reads what the server says until it is ready; from then on its words are dropped by a thread.

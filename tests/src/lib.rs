@@ -4,13 +4,16 @@
 //! * [`fuzzing`]: what a stranger's bytes go through, for cargo-fuzz and for `make test`.
 //! * [`cluster`], [`process`], [`link`], [`phone`]: a private PostgreSQL, the server as a process, a
 //!   bad network, and a phone that can be killed.
+//! * [`lender`], [`tls`]: a small lender for a server process, and what stands in front of it.
 
 pub mod cluster;
 pub mod fuzzing;
+pub mod lender;
 pub mod link;
 pub mod phone;
 pub mod process;
 pub mod replay;
+pub mod tls;
 
 pub mod bench;
 pub mod sim;

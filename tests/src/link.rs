@@ -60,6 +60,13 @@ pub enum Fate {
     },
     /// The server is killed right after the phone has its answer.
     KillAfter,
+    /// The request is read and nothing ever comes back; the connection stays open.
+    Silence,
+    /// The response stops, and the connection stays open.
+    StopResponse {
+        /// After so many bytes.
+        bytes: usize,
+    },
 }
 
 /// How bad a link is: of 1000 connections, how many meet each fate.
@@ -140,11 +147,30 @@ pub struct Link {
     task: JoinHandle<()>,
 }
 
+/// What decides about each connection.
+#[derive(Debug)]
+enum Course {
+    Seeded(Badness, u64),
+    /// The fates of the first connections, in their order. Nothing happens to the others.
+    Listed(Vec<Fate>),
+}
+
+impl Course {
+    fn fate(&self, connection: u64) -> Fate {
+        match self {
+            Self::Seeded(badness, seed) => badness.fate(*seed, connection),
+            Self::Listed(fates) => {
+                let fate = usize::try_from(connection).ok().and_then(|index| fates.get(index));
+                fate.copied().unwrap_or(Fate::Pass)
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
     server: Arc<Server>,
-    badness: Badness,
-    seed: u64,
+    course: Course,
     calm: AtomicBool,
     connections: AtomicU64,
     harmed: AtomicU64,
@@ -153,10 +179,19 @@ struct Shared {
 impl Link {
     /// A link to a server, on a port of its own.
     pub async fn start(server: Arc<Server>, badness: Badness, seed: u64) -> std::io::Result<Self> {
+        Self::on_course(server, Course::Seeded(badness, seed)).await
+    }
+
+    /// A link whose first connections meet these fates, in this order.
+    pub async fn with_fates(server: Arc<Server>, fates: Vec<Fate>) -> std::io::Result<Self> {
+        Self::on_course(server, Course::Listed(fates)).await
+    }
+
+    async fn on_course(server: Arc<Server>, course: Course) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (calm, connections, harmed) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
-        let shared = Arc::new(Shared { server, badness, seed, calm, connections, harmed });
+        let shared = Arc::new(Shared { server, course, calm, connections, harmed });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, task })
     }
@@ -188,7 +223,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let Ok((phone, _)) = listener.accept().await else { return };
         let connection = shared.connections.fetch_add(1, Ordering::Relaxed);
         let calm = shared.calm.load(Ordering::Relaxed);
-        let fate = if calm { Fate::Pass } else { shared.badness.fate(shared.seed, connection) };
+        let fate = if calm { Fate::Pass } else { shared.course.fate(connection) };
         shared.harmed.fetch_add(u64::from(fate != Fate::Pass), Ordering::Relaxed);
         let server = Arc::clone(&shared.server);
         tokio::spawn(async move {
@@ -242,7 +277,18 @@ async fn meet(mut phone: TcpStream, server: &Server, fate: Fate) -> std::io::Res
             server.kill_and_restart().await.map_err(std::io::Error::other)?;
             phone.write_all(&response).await
         }
+        Fate::Silence => until_gone(&mut phone).await,
+        Fate::StopResponse { bytes } => {
+            carry(&mut phone, server, &request, bytes).await?;
+            until_gone(&mut phone).await
+        }
     }
+}
+
+/// Keeps the connection open until the phone has enough of it.
+async fn until_gone(phone: &mut TcpStream) -> std::io::Result<()> {
+    while phone.read_u8().await.is_ok() {}
+    Ok(())
 }
 
 async fn send(server: &Server, request: &[u8]) -> std::io::Result<TcpStream> {
@@ -278,8 +324,12 @@ async fn forward(upstream: &mut TcpStream, phone: &mut TcpStream, bytes_max: usi
     Ok(passed)
 }
 
+/// A whole request, made to be the last of its connection.
 async fn read_request(phone: &mut TcpStream) -> std::io::Result<Vec<u8>> {
-    read_message(phone).await
+    let mut request = read_message(phone).await?;
+    let first_line = request.windows(2).position(|window| window == b"\r\n").map_or(0, |at| at + 2);
+    request.splice(first_line..first_line, *b"connection: close\r\n");
+    Ok(request)
 }
 
 async fn read_response(upstream: &mut TcpStream) -> std::io::Result<Vec<u8>> {

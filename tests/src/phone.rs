@@ -4,6 +4,7 @@
 //! Waits that a session asks for are not slept: they pass on the phone's own clock, which is the
 //! test's. Each request has a connection of its own, so that a [`crate::link`] decides about each.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -71,6 +72,8 @@ pub enum Synced {
 pub struct Phone {
     /// What its exchanges cost so far.
     pub costs: Costs,
+    /// How often each HTTP status came, over its life.
+    pub statuses: BTreeMap<u16, u64>,
     /// Its randomness.
     pub rng: ChaCha20Rng,
     /// None only while it is off.
@@ -95,6 +98,7 @@ impl Phone {
         rng.fill_bytes(&mut key);
         let mut phone = Self {
             costs: Costs::default(),
+            statuses: BTreeMap::new(),
             rng,
             store: None,
             path,
@@ -114,6 +118,11 @@ impl Phone {
     /// Sets its wall clock ahead, or back.
     pub fn set_skew_ms(&mut self, skew_ms: i64) {
         self.skew_ms = skew_ms;
+    }
+
+    /// From now on it reaches this server.
+    pub fn set_server(&mut self, server: SocketAddr) {
+        self.server = server;
     }
 
     /// Its store.
@@ -234,6 +243,7 @@ impl Phone {
             return self.feed(run, now, Event::TransportFailed);
         };
         let status = response.status().as_u16();
+        *self.statuses.entry(status).or_default() += 1;
         let mut fed = self.feed(run, now, Event::Status { status, retry_after_ms: None })?;
         while matches!(fed, Fed::Nothing) {
             fed = match response.chunk().await {

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, bail};
@@ -28,6 +28,8 @@ pub struct Settings {
     pub clock: Option<PathBuf>,
     /// Where its log goes; later starts append.
     pub log: PathBuf,
+    /// No file that it writes may grow beyond this, as on a disk that is full.
+    pub file_bytes_max: Option<u64>,
 }
 
 /// A server that runs, and runs again after it was killed, at the same address.
@@ -59,11 +61,40 @@ impl Server {
     /// `kill -9`, whatever it is doing, and a new start at the same address.
     pub async fn kill_and_restart(&self) -> anyhow::Result<()> {
         let mut child = self.child.lock().await;
+        self.kill_child(&mut child)?;
+        (*child, _) = spawn(self.settings.clone(), self.address).await?;
+        Ok(())
+    }
+
+    /// `kill -9`, whatever it is doing.
+    pub async fn kill(&self) -> anyhow::Result<()> {
+        self.kill_child(&mut *self.child.lock().await)
+    }
+
+    fn kill_child(&self, child: &mut Child) -> anyhow::Result<()> {
         child.kill()?;
         child.wait()?;
         self.kills.fetch_add(1, Ordering::Relaxed);
-        (*child, _) = spawn(self.settings.clone(), self.address).await?;
         Ok(())
+    }
+
+    /// Starts it again at the same address, after it was killed or stopped; its files may grow up to
+    /// this from now on.
+    pub async fn start_again(&self, file_bytes_max: Option<u64>) -> anyhow::Result<()> {
+        let mut child = self.child.lock().await;
+        let settings = Settings { file_bytes_max, ..self.settings.clone() };
+        (*child, _) = spawn(settings, self.address).await?;
+        Ok(())
+    }
+
+    /// There is room again: from now on its files may grow, while it runs.
+    pub async fn lift_file_limit(&self) -> anyhow::Result<()> {
+        let pid = self.pid().await.to_string();
+        let lifted = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]).status();
+        match lifted.context("prlimit cannot be run")? {
+            status if status.success() => Ok(()),
+            status => bail!("prlimit ended with {status}"),
+        }
     }
 
     /// Asks it to stop (SIGTERM) and waits until it has.
@@ -106,9 +137,9 @@ async fn spawn(settings: Settings, address: SocketAddr) -> anyhow::Result<(Child
 }
 
 fn spawn_blocking(settings: &Settings, address: SocketAddr) -> anyhow::Result<(Child, SocketAddr)> {
-    let Settings { program, db_url, keys, clock, log } = settings;
+    let Settings { program, db_url, keys, clock, log, file_bytes_max } = settings;
     let log_file = File::options().create(true).append(true).open(log)?;
-    let mut command = Command::new(program);
+    let mut command = bounded(program, *file_bytes_max);
     command.args(["--db", db_url, "--log-format", "json", "--keys"]).arg(keys);
     command.args(["serve", "--listen", &address.to_string()]);
     if let Some(clock) = clock {
@@ -129,6 +160,17 @@ fn spawn_blocking(settings: &Settings, address: SocketAddr) -> anyhow::Result<(C
     }
 }
 
+/// A command for a program none of whose files may grow beyond a size. What would is an error of the
+/// write, as on a full disk, and no signal.
+fn bounded(program: &Path, file_bytes_max: Option<u64>) -> Command {
+    const BLOCK_BYTES: u64 = 512;
+    let Some(bytes) = file_bytes_max else { return Command::new(program) };
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -S -f \"$0\"; exec \"$@\"", &(bytes / BLOCK_BYTES).to_string()]);
+    command.arg(program);
+    command
+}
+
 /// Reads the line with which the server says that it is bound; the rest is dropped by a thread.
 fn read_address(child: &mut Child) -> anyhow::Result<SocketAddr> {
     let stdout = child.stdout.take().context("stdout is piped")?;
@@ -140,6 +182,13 @@ fn read_address(child: &mut Child) -> anyhow::Result<SocketAddr> {
         }
     }
     bail!("it printed no address")
+}
+
+/// What `daybook verify` says of a database.
+pub async fn verify(program: &Path, db_url: &str, keys: &Path) -> anyhow::Result<Output> {
+    let mut verify = Command::new(program);
+    verify.args(["--db", db_url, "--keys"]).arg(keys).arg("verify").env("DAYBOOK_LOG", "warn");
+    tokio::task::spawn_blocking(move || verify.output()).await?.context("daybook verify cannot be run")
 }
 
 /// Builds the server in the profile of the running program, if it is missing or stale, and gives its

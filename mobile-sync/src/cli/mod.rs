@@ -155,7 +155,7 @@ impl Phone<'_> {
             None => Roots::Native,
             Some(path) => home::certificates(path)?,
         };
-        Ok(Client::new(url, Options { roots, plain_http: self.args.plain_http })?)
+        Ok(Client::new(url, Options { roots, plain_http: self.args.plain_http, ..Options::default() })?)
     }
 }
 

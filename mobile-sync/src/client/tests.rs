@@ -45,7 +45,9 @@ fn a_certificate_may_begin_after_trusted_time_but_not_end_before_it() {
 
 #[test]
 fn plain_http_is_for_this_host_only() {
-    let client = |url: &str, plain_http| Client::new(url, Options { roots: Roots::None, plain_http }).map(drop);
+    let client = |url: &str, plain_http| {
+        Client::new(url, Options { roots: Roots::None, plain_http, ..Options::default() }).map(drop)
+    };
     assert!(client("http://127.0.0.1:8080", false).is_ok() && client("http://localhost:1/", false).is_ok());
     assert!(client("https://daybook.example.com", false).is_ok());
     assert!(matches!(client("http://daybook.example.com", false), Err(ClientError::PlainHttp(_))));

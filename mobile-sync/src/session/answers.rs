@@ -7,7 +7,7 @@ use daybook_shared::wire::outcome::{BoardState, BoardVerdict, Outcome};
 use rand::Rng;
 
 use super::apply::{ApplyError, Applying};
-use crate::store::entry_id;
+use crate::store::{WayOut, entry_id};
 
 impl Applying<'_> {
     /// Takes the answer to one envelope of the request.
@@ -52,7 +52,7 @@ impl Applying<'_> {
     /// Somebody else has used this install's numbers. What the feed left out as this install's own may
     /// be that somebody's, so the new install reads it from the start.
     fn way_out(&mut self, rng: &mut dyn Rng) -> Result<(), ApplyError> {
-        self.db.begin_install(self.now, rng)?;
+        self.db.begin_install(WayOut::Numbering, self.now, rng)?;
         self.db.forget_cursors()?;
         self.applied.new_installs += 1;
         self.applied.news = true;

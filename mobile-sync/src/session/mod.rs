@@ -30,7 +30,7 @@ use daybook_shared::wire::sign::DeviceState;
 use rand::Rng;
 
 use crate::Moment;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, WayOut};
 pub use backoff::{BACKOFF_MS_MAX, BACKOFF_MS_MIN, RETRY_AFTER_MS_MAX};
 use problem::Problem;
 pub(crate) use problem::{code_of, stale_request};
@@ -355,7 +355,7 @@ impl Session {
                 store.write(|db| {
                     db.raise_request_number(last)?;
                     if way_out {
-                        db.begin_install(now, rng)?;
+                        db.begin_install(WayOut::Numbering, now, rng)?;
                         db.forget_cursors()?;
                     }
                     Ok::<_, StoreError>(())

@@ -191,7 +191,7 @@ impl Db<'_> {
         if n < self.board_n(dossier)? {
             return Ok(false);
         }
-        let edits = self.take_edits(dossier)?;
+        let edits: Vec<_> = self.take_edits(dossier)?.into_iter().map(|(edit, _)| edit).collect();
         self.insert_draft(dossier, &edits, reason, at, rng)?;
         self.execute_one(RAISE, params![dossier.as_bytes(), n.saturating_add(1)])?;
         Ok(true)
@@ -203,16 +203,19 @@ impl Db<'_> {
         })
     }
 
-    /// Removes the own changes of a board and gives back what the officer had done, oldest first.
-    pub(super) fn take_edits(self, dossier: DossierId) -> Result<Vec<Edit>, StoreError> {
-        const SQL: &str = "select hash, edits from board_change where dossier = ?1 and edits is not null order by seq";
+    /// Removes the own changes of a board and gives back what the officer had done, oldest first, each
+    /// with whether it was packed into an envelope.
+    pub(super) fn take_edits(self, dossier: DossierId) -> Result<Vec<(Edit, bool)>, StoreError> {
+        const SQL: &str = "select hash, edits, envelope is not null from board_change \
+            where dossier = ?1 and edits is not null order by seq";
         let mut edits = Vec::new();
-        for stored in self.all(SQL, params![dossier.as_bytes()], |row| {
+        for (stored, is_sealed) in self.all(SQL, params![dossier.as_bytes()], |row| {
             let hash: [u8; 32] = bytes(row, 0, EDITS)?;
             let plain = self.open(place(EDITS, &hash), &row.get::<_, Vec<u8>>(1)?)?;
-            minicbor::decode::<Vec<StoredEdit>>(&plain).map_err(|_| StoreError::BadRow { table: EDITS })
+            let stored: Vec<StoredEdit> = minicbor::decode(&plain).map_err(|_| StoreError::BadRow { table: EDITS })?;
+            Ok((stored, row.get(2)?))
         })? {
-            edits.extend(stored.into_iter().map(Edit::from));
+            edits.extend(stored.into_iter().map(|stored| (Edit::from(stored), is_sealed)));
         }
         self.execute("delete from board_change where dossier = ?1", params![dossier.as_bytes()])?;
         Ok(edits)

@@ -158,7 +158,8 @@ impl Db<'_> {
     }
 
     /// Removes a dossier with all that belongs to it, and notes it for the next request. Its own
-    /// unanswered captures were drained before; the officer's drafts are his and stay.
+    /// unanswered captures were drained before; the officer's drafts are his and stay, and so does what a
+    /// hand-over needs of the cash he holds.
     pub(crate) fn purge(self, dossier: DossierId) -> Result<(), StoreError> {
         const STATEMENTS: [&str; 5] = [
             "delete from entry where dossier = ?1 and state = 2",
@@ -167,6 +168,7 @@ impl Db<'_> {
             "delete from dossier where id = ?1",
             "insert into purged (dossier) values (?1) on conflict do nothing",
         ];
+        self.keep_cash_of(dossier)?;
         STATEMENTS.iter().try_for_each(|sql| self.execute(sql, params![dossier.as_bytes()]))
     }
 }

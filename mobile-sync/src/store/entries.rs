@@ -89,6 +89,7 @@ impl Db<'_> {
         if self.set_outcome(id, outcome)? {
             return Ok(());
         }
+        self.forget_kept_cash(id)?;
         let sealed = self.vault.seal(place(&id), bytes, rng);
         let author = self.vault.seal(Place { table: AUTHOR, row: id.as_bytes() }, author.as_bytes(), rng);
         let author = (!own).then_some(author);
@@ -99,13 +100,18 @@ impl Db<'_> {
         )
     }
 
-    /// Writes a verdict beside its entry. False if there is no such entry here.
+    /// Writes a verdict beside its entry, or beside what outlived it. False if there is no such entry
+    /// here.
     pub(crate) fn set_outcome(self, id: EntryId, outcome: &Outcome) -> Result<bool, StoreError> {
         const SQL: &str = "update entry set state = 2, outcome = ?2, attention = own * ?3, \
             uncounted = uncounted * ?4 where id = ?1";
         let in_hand = cash::is_in_hand(outcome);
         let params = params![id.as_bytes(), cbor::to_vec(outcome), needs_attention(outcome), in_hand];
-        Ok(self.conn.prepare_cached(SQL)?.execute(params)? > 0)
+        if self.conn.prepare_cached(SQL)?.execute(params)? > 0 {
+            return Ok(true);
+        }
+        self.set_kept_outcome(id, outcome)?;
+        Ok(false)
     }
 
     /// Own entries to pack, in the order of capture.
@@ -142,6 +148,10 @@ impl Db<'_> {
         self.entries(entries!("dossier = ?1 order by seq"), params![dossier.as_bytes()])
     }
 
+    pub(super) fn own_entries_of(self, dossier: DossierId) -> Result<Vec<StoredEntry>, StoreError> {
+        self.entries(entries!("dossier = ?1 and own = 1 order by seq"), params![dossier.as_bytes()])
+    }
+
     pub(crate) fn entry(self, id: EntryId) -> Result<Option<StoredEntry>, StoreError> {
         Ok(self.entries(entries!("id = ?1"), params![id.as_bytes()])?.pop())
     }
@@ -166,7 +176,18 @@ impl Db<'_> {
 
     /// Erases an entry that has its verdict, by the server's order. An unanswered one stays.
     pub(crate) fn erase_entry(self, id: EntryId) -> Result<(), StoreError> {
+        if let Some(entry) = self.entry(id)? {
+            self.keep_cash(&entry)?;
+        }
         self.execute("delete from entry where id = ?1 and state = 2", params![id.as_bytes()])
+    }
+
+    /// Settled captures about dossiers that are not here, whose ids are below `before`.
+    pub(super) fn entries_nobody_asks_for(self, before: &[u8]) -> Result<Vec<StoredEntry>, StoreError> {
+        const CONDITION: &str = entries!(
+            "state = 2 and uncounted = 0 and id < ?1 and dossier not in (select id from dossier) order by seq"
+        );
+        self.entries(CONDITION, params![before])
     }
 
     /// Runs a statement of [`entries!`].

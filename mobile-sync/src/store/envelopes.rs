@@ -110,13 +110,13 @@ impl Db<'_> {
     /// Drops answered envelopes whose time has passed, and with them settled captures about dossiers
     /// that are not here: recorded after a purge, or about a case the phone never held.
     pub(crate) fn drop_old(self, now: Timestamp) -> Result<(), StoreError> {
-        const ENTRIES: &str = "delete from entry where state = 2 and uncounted = 0 and id < ?1 \
-            and dossier not in (select id from dossier)";
         let before = now.plus_ms(-ENVELOPE_KEPT_DAYS * DAY_MS);
         self.execute("delete from envelope where answered = 1 and acked_at < ?1", params![before.micros()])?;
         // Ids are UUIDv7: their first 48 bits are the milliseconds they were made at.
         let oldest_kept = before.millis().cast_unsigned().to_be_bytes();
-        self.execute(ENTRIES, params![&oldest_kept[2..]])
+        let old = self.entries_nobody_asks_for(&oldest_kept[2..])?;
+        old.iter().try_for_each(|entry| self.erase_entry(entry.id))?;
+        self.forget_settled_cash(&oldest_kept[2..])
     }
 
     /// Drops the kept envelopes that carry one of these entries, when they have to be erased: an

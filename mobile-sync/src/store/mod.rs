@@ -28,6 +28,7 @@ mod feeds;
 mod generation;
 mod inspect;
 mod install;
+mod kept_cash;
 mod phone;
 mod receipts;
 mod vault;
@@ -51,6 +52,7 @@ pub(crate) use envelopes::{KeptEnvelope, entry_id};
 pub use error::StoreError;
 pub use generation::{GenerationKeeper, KeptInMemory};
 pub use inspect::EntryRow;
+pub(crate) use install::WayOut;
 pub(crate) use phone::{Enrolment, Phone};
 pub(crate) use vault::{Place, Vault};
 
@@ -59,10 +61,11 @@ use crate::time::build_time;
 
 /// Migrations, oldest first; a file's `user_version` says how many it has had. Never edited once
 /// released: add one.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../../migrations/device/0001_store.sql"),
     include_str!("../../../migrations/device/0002_upload_budget.sql"),
     include_str!("../../../migrations/device/0003_envelope_key.sql"),
+    include_str!("../../../migrations/device/0004_kept_cash.sql"),
 ];
 const CHECK_VALUE: &[u8] = b"daybook/device/store/1";
 /// What a phone asks for at first, in bytes of compressed response.
@@ -133,7 +136,7 @@ impl Store {
                 }
                 store.write(|db| {
                     if behind {
-                        db.begin_install(now, rng)?;
+                        db.begin_install(WayOut::OldCopy, now, rng)?;
                     }
                     db.keep_trusted(&phone, now)?;
                     db.set_generation(next)

@@ -75,7 +75,8 @@ fn what_cannot_be_opened_says_why() {
 
     let newer = phone.back_up("newer");
     rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(open(&newer, &KEY), Err(StoreError::TooNew { found: 99, known: 3 })));
+    let own = i64::try_from(super::MIGRATIONS.len()).unwrap();
+    assert!(matches!(open(&newer, &KEY), Err(StoreError::TooNew { found: 99, known }) if known == own));
 }
 
 #[test]

@@ -31,6 +31,12 @@ pub(crate) fn is_in_hand(outcome: &Outcome) -> bool {
     outcome.state != OutcomeState::Refused && !held_undebited && !reversed
 }
 
+/// Whether a hand-over with this verdict stands: the office waits for its cash, or has it. One that is
+/// held or refused relieves nobody; what it names is offered again.
+pub(crate) fn stands(outcome: &Outcome) -> bool {
+    outcome.state != OutcomeState::Held && is_in_hand(outcome)
+}
+
 /// Adds an amount to sums by currency.
 pub(crate) fn add(sums: &mut Vec<Money>, amount: Money) -> Result<(), MoneyError> {
     match sums.iter_mut().find(|sum| sum.currency == amount.currency) {

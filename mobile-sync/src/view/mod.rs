@@ -20,7 +20,7 @@ use daybook_shared::entry::{Body, Entry, HANDOVER_REPAYMENTS_MAX};
 use daybook_shared::ids::{CustomerId, DossierId, EntryId};
 use daybook_shared::money::Money;
 use daybook_shared::time::{Date, Timestamp};
-use daybook_shared::wire::outcome::{Outcome, OutcomeState};
+
 use daybook_shared::wire::sign::DeviceState;
 use serde::Serialize;
 
@@ -280,20 +280,17 @@ fn digits_of(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
 }
 
-/// Whether a hand-over with this verdict stands: the office waits for its cash, or has it. One that is
-/// held or refused relieves nobody; what it names is offered again.
-fn stands(outcome: &Outcome) -> bool {
-    outcome.state != OutcomeState::Held && cash::is_in_hand(outcome)
-}
-
-/// Own cash in the officer's hand that no own hand-over names.
+/// Own cash in the officer's hand that no own hand-over names, whether or not its case is still here.
 fn to_hand_over(db: Db<'_>) -> Result<Vec<(EntryId, Money)>, StoreError> {
-    let (mut amounts, mut handed) = (Vec::new(), BTreeSet::new());
+    let kept = db.kept_cash()?.into_iter().filter(|(_, _, outcome)| cash::is_in_hand(outcome));
+    let mut amounts: Vec<_> = kept.map(|(id, amount, _)| (id, amount)).collect();
+    let kept = db.kept_handovers()?.into_iter().filter(|(_, outcome)| cash::stands(outcome));
+    let mut handed: BTreeSet<_> = kept.map(|(repayment, _)| repayment).collect();
     for stored in db.own_entries()? {
         let outcome = stored.state.outcome();
         let Ok(entry) = Entry::decode(&stored.bytes) else { continue };
         match &entry.body {
-            Body::CashHandover(handover) if outcome.is_none_or(stands) => {
+            Body::CashHandover(handover) if outcome.is_none_or(cash::stands) => {
                 handed.extend(handover.repayments.iter().copied());
             }
             body if outcome.is_none_or(cash::is_in_hand) => {
@@ -303,6 +300,8 @@ fn to_hand_over(db: Db<'_>) -> Result<Vec<(EntryId, Money)>, StoreError> {
         }
     }
     amounts.retain(|(id, _)| !handed.contains(id));
+    // Ids are UUIDv7: their first 48 bits are the milliseconds they were made at.
+    amounts.sort_by_key(|(id, _)| id.as_bytes().first_chunk::<6>().copied());
     Ok(amounts)
 }
 

@@ -8,7 +8,7 @@ use daybook_shared::wire::outcome::{Flag, Outcome, OutcomeState, Reason};
 
 use super::{Due, Position, ViewError, words};
 use crate::capture::What;
-use crate::testing::{Phone, Server, case, delta, kes, listed, present, state};
+use crate::testing::{Phone, Server, case, delta, fed, gone, kes, listed, present, state};
 
 fn holding() -> (Server, Phone) {
     let mut server = Server::new();
@@ -152,6 +152,48 @@ fn what_is_offered_for_a_hand_over_follows_the_verdicts() {
     server.head.news = Some(daybook_shared::wire::exchange::News { number: 3, outcomes: vec![noted] });
     phone.sync(&mut server);
     assert!(offered(&phone).is_empty(), "noted");
+}
+
+/// Goal: the officer's cash is offered for a hand-over as long as he holds it, wherever its case is, and
+/// nothing is kept of it for ever.
+#[test]
+fn cash_outlives_its_case_until_a_hand_over_names_it() {
+    let (mut server, mut phone) = holding();
+    let (a, b, c) = (phone.cash(1, 100), phone.cash(2, 200), phone.cash(3, 300));
+    let refused = phone.cash(3, 50);
+    server.outcomes.insert(refused.id, Outcome::refused(Reason::Amount));
+    phone.sync(&mut server);
+    let entry = phone.store.read().entry(b.id).unwrap().unwrap();
+    server.hand_out(vec![gone(1, 1, 1), gone(2, 1, 1), gone(3, 1, 1)]);
+    assert_eq!(phone.sync(&mut server).purged.len(), 3);
+    assert!(phone.store.own_entries().unwrap().is_empty());
+    let offered = |phone: &Phone| super::to_hand_over(phone.store.read()).unwrap();
+    assert_eq!(offered(&phone), [(a.id, kes(100)), (b.id, kes(200)), (c.id, kes(300))]);
+    // A case that comes back brings its entry, and the cash is still there once.
+    let posted = Outcome::accepted(OutcomeState::Posted, vec![]);
+    server.hand_out(vec![present(2, 1, 2, 9), fed(2, 10, &entry.bytes, posted)]);
+    phone.sync(&mut server);
+    assert_eq!(offered(&phone), [(a.id, kes(100)), (b.id, kes(200)), (c.id, kes(300))]);
+    let named = daybook_shared::entry::CashHandover {
+        to: daybook_shared::entry::HandoverTo::Cashier,
+        declared: kes(300),
+        repayments: vec![a.id, b.id],
+        slip: None,
+    };
+    let handover = phone.store.capture(What::CashHandover(named).into(), phone.now, &mut phone.rng).unwrap();
+    phone.sync(&mut server);
+    assert_eq!(offered(&phone), [(c.id, kes(300))]);
+    phone.store.write(|db| db.purge(handover.dossier)).unwrap();
+    assert_eq!(offered(&phone), [(c.id, kes(300))], "the hand-over has left too");
+    assert!(phone.store.read().kept_cash().unwrap().iter().any(|(id, ..)| *id == a.id));
+    let ms = 31 * daybook_shared::time::DAY_MS;
+    server.now = server.now.plus_ms(ms);
+    phone.pass_ms(ms.unsigned_abs());
+    phone.sync(&mut server);
+    phone.sync(&mut server);
+    assert_eq!(offered(&phone), [(c.id, kes(300))], "nobody else's cash, however old");
+    let kept: Vec<_> = phone.store.read().kept_cash().unwrap().into_iter().map(|(id, ..)| id).collect();
+    assert_eq!(kept, [c.id]);
 }
 
 #[test]

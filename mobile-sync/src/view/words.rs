@@ -62,6 +62,7 @@ pub fn of_board_code(code: &str) -> &'static str {
         "BOARD_SET_BACK" | "BOARD_UNKNOWN" => {
             "the office's copy of this board was set back; write it again if it still matters"
         }
+        "MAY_HAVE_ARRIVED" => "the office may have it already; look at the board, and write it again if it is missing",
         "BOARD_FULL" => "the board is full; remove something first",
         "TEXT" | "TOO_MANY" | "OUT_OF_RANGE" | "TASK_EXISTS" | "NO_SUCH_TASK" => {
             "the board had changed meanwhile; write it again if it still matters"

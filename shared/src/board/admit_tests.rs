@@ -330,13 +330,15 @@ fn a_taken_task_id_is_refused_even_where_it_was_not_seen() {
 }
 
 #[test]
-fn a_days_order_belongs_to_the_officer_and_cannot_go() {
+fn a_days_order_belongs_to_who_goes_to_the_field_and_cannot_go() {
     let day = Confirmed::genesis(BoardKind::Day);
     let order = |text: &str| [Edit::OfficerSeq(text.into())];
     let made = day.edited(me(), BoardRole::Officer, &order("b,a"), Timestamp::EPOCH).unwrap();
     let change = made.changes()[0].bytes();
-    assert_eq!(judge(&day, change, BoardRole::Supervisor).err(), Some(Reject::KeyNotOwned));
-    assert!(judge(&day, change, BoardRole::Officer).is_ok());
+    assert_eq!(judge(&day, change, BoardRole::CallOfficer).err(), Some(Reject::KeyNotOwned));
+    for role in [BoardRole::Officer, BoardRole::Supervisor] {
+        assert!(judge(&day, change, role).is_ok());
+    }
     let gone = bent(change, |p| {
         *p.column(ACTION) = literals(&[3]);
         *p.column(VALUE_META) = literals(&[0]);

@@ -139,7 +139,7 @@ fn an_edit_beyond_role_or_limits_is_refused() {
     let (case, day, agent) = (BoardKind::Case, BoardKind::Day, BoardKind::Agent);
     let text = |n| "x".repeat(n);
     check(case, Officer, &[Edit::Instruction("x".into())], EditError::KeyNotOwned(BoardKey::Instruction));
-    check(day, Supervisor, &[Edit::OfficerSeq("x".into())], EditError::KeyNotOwned(BoardKey::OfficerSeq));
+    check(day, CallOfficer, &[Edit::OfficerSeq("x".into())], EditError::KeyNotOwned(BoardKey::OfficerSeq));
     check(agent, CallOfficer, &[Edit::ScNote("x".into())], EditError::KeyNotOwned(BoardKey::ScNote));
     check(day, Officer, &[note("x")], EditError::KeyNotOwned(BoardKey::Note));
     check(case, Officer, &[note(&text(4001))], EditError::Text(BoardKey::Note));
@@ -303,5 +303,15 @@ proptest! {
         }
         let replayed = Confirmed::genesis(BoardKind::Case).merged(&log).unwrap();
         prop_assert_eq!(replayed.view(), server.view());
+    }
+}
+
+#[test]
+fn of_two_roles_the_higher_may_whatever_the_lower_may() {
+    use BoardRole::{CallOfficer, Officer, Supervisor};
+    for key in BoardKind::ALL.into_iter().flat_map(BoardKind::keys) {
+        for (lower, higher) in [(CallOfficer, Officer), (Officer, Supervisor)] {
+            assert!(!lower.owns(*key) || higher.owns(*key), "{key}: {higher:?} has to own what {lower:?} owns");
+        }
     }
 }

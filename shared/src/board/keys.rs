@@ -106,13 +106,14 @@ impl BoardRole {
     /// Every role.
     pub const ALL: [Self; 3] = [Self::Officer, Self::CallOfficer, Self::Supervisor];
 
-    /// Whether this role may change the key.
+    /// Whether this role may change the key. A supervisor may change whatever an officer may, and an
+    /// officer whatever a call officer may: of somebody with two roles the higher one says it all,
+    /// whoever asks.
     pub fn owns(self, key: BoardKey) -> bool {
         match key {
             BoardKey::Note | BoardKey::Tags | BoardKey::Tasks => true,
             BoardKey::Instruction => self == Self::Supervisor,
-            BoardKey::OfficerSeq => self == Self::Officer,
-            BoardKey::ScNote => matches!(self, Self::Officer | Self::Supervisor),
+            BoardKey::OfficerSeq | BoardKey::ScNote => matches!(self, Self::Officer | Self::Supervisor),
         }
     }
 }

@@ -52,6 +52,7 @@ pub async fn run(setup: &Setup) -> anyhow::Result<Figures> {
         keys: database.keys.clone(),
         clock: None,
         log: setup.dir.join("server.log"),
+        file_bytes_max: None,
     };
     let server = Server::start(settings).await?;
     let client = Client::new(&format!("http://{}", server.address()), ClientOptions::default())?;

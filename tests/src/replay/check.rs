@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use daybook_mobile_sync::Store;
@@ -20,6 +19,7 @@ use super::report::Report;
 use super::road::Road;
 use super::{Engine, Options};
 use crate::phone::Costs;
+use crate::process;
 
 /// Differences that are told one by one; of more only the number.
 const TOLD_MAX: usize = 5;
@@ -318,13 +318,7 @@ impl Books {
 
 /// Runs `daybook verify` on the database.
 pub async fn verify(report: &mut Report, program: &Path, office: &Office) -> anyhow::Result<()> {
-    let (program, keys, db_url) = (program.to_owned(), office.keys.clone(), office.db_url.clone());
-    let run = move || {
-        let mut verify = Command::new(program);
-        verify.args(["--db", &db_url, "--keys"]).arg(keys).arg("verify").env("DAYBOOK_LOG", "warn");
-        verify.output()
-    };
-    let output = tokio::task::spawn_blocking(run).await?.context("daybook verify cannot be run")?;
+    let output = process::verify(program, &office.db_url, &office.keys).await?;
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     report.verified = output.status.success();
     match output.status.code() {

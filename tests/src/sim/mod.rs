@@ -10,8 +10,8 @@
 //! * [`upload`]: what was ever sent, and what holds for every exchange.
 //! * [`raw`], [`forge`], [`chunk`]: a device that does what its key allows. [`pure`], [`captures`]: the database-less form.
 //!
-//! What is deliberately not here: sockets and TLS (the replay has them), and anything that waits for
-//! real time.
+//! What is deliberately not here: sockets (the replay and the faults have them), TLS and a database that
+//! ends (the faults have them), and anything that waits for real time.
 
 #![expect(clippy::missing_panics_doc, reason = "a test fails by a panic")]
 

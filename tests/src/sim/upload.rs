@@ -76,7 +76,7 @@ impl UploadLog {
         }
     }
 
-    /// I8: an answer stays in its budget, and one that says there is more has brought something.
+    /// I8: an answer stays in its budget, has one last frame, and each frame of it makes progress.
     pub fn check_answer(&mut self, request: &HttpRequest, answer: &Answer) {
         self.bytes.1 += answer.body.len() as u64;
         if answer.status != 200 || request.path != "/v1/sync" {
@@ -92,5 +92,22 @@ impl UploadLog {
         assert!(answer.body.len() <= most, "I8: {} bytes where at most {most} are due", answer.body.len());
         let ended = frames.iter().filter_map(|frame| frame.end).count();
         assert_eq!(ended, 1, "I8: a response has one last frame");
+        check_progress(&asked, &frames);
+    }
+}
+
+/// I8: a frame with news of dossiers moves a cursor, so that what came before is never asked for again.
+fn check_progress(asked: &Request, frames: &[Frame]) {
+    let mut cursors: BTreeMap<_, _> =
+        asked.cursors.iter().map(|known| (known.caseload, known.cursor.clone())).collect();
+    for frame in frames {
+        let mut moved = false;
+        for new in frame.cursors.iter().flatten() {
+            let caseload = frame.feeds.iter().flatten().nth(usize::from(new.caseload));
+            let caseload = *caseload.expect("I8: a cursor of a caseload that the frame does not name");
+            moved |= cursors.insert(caseload, new.cursor.clone()).as_ref() != Some(&new.cursor);
+        }
+        let has_news = frame.deltas.iter().flatten().next().is_some() || frame.gone.iter().flatten().next().is_some();
+        assert!(moved || !has_news, "I8: a frame with news that moves no cursor");
     }
 }

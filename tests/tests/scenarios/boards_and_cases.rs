@@ -2,9 +2,12 @@
 
 use daybook_mobile_sync::Event;
 use daybook_mobile_sync::session::SyncEnd;
+use daybook_server::auth::Role;
+use daybook_server::auth::caseloads::CaseloadAudience;
 use daybook_shared::board::Edit;
+use daybook_shared::wire::exchange::Answer;
 use daybook_tests::sim::phone::Step;
-use daybook_tests::sim::upload::first_frame_bytes;
+use daybook_tests::sim::upload::{first_frame_bytes, frames_of};
 use daybook_tests::sim::{Acc, On, Terms, World};
 
 use crate::on_every_engine;
@@ -140,6 +143,36 @@ fn an_officers_day_opens_with_the_order_of_his_stops() {
 }
 
 #[test]
+fn whoever_goes_to_the_field_orders_his_stops_whatever_else_he_is() {
+    let field = CaseloadAudience::Officer;
+    let cases =
+        [(Role::Supervisor, field), (Role::Supervisor, CaseloadAudience::Supervisor), (Role::CallOfficer, field)];
+    for (also, audience) in cases {
+        on_every_engine(|mut world| {
+            // Given somebody with both roles, and a caseload of either kind.
+            let deka = world.person("Deka", Role::Officer);
+            world.give_role(deka, also);
+            world.caseload(deka, audience);
+            let on = world.enrolled(deka);
+            world.sync(on);
+            let moment = world.phone(on).moment(world.now());
+            let day = world.phones[on.0].store_mut().open_today(moment).unwrap();
+            // When he puts his stops in order, before the day is in the caseload and after.
+            for order in ["3,1,2", "1,2,3"] {
+                let now = world.now();
+                world.phones[on.0].edit(day, &[Edit::OfficerSeq(order.to_owned())], now, &mut world.rng).unwrap();
+                world.sync(on);
+            }
+            // Then phone and server agree that he may.
+            assert_eq!(world.phone(on).store().board_of(day).unwrap().unwrap().officer_seq, "1,2,3");
+            assert_eq!(drafts(&world, on), []);
+            world.settle(&[on]);
+            world.check_all(&[on]);
+        });
+    }
+}
+
+#[test]
 fn two_officers_of_one_caseload_see_each_others_days_and_boards() {
     on_every_engine(|mut world| {
         let (amina, on) = world.officer("Amina");
@@ -162,5 +195,114 @@ fn two_officers_of_one_caseload_see_each_others_days_and_boards() {
         let board = world.phone(other).store().board_of(day).unwrap().unwrap();
         assert_eq!(board.officer_seq, "1,2,3");
         world.check_all(&[on, other]);
+    });
+}
+
+/// The words of a phone's drafts with their reasons.
+fn drafts(world: &World, on: On) -> Vec<(String, String)> {
+    let moment = world.phone(on).moment(world.now());
+    let attention = world.phone(on).store().view(moment).unwrap().attention().unwrap();
+    attention.drafts.into_iter().map(|draft| (draft.words, draft.reason)).collect()
+}
+
+fn write_on(world: &mut World, on: On, acc: Acc, edits: &[Edit]) {
+    let (now, dossier) = (world.now(), world.accounts[acc.0].dossier);
+    world.phones[on.0].edit(dossier, edits, now, &mut world.rng).unwrap();
+}
+
+const GATE: &str = "Gate is at the back.";
+
+/// Edits as an officer makes them: words, a task, and a tag.
+fn some_edits() -> [Edit; 3] {
+    let task = Edit::AddTask { id: uuid::Uuid::from_u128(7), text: "Bring the meter.".to_owned(), by: String::new() };
+    [Edit::NoteReplace(GATE.to_owned()), task, Edit::AddTag("market day".to_owned())]
+}
+
+/// Goal: what a board holds is there once, whoever made it, and what an officer typed is never lost.
+fn check_once(world: &mut World, acc: Acc, on: On) {
+    let dossier = world.accounts[acc.0].dossier;
+    let board = world.phone(on).store().board_of(dossier).unwrap().unwrap();
+    assert_eq!((board.note.as_str(), board.tasks.len()), (GATE, 1));
+    assert_eq!(board.tags, ["market day"]);
+    let words = format!("note: {GATE}\ntask: Bring the meter.");
+    assert_eq!(drafts(world, on), [(words, "MAY_HAVE_ARRIVED".to_owned())]);
+    let aside: Vec<(i64,)> = world.server.rows("select id from quarantine");
+    assert_eq!(aside, []);
+}
+
+#[test]
+fn words_that_had_arrived_before_a_restore_are_not_written_twice() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        // Given words in a backup, which are sent afterwards.
+        write_on(&mut world, on, acc, &some_edits());
+        let now = world.now();
+        world.phones[on.0].back_up(now, &mut world.rng);
+        world.sync(on);
+        // When the backup is put back.
+        let now = world.now();
+        world.phones[on.0].restore(now, &mut world.rng);
+        world.settle(&[on]);
+        check_once(&mut world, acc, on);
+        world.check_all(&[on]);
+    });
+}
+
+#[test]
+fn words_that_two_phones_of_one_identity_send_are_not_written_twice() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        // Given words on a phone that is copied, keystore and all.
+        write_on(&mut world, on, acc, &some_edits());
+        let now = world.now();
+        let clone = world.phones[on.0].cloned("clone", now, &mut world.rng);
+        let clone = world.add_phone(clone);
+        // When both send them.
+        assert_eq!(world.sync(on).end, SyncEnd::UpToDate);
+        let report = world.sync(clone);
+        assert_eq!((report.end, report.new_installs), (SyncEnd::UpToDate, 1));
+        world.settle(&[clone]);
+        check_once(&mut world, acc, clone);
+    });
+}
+
+#[test]
+fn words_that_never_left_the_phone_are_written_by_its_new_install() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        let now = world.now();
+        let clone = world.phones[on.0].cloned("clone", now, &mut world.rng);
+        let clone = world.add_phone(clone);
+        world.visit(on, acc);
+        world.sync(on);
+        // Given a phone that is told to start anew, and words typed just before it hears of it.
+        world.visit(clone, acc);
+        let now = world.now();
+        let mut step = world.phones[clone.0].begin_sync(now, &mut world.rng);
+        let mut told = 0;
+        while let Some(Step::Send(request)) = step {
+            let answer = world.deliver(clone, &request);
+            let mut answers = frames_of(&answer.body).into_iter().flat_map(|frame| frame.answers.unwrap_or_default());
+            if answers.any(|answer| answer.answer == Answer::Reactor) {
+                write_on(&mut world, clone, acc, &some_edits());
+                told += 1;
+            }
+            let (rng, phone) = (&mut world.rng, &mut world.phones[clone.0]);
+            phone.tell(Event::Status { status: answer.status, retry_after_ms: None }, now, rng);
+            phone.tell(Event::BodyBytes(&answer.body), now, rng);
+            step = phone.tell(Event::BodyEnd, now, rng);
+        }
+        assert_eq!(told, 1);
+        world.settle(&[clone]);
+        // Then they are on the board, and no draft.
+        let board = world.phone(clone).store().board_of(world.accounts[acc.0].dossier).unwrap().unwrap();
+        assert_eq!((board.note.as_str(), board.tasks.len(), board.tags.len()), (GATE, 1, 1));
+        assert_eq!(drafts(&world, clone), []);
     });
 }

@@ -2,9 +2,10 @@
 
 use daybook_mobile_sync::capture::What;
 use daybook_server::auth::Role;
+use daybook_server::auth::caseloads::Membership;
 use daybook_shared::entry::{Correction, CorrectionKind, Proposed};
 use daybook_shared::ids::PaymentId;
-use daybook_tests::sim::Terms;
+use daybook_tests::sim::{Terms, World};
 use serde_json::json;
 
 use crate::on_every_engine;
@@ -191,6 +192,47 @@ fn a_count_relieves_the_officer_and_a_shortage_stays_his() {
         let twice = world.handover(on, &[paid], 1000);
         world.sync(on);
         assert_eq!(world.outcome(twice), "held(NOT_IN_HAND)");
+        world.check_all(&[on]);
+    });
+}
+
+#[test]
+fn cash_of_a_case_that_left_the_phone_is_handed_over_and_counted() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let (barasa, _) = world.officer("Barasa");
+        let (deka, esther) = (world.supervisor("Deka"), world.person("Esther", Role::Cashier));
+        let (left, stays) = (world.account(amina, Terms::months(3)), world.account(amina, Terms::months(3)));
+        world.sync(on);
+        let offered = |world: &World| {
+            let moment = world.phone(on).moment(world.now());
+            world.phone(on).store().view(moment).unwrap().cash().unwrap().to_hand_over
+        };
+        // Given cash of a case that went to Barasa, and a payment of it that is taken back afterwards.
+        let captures = [(left, 700), (left, 50), (stays, 300)].map(|(acc, minor)| {
+            world.pass_ms(60_000);
+            world.cash(on, acc, minor)
+        });
+        let paid = captures.to_vec();
+        world.sync(on);
+        assert_eq!(world.reassign(deka, left, Some(barasa)).status, 204);
+        world.settle(&[on]);
+        assert_eq!(world.phone(on).store().dossiers().unwrap().len(), 1, "one case is left");
+        assert_eq!(offered(&world), paid, "the money is still hers");
+        assert_eq!(world.reverse(deka, paid[1]).status, 204);
+        world.settle(&[on]);
+        assert_eq!(offered(&world), [paid[0], paid[2]]);
+        // When she hands over what her phone offers.
+        let handed = world.handover(on, &[paid[0], paid[2]], 1000);
+        world.sync(on);
+        // Then it is taken, counted, and offered no more; not even when her day leaves the phone too.
+        assert_eq!(world.outcome(handed), "noted");
+        assert_eq!(world.count(esther, amina, 1000, Some(handed)).status, 204);
+        assert_eq!((world.cash_in_hand(amina), offered(&world)), (0, Vec::new()));
+        world.set_member(amina, amina, Membership::Gone);
+        world.settle(&[on]);
+        assert!(world.phone(on).store().own_entries().unwrap().is_empty());
+        assert_eq!(offered(&world), []);
         world.check_all(&[on]);
     });
 }
