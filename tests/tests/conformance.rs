@@ -15,8 +15,8 @@ use probe::{INSERT, Probe, bare, count, full, insert, keys, load, make_table, ro
 use sqlx::error::DatabaseError;
 use support::for_each_engine;
 
-/// Around the sizes at which SQLite's batches are split.
-const SIZES: [i64; 8] = [0, 1, 2, 63, 64, 65, 127, 1_000];
+/// Around the sizes at which SQLite's batches are split and filled up.
+const SIZES: [i64; 10] = [0, 1, 2, 5, 17, 63, 64, 65, 127, 1_000];
 
 #[tokio::test]
 async fn batches_of_every_size_are_written_and_read_whole() {
@@ -36,6 +36,11 @@ async fn batches_of_every_size_are_written_and_read_whole() {
             let raised = |row: &Probe| Probe { number: row.number.map(|n| n + 1), flag: true, ..row.clone() };
             let expected: Vec<_> = rows.iter().map(raised).collect();
             assert_eq!(load(&mut tx, &keys(0..size)).await, expected, "{size} after the update");
+
+            let update = format!("{update} returning probe.id");
+            let mut returned: Vec<(i64,)> = batch::fetch(&mut tx, &keys(0..size + 5), &update).await.unwrap();
+            returned.sort_unstable();
+            assert_eq!(returned, (0..size).map(|id| (id,)).collect::<Vec<_>>(), "{size} updated and returned");
 
             let delete = "delete from probe where id in (select id from v)";
             assert_eq!(batch::execute(&mut tx, &keys(0..size), delete).await.unwrap(), rows.len() as u64);
@@ -127,7 +132,7 @@ async fn conflicts_are_merged_or_left_and_returning_says_which() {
         let again: Vec<_> = (50..150).map(|id| Probe { label: Some("again".into()), ..full(id) }).collect();
 
         let leave = format!("{INSERT} on conflict do nothing returning id");
-        let mut new: Vec<(i64,)> = batch::fetch(&mut tx, &again, &leave).await.unwrap();
+        let mut new: Vec<(i64,)> = batch::insert(&mut tx, &again, &leave).await.unwrap();
         new.sort_unstable();
         assert_eq!(new, (100..150).map(|id| (id,)).collect::<Vec<_>>(), "only what is new is returned");
         assert_eq!(load(&mut tx, &keys(0..100)).await, rows(0..100), "what was there stays");
