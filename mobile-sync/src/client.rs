@@ -24,11 +24,14 @@ pub struct Timeouts {
     pub connect: Duration,
     /// No byte within this: the connection is as good as dead.
     pub silence: Duration,
+    /// A request and its response are not over within this, however steadily bytes trickle. What came by
+    /// then counts. A server gives a request as long.
+    pub whole: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(20), silence: Duration::from_secs(45) }
+        Self { connect: Duration::from_secs(20), silence: Duration::from_secs(45), whole: Duration::from_mins(15) }
     }
 }
 
@@ -206,6 +209,7 @@ fn builder(config: rustls::ClientConfig, timeouts: Timeouts) -> reqwest::ClientB
         .tls_backend_preconfigured(config)
         .connect_timeout(timeouts.connect)
         .read_timeout(timeouts.silence)
+        .timeout(timeouts.whole)
         .redirect(reqwest::redirect::Policy::none())
 }
 

@@ -62,6 +62,11 @@ pub enum Fate {
     KillAfter,
     /// The request is read and nothing ever comes back; the connection stays open.
     Silence,
+    /// The response comes byte by byte, so slowly that it is of no use.
+    Trickle {
+        /// From one byte to the next.
+        ms: u64,
+    },
     /// The response stops, and the connection stays open.
     StopResponse {
         /// After so many bytes.
@@ -278,6 +283,14 @@ async fn meet(mut phone: TcpStream, server: &Server, fate: Fate) -> std::io::Res
             phone.write_all(&response).await
         }
         Fate::Silence => until_gone(&mut phone).await,
+        Fate::Trickle { ms } => {
+            let mut upstream = send(server, &request).await?;
+            while let Ok(byte) = upstream.read_u8().await {
+                phone.write_u8(byte).await?;
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+            }
+            Ok(())
+        }
         Fate::StopResponse { bytes } => {
             carry(&mut phone, server, &request, bytes).await?;
             until_gone(&mut phone).await

@@ -1,4 +1,4 @@
-//! Connections that are open at one end only: a server that says nothing, or nothing more.
+//! Connections that are open at one end only: a server that says nothing, or nothing more, or nothing of use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +12,22 @@ use crate::support::Handset;
 
 /// Long for a server in the same machine, short for a test.
 const SILENCE: Duration = Duration::from_millis(400);
+const WHOLE: Duration = Duration::from_secs(3);
 
 /// Goal: a half-open connection costs a phone its silence and a retry, and nothing that was captured.
-/// Method: the first connection of a sync stops before the answer, in its head, and in its body; the
-/// server may have taken the envelope by then.
+/// Method: the first connection of a sync stops before the answer, in its head, and in its body, or
+/// trickles for longer than a request may take; the server may have taken the envelope by then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_phone_leaves_a_half_open_connection_and_tries_again() {
     let fates = [Fate::Silence, Fate::StopResponse { bytes: 0 }, Fate::StopResponse { bytes: 60 }];
-    let fates: Vec<_> = fates.into_iter().chain([Fate::StopResponse { bytes: 400 }]).collect();
+    let fates: Vec<_> =
+        fates.into_iter().chain([Fate::StopResponse { bytes: 400 }, Fate::Trickle { ms: 100 }]).collect();
     let lender = Lender::on_sqlite(fates.len()).await.unwrap();
     let server = lender.serve().await.unwrap();
     for (number, fate) in fates.into_iter().enumerate() {
         // The first connection is the enrolment's.
         let link = Link::with_fates(Arc::clone(&server), vec![Fate::Pass, fate]).await.unwrap();
-        let timeouts = Timeouts { silence: SILENCE, ..Timeouts::default() };
+        let timeouts = Timeouts { silence: SILENCE, whole: WHOLE, ..Timeouts::default() };
         let options = Options { roots: Roots::None, timeouts, ..Options::default() };
         let client = Client::new(&format!("http://{}", link.address()), options).unwrap();
         let mut phone = Handset::new(&lender, number, lender.now);
@@ -39,6 +41,6 @@ async fn a_phone_leaves_a_half_open_connection_and_tries_again() {
     }
     server.stop().await.unwrap();
     let (entries, paid) = lender.books().await.unwrap();
-    assert_eq!((entries.len(), paid), (4, 400), "each once");
+    assert_eq!((entries.len(), paid), (5, 500), "each once");
     lender.verify().await.unwrap();
 }
