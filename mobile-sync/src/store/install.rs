@@ -36,9 +36,8 @@ impl Db<'_> {
         self.redo_board_changes(why, install, phone.estimated(now), rng)
     }
 
-    /// Makes the officer's unanswered board edits again, as this install. Two kinds become drafts: what
-    /// cannot be made on the board as it now is, and words that may have arrived as the old install's,
-    /// because two authors of the same words are the words twice.
+    /// Makes the officer's unanswered board edits again, as this install. What cannot be made on the board
+    /// as it now is becomes a draft, and so does what [`may_have_arrived`].
     fn redo_board_changes(
         self,
         why: WayOut,
@@ -48,13 +47,7 @@ impl Db<'_> {
     ) -> Result<(), StoreError> {
         let device = self.phone()?.device;
         for dossier in self.dossiers_with_changes()? {
-            let may_have_arrived = |is_sealed| is_sealed || why == WayOut::OldCopy;
-            let (drafts, edits): (Vec<_>, Vec<_>) = self
-                .take_edits(dossier)?
-                .into_iter()
-                .partition(|(edit, is_sealed)| may_have_arrived(*is_sealed) && !is_repeatable(edit));
-            let drafts: Vec<_> = drafts.into_iter().map(|(edit, _)| edit).collect();
-            let edits: Vec<_> = edits.into_iter().map(|(edit, _)| edit).collect();
+            let (drafts, edits) = may_have_arrived(why, self.take_edits(dossier)?);
             self.insert_draft(dossier, &drafts, "MAY_HAVE_ARRIVED", at, rng)?;
             let Some(mut board) = self.confirmed_board(dossier)? else {
                 self.insert_draft(dossier, &edits, "BOARD_UNKNOWN", at, rng)?;
@@ -76,6 +69,26 @@ impl Db<'_> {
     }
 }
 
+/// Parts a dossier's edits, each with whether it was sealed, into those that may have arrived as the old
+/// install's and those to make again.
+///
+/// Two authors of the same words are the words twice, so what was sealed is not made again; nor are later
+/// words, which were written on top of it. An old copy knows nothing of what came after it: its tags may
+/// have been removed again, its tasks reopened.
+fn may_have_arrived(why: WayOut, edits: Vec<(Edit, bool)>) -> (Vec<Edit>, Vec<Edit>) {
+    let (mut drafts, mut again) = (Vec::new(), Vec::new());
+    for (edit, is_sealed) in edits {
+        let is_word = !is_repeatable(&edit);
+        let follows_words = drafts.iter().any(|draft| !is_repeatable(draft));
+        if why == WayOut::OldCopy || (is_word && (is_sealed || follows_words)) {
+            drafts.push(edit);
+        } else {
+            again.push(edit);
+        }
+    }
+    (drafts, again)
+}
+
 /// Whether an edit that two actors make is the same as one that one makes.
 fn is_repeatable(edit: &Edit) -> bool {
     match edit {
@@ -85,5 +98,30 @@ fn is_repeatable(edit: &Edit) -> bool {
         | Edit::AddTask { .. }
         | Edit::Instruction(_)
         | Edit::ScNote(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WayOut::{Numbering, OldCopy};
+    use super::*;
+
+    #[test]
+    fn what_may_have_arrived_is_not_made_again() {
+        let replace = |text: &str| Edit::NoteReplace(text.to_owned());
+        let splice = |at| Edit::NoteSplice { at, delete: 1, insert: "x".to_owned() };
+        let tag = || Edit::AddTag("dispute".to_owned());
+        let parted = |why, edits: &[(Edit, bool)]| {
+            let (drafts, again) = may_have_arrived(why, edits.to_vec());
+            (drafts.len(), again)
+        };
+        for (why, edits, drafts, again) in [
+            (Numbering, vec![(replace("a"), true), (replace("ab"), false)], 2, vec![]),
+            (Numbering, vec![(replace("a"), true), (tag(), false), (splice(1), false)], 2, vec![tag()]),
+            (Numbering, vec![(tag(), true), (replace("a"), false)], 0, vec![tag(), replace("a")]),
+            (OldCopy, vec![(tag(), false), (replace("a"), false)], 2, vec![]),
+        ] {
+            assert_eq!(parted(why, &edits), (drafts, again), "{why:?} {edits:?}");
+        }
     }
 }

@@ -56,12 +56,12 @@ impl Db<'_> {
         STATEMENTS.iter().try_for_each(|sql| self.execute(sql, params![id.as_bytes(), verdict]))
     }
 
-    /// Forgets what nobody asks for any more, of ids below `before`: hand-overs that left with the cash
-    /// that they name, once that has left too, and cash that was refused or taken back. What the officer
-    /// still holds is kept however old it is.
+    /// Forgets cash that nobody asks for any more: what old hand-overs, of ids below `before`, named, and
+    /// what was refused or taken back. What the officer still holds is kept however old it is. So is that
+    /// it was handed over, because its case may come back without the hand-over.
     pub(super) fn forget_settled_cash(self, before: &[u8]) -> Result<(), StoreError> {
         const SELECT: &str = "select repayment, outcome from kept_handover where id < ?1 \
-            and repayment not in (select id from entry)";
+            and repayment in (select id from kept_cash)";
         const TAKEN_BACK: &str = "delete from kept_cash where id = ?1 and id < ?2";
         for (id, _, outcome) in self.kept_cash()? {
             if outcome.state != OutcomeState::Held && !cash::is_in_hand(&outcome) {
@@ -71,7 +71,6 @@ impl Db<'_> {
         for (repayment, outcome) in self.handovers(SELECT, params![before])? {
             if cash::stands(&outcome) {
                 self.execute("delete from kept_cash where id = ?1", params![repayment.as_bytes()])?;
-                self.execute("delete from kept_handover where repayment = ?1", params![repayment.as_bytes()])?;
             }
         }
         Ok(())

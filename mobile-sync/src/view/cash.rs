@@ -26,7 +26,7 @@ pub(crate) fn of(body: &Body) -> Option<Money> {
 /// Whether cash with this verdict is in the officer's hand, as the office counts it: not what was
 /// refused or taken back, and not what is held without a debit.
 pub(crate) fn is_in_hand(outcome: &Outcome) -> bool {
-    let held_undebited = matches!(outcome.reason, Some(Reason::DupReceipt | Reason::DeviceLost));
+    let held_undebited = matches!(outcome.reason, Some(Reason::DupReceipt | Reason::DeviceLost | Reason::Failed));
     let reversed = outcome.flags.iter().flatten().any(|flag| *flag == Flag::Reversed);
     outcome.state != OutcomeState::Refused && !held_undebited && !reversed
 }

@@ -141,6 +141,8 @@ fn what_is_offered_for_a_hand_over_follows_the_verdicts() {
     phone.store.seal_pending(phone.now, &mut phone.rng).unwrap();
     assert!(offered(&phone).is_empty(), "sealed");
     server.outcomes.insert(handover.id, Outcome::held(Reason::NotInHand));
+    let failed = phone.cash(1, 666);
+    server.outcomes.insert(failed.id, Outcome::held(Reason::Failed));
     server.outcomes.insert(b.id, Outcome::accepted(OutcomeState::Posted, vec![Flag::Reversed]));
     phone.sync(&mut server);
     assert_eq!(offered(&phone), [a.id], "a held hand-over hands nothing over; b was taken back");
@@ -163,7 +165,8 @@ fn cash_outlives_its_case_until_a_hand_over_names_it() {
     let refused = phone.cash(3, 50);
     server.outcomes.insert(refused.id, Outcome::refused(Reason::Amount));
     phone.sync(&mut server);
-    let entry = phone.store.read().entry(b.id).unwrap().unwrap();
+    let entry_of = |phone: &Phone, id| phone.store.read().entry(id).unwrap().unwrap();
+    let (entry, handed_over) = (entry_of(&phone, b.id), entry_of(&phone, a.id));
     server.hand_out(vec![gone(1, 1, 1), gone(2, 1, 1), gone(3, 1, 1)]);
     assert_eq!(phone.sync(&mut server).purged.len(), 3);
     assert!(phone.store.own_entries().unwrap().is_empty());
@@ -171,7 +174,7 @@ fn cash_outlives_its_case_until_a_hand_over_names_it() {
     assert_eq!(offered(&phone), [(a.id, kes(100)), (b.id, kes(200)), (c.id, kes(300))]);
     // A case that comes back brings its entry, and the cash is still there once.
     let posted = Outcome::accepted(OutcomeState::Posted, vec![]);
-    server.hand_out(vec![present(2, 1, 2, 9), fed(2, 10, &entry.bytes, posted)]);
+    server.hand_out(vec![present(2, 1, 2, 9), fed(2, 10, &entry.bytes, posted.clone())]);
     phone.sync(&mut server);
     assert_eq!(offered(&phone), [(a.id, kes(100)), (b.id, kes(200)), (c.id, kes(300))]);
     let named = daybook_shared::entry::CashHandover {
@@ -194,6 +197,11 @@ fn cash_outlives_its_case_until_a_hand_over_names_it() {
     assert_eq!(offered(&phone), [(c.id, kes(300))], "nobody else's cash, however old");
     let kept: Vec<_> = phone.store.read().kept_cash().unwrap().into_iter().map(|(id, ..)| id).collect();
     assert_eq!(kept, [c.id]);
+    // The case of cash that was handed over comes back, and the hand-over does not.
+    server.hand_out(vec![present(1, 1, 2, 9), fed(1, 10, &handed_over.bytes, posted)]);
+    phone.sync(&mut server);
+    assert_eq!(phone.store.own_entries().unwrap().iter().filter(|(id, ..)| *id == a.id).count(), 1);
+    assert_eq!(offered(&phone), [(c.id, kes(300))], "it is not handed over twice");
 }
 
 #[test]

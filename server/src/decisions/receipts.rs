@@ -96,10 +96,11 @@ macro_rules! blocks {
         concat!(
             visible_units!(),
             ", block as (
-               select b.id, b.device_id, b.install_id, b.series, b.first_number, b.last_number, b.granted_at, d.user_id,
+               select b.id, b.device_id, b.series, b.first_number, b.last_number, b.granted_at, d.user_id,
                  d.uid as device, u.uid as officer, u.name as officer_name,
                  b.series || '-' || substr(cast(1000000 + b.first_number as text), 2) as low,
                  b.series || '-' || substr(cast(1000000 + b.last_number as text), 2) as high,
+                 b.series || '-' || substr(cast(999999 + d.receipt_next as text), 2) as newest,
                  case when b.closed_at is not null then b.closed_at when d.state <> 'active' then d.state_at
                    when not u.active then coalesce(u.deactivated_at, b.granted_at) end as ended_at
                from receipt_block b join device d on d.id = b.device_id join app_user u on u.id = d.user_id
@@ -112,10 +113,7 @@ macro_rules! blocks {
                select k.id, k.device_id, k.series, k.first_number, k.last_number, k.granted_at, k.user_id, k.device,
                  k.officer, k.officer_name, k.low, k.ended_at,
                  case when k.ended_at is not null or exists (
-                     select 1 from receipt_block n join receipt_claim c
-                       on c.receipt_no between n.series || '-' || substr(cast(1000000 + n.first_number as text), 2)
-                                           and n.series || '-' || substr(cast(1000000 + n.last_number as text), 2)
-                     where n.series = k.series and n.install_id = k.install_id and n.first_number > k.last_number)
+                     select 1 from receipt_claim c where c.receipt_no > k.high and c.receipt_no <= k.newest)
                    then k.high else (select max(n.receipt_no) from (",
             known_numbers!("k.high"),
             ") n) end as upto

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::auth::device::{self as grants, GrantError};
 use crate::batch_row;
 use crate::db::{Tx, batch};
+use crate::on_db;
 
 /// What a request says beside its envelopes.
 #[derive(Debug, Clone, Default)]
@@ -257,6 +258,16 @@ const SELECT_NEWEST_BLOCKS: &str = "select b.install_id, b.series, b.first_numbe
      from v join receipt_block b on b.install_id = v.id
      where b.last_number = (select max(n.last_number) from receipt_block n where n.install_id = b.install_id)";
 
+/// While no number of the newest two blocks of an install was seen it gets no other, whatever its phone
+/// says it has left.
+const UNUSED_BLOCKS_MAX: i64 = 2;
+const COUNT_UNUSED: &str = "select count(*)
+     from (select series, first_number, last_number from receipt_block where install_id = $1
+           order by last_number desc limit 2) b
+     where not exists (select 1 from receipt_claim c
+       where c.receipt_no between b.series || '-' || substr(cast(1000000 + b.first_number as text), 2)
+                              and b.series || '-' || substr(cast(1000000 + b.last_number as text), 2))";
+
 async fn newest_blocks(tx: &mut Tx, installs: Vec<Key>) -> sqlx::Result<BTreeMap<i64, BlockRow>> {
     let rows: Vec<BlockRow> = batch::fetch(tx, &installs, SELECT_NEWEST_BLOCKS).await?;
     Ok(rows.into_iter().map(|row| (row.install_id, row)).collect())
@@ -286,6 +297,11 @@ async fn receipt_block(
         if finish.receipts_left > RECEIPT_BLOCK_RENEW_AT {
             return Ok(None);
         }
+    }
+    let unused: i64 =
+        on_db!(&mut *tx, conn => sqlx::query_scalar(COUNT_UNUSED).bind(install_id).fetch_one(conn).await)?;
+    if unused >= UNUSED_BLOCKS_MAX {
+        return Ok(None);
     }
     match grants::grant_block(tx, now, app, (device_id, device), (install_id, install)).await {
         Ok(block) => {

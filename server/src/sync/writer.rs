@@ -5,6 +5,7 @@
 //! taken one by one, so that nobody suffers for a neighbour.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -29,6 +30,8 @@ const QUEUE_MAX: usize = 1_024;
 const RETRIES_MAX: usize = 20;
 /// Failures after which an envelope is taken item by item.
 const FAILURES_MAX: i64 = 3;
+/// Failing entries of an envelope that are looked for one by one.
+const FAILING_MAX: usize = 16;
 
 /// A step of a request: its beginning, an envelope, its end, or all of them.
 #[derive(Debug)]
@@ -106,6 +109,8 @@ impl WriteError {
     }
 }
 
+/// Entries that are not taken like the others, by their position.
+type Excluded = BTreeMap<usize, Exclusion>;
 type Reply = Result<Done, WriteError>;
 type Waiting = (Job, oneshot::Sender<Reply>);
 
@@ -200,22 +205,24 @@ async fn alone(app: &App, job: &mut Job) -> Reply {
 
 /// A failing envelope is taken without what makes it fail: its board changes are put aside, and each
 /// entry that does not go with the ones before it is held without effect, or refused where not even
-/// that can be written.
+/// that can be written. After [`FAILING_MAX`] of them the rest is held unseen: everybody waits for the
+/// writer.
 async fn item_by_item(app: &App, job: &mut Job) -> Reply {
     let count = job.item.as_ref().map_or(0, |item| item.arrived.entries.len());
-    let mut excluded: BTreeMap<usize, Exclusion> = (0..count).map(|at| (at, Exclusion::Refused)).collect();
+    let mut excluded: Excluded = (0..count).map(|at| (at, Exclusion::Refused)).collect();
     exclude(job, excluded.clone(), false);
     let boards_fail = fails(app, job).await?;
-    for position in 0..count {
-        excluded.remove(&position);
-        exclude(job, excluded.clone(), boards_fail);
-        if fails(app, job).await? {
-            excluded.insert(position, Exclusion::Held);
-            exclude(job, excluded.clone(), boards_fail);
-            if fails(app, job).await? {
-                excluded.insert(position, Exclusion::Refused);
-            }
+    let (mut next, mut failing) = (0, 0);
+    while next < count && failing < FAILING_MAX {
+        next = first_failing(app, job, &mut excluded, boards_fail, next..count).await?;
+        if next < count {
+            failing += 1;
+            hold(app, job, &mut excluded, boards_fail, next..next + 1).await?;
+            next += 1;
         }
+    }
+    if next < count {
+        hold(app, job, &mut excluded, boards_fail, next..count).await?;
     }
     tracing::error!(device = %job.device, ?excluded, boards_fail, "an envelope is taken without what fails in it");
     exclude(job, excluded, boards_fail);
@@ -223,7 +230,49 @@ async fn item_by_item(app: &App, job: &mut Job) -> Reply {
     done.pop().ok_or(WriteError::Panicked)
 }
 
-fn exclude(job: &mut Job, entries: BTreeMap<usize, Exclusion>, boards: bool) {
+/// Takes in as many entries of a range as go with what is in already, by halving; gives the first that
+/// does not, or the range's end.
+async fn first_failing(
+    app: &App,
+    job: &mut Job,
+    excluded: &mut Excluded,
+    boards_fail: bool,
+    range: Range<usize>,
+) -> Result<usize, WriteError> {
+    // Everything before `goes` goes; nothing beyond `fails_at` was found to go.
+    let (mut goes, mut fails_at, mut tried) = (range.start, range.end + 1, range.end);
+    while goes + 1 < fails_at {
+        let mut with = excluded.clone();
+        with.retain(|at, _| !(range.start..tried).contains(at));
+        exclude(job, with, boards_fail);
+        if fails(app, job).await? {
+            fails_at = tried;
+        } else {
+            goes = tried;
+        }
+        tried = goes.midpoint(fails_at);
+    }
+    excluded.retain(|at, _| !(range.start..goes).contains(at));
+    Ok(goes)
+}
+
+/// Holds entries without effect, or refuses them where not even that can be written.
+async fn hold(
+    app: &App,
+    job: &mut Job,
+    excluded: &mut Excluded,
+    boards_fail: bool,
+    range: Range<usize>,
+) -> Result<(), WriteError> {
+    excluded.extend(range.clone().map(|at| (at, Exclusion::Held)));
+    exclude(job, excluded.clone(), boards_fail);
+    if fails(app, job).await? {
+        excluded.extend(range.map(|at| (at, Exclusion::Refused)));
+    }
+    Ok(())
+}
+
+fn exclude(job: &mut Job, entries: Excluded, boards: bool) {
     if let Some(item) = &mut job.item {
         item.excluded = entries;
         item.boards_excluded = boards;

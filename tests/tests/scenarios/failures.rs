@@ -100,6 +100,9 @@ fn an_entry_that_fails_is_held_and_its_neighbours_are_taken_once() {
         assert_eq!(statuses[..3], [500, 500, 200]);
         assert_eq!((world.shown(on, visit), world.shown(on, paid)), ("noted".to_owned(), "posted".to_owned()));
         assert_eq!(world.shown(on, fails), "held(FAILED)");
+        let moment = world.phone(on).moment(world.now());
+        let offered = world.phone(on).store().view(moment).unwrap().cash().unwrap().to_hand_over;
+        assert_eq!(offered, [paid], "what failed is not charged yet, and would hold a hand-over up");
         assert_eq!(world.stands(acc), "active, owes 2900, paid 100, credit 0");
         assert_eq!(world.cash_in_hand(amina), 100);
         assert_eq!(world.lines(fails), Vec::<String>::new());
@@ -125,6 +128,36 @@ fn an_entry_that_fails_is_held_and_its_neighbours_are_taken_once() {
         assert_eq!(world.lines(fails), ["repayment: Dr officer_cash 666", "repayment: Cr plan_recv 666"]);
         world.settle(&[on]);
         assert_eq!(world.shown(on, fails), "posted RELEASED");
+        assert_eq!(differences(&world), 0);
+        world.check_all(&[on]);
+    });
+}
+
+/// Goal: an envelope full of what fails does not keep everybody from the writer, and loses nothing.
+/// Method: more failing payments than are looked for one by one, and a good one after them.
+#[test]
+fn after_many_failing_entries_the_rest_is_held_unseen() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let deka = world.supervisor("Deka");
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        refuse(&world, "payment", "new.amount_minor = 666");
+        let first = world.cash(on, acc, 100);
+        let failing: Vec<_> = (0..20).map(|_| world.cash(on, acc, 666)).collect();
+        let last = world.cash(on, acc, 200);
+        let (_, statuses) = sync(&mut world, on);
+        assert_eq!(statuses[..3], [500, 500, 200]);
+        assert_eq!(world.shown(on, first), "posted");
+        for &held in failing.iter().chain([&last]) {
+            assert_eq!(world.shown(on, held), "held(FAILED)");
+        }
+        accept(&world, "payment");
+        for &held in failing.iter().chain([&last]) {
+            assert_eq!(world.release(deka, held, json!({})).status, 204);
+        }
+        assert_eq!(world.cash_in_hand(amina), 100 + 20 * 666 + 200);
+        world.settle(&[on]);
         assert_eq!(differences(&world), 0);
         world.check_all(&[on]);
     });

@@ -3,8 +3,11 @@
 use axum::http::Method;
 use daybook_server::auth::Role;
 use daybook_server::auth::device::Ending;
+use daybook_shared::cbor;
 use daybook_shared::ids::InstallId;
 use daybook_shared::money::Money;
+use daybook_shared::wire::exchange::Request;
+use daybook_shared::wire::framing::deflate;
 use daybook_tests::sim::raw::Raw;
 use daybook_tests::sim::{KES, Terms, Who, World, forge};
 use serde_json::{Value, json};
@@ -192,6 +195,25 @@ fn unexplained(world: &World, who: Who) -> Vec<String> {
     let runs = blocks.iter().flat_map(|block| block["unexplained"].as_array().cloned().unwrap_or_default());
     runs.map(|run| format!("{}..{}", run["first"].as_str().expect("a text"), run["last"].as_str().expect("a text")))
         .collect()
+}
+
+/// Goal: numbers are not given away on a phone's word. Method: a device says with every request that it has
+/// none left.
+#[test]
+fn s8_a_device_that_shows_no_number_gets_no_more_of_them() {
+    on_every_engine(|mut world| {
+        let (_, on) = world.officer("Amina");
+        let mut raw = Raw::of(&world, on);
+        let newest = |world: &World| {
+            let rows: Vec<(i64,)> = world.server.rows("select max(last_number) from receipt_block");
+            u32::try_from(rows[0].0).unwrap()
+        };
+        for _ in 0..5 {
+            let request = Request { receipt_last: newest(&world), receipts_left: 0, ..Raw::request(&[]) };
+            assert_eq!(raw.post(&world, "/v1/sync", deflate(&cbor::to_vec(&request))).status, 200);
+        }
+        assert_eq!(newest(&world), 100, "the first block, and one for a phone that is far from the network");
+    });
 }
 
 /// Goal: I1, what a store still held when it was rolled back shows as numbers that were perhaps given
