@@ -41,6 +41,7 @@ const BOARDS: &str = "boards: merged from their changes";
 const SEQUENCE: &str = "feeds: sequence";
 const PRESENT: &str = "feeds: dossiers are present";
 const VERSIONS: &str = "feeds: versions";
+const SECTIONS: &str = "feeds: versions of sections";
 const GONE: &str = "feeds: who left is gone";
 const ASSIGNED: &str = "feeds: assignments";
 
@@ -345,11 +346,27 @@ const FEEDS: &[Case] = &[
         VERSIONS,
         "dossier",
         &[
+            "update dossier set version = version + 1 where account_id = 1",
             "update dossier set version = version - 1 where account_id = 1",
             "update entry set version = version + 100 where entry_type = 'VISIT'",
             "update entry set outcome_version = outcome_version + 100 where entry_type = 'VISIT'",
             "update board_change set version = version + 100",
             "update timeline_event set version = version + 100 where code = 'ASSIGNED'",
+            "update dossier set profile_version = version + 1 where account_id = 1",
+            "update dossier set state_version = version + 1 where account_id = 1",
+            "update dossier set board_version = version + 1 where account_id = 1",
+        ],
+    ),
+    case(
+        SECTIONS,
+        "dossier",
+        &[
+            "update dossier set profile_version = 0 where account_id = 1",
+            "update dossier set schedule_version = 0 where account_id = 1",
+            "update dossier set state_version = 1 where account_id = 1",
+            "update dossier set promises_version = 1 where account_id = 1",
+            "update dossier set timeline_version = 1 where account_id = 1",
+            "update dossier set board_version = 1 where account_id = 1",
         ],
     ),
     case(
@@ -357,6 +374,8 @@ const FEEDS: &[Case] = &[
         "feed",
         &[
             "update feed set present = not present where dossier_id = 2 and reason is not null",
+            "delete from feed where dossier_id = 2 and caseload_id = 1",
+            "update feed set epoch = epoch + 1 where dossier_id = 2 and reason is not null",
             "insert into feed (caseload_id, seq, dossier_id, version, present, epoch)
              select 2, 1000, dossier_id, version, present, epoch from feed where caseload_id = 1 and seq = 1",
         ],
@@ -368,6 +387,7 @@ const FEEDS: &[Case] = &[
             "update dossier set epoch = epoch + 1 where account_id = 2",
             "update dossier set caseload_id = 1 where account_id = 2",
             "delete from assignment where dossier_id = 1",
+            "delete from assignment where dossier_id = 2 and epoch = 1",
         ],
     ),
 ];
