@@ -37,6 +37,8 @@ const PROMISE: &str = "accounts: promises";
 const ACTIVE: &str = "accounts: active promise";
 const ROWS: &str = "log: typed rows are what their entries say";
 const ENTRIES: &str = "log: entries are what their bytes say";
+const OUTCOMES: &str = "log: outcomes have their reason";
+const WAITING: &str = "log: what waits";
 const BOARDS: &str = "boards: merged from their changes";
 const SEQUENCE: &str = "feeds: sequence";
 const PRESENT: &str = "feeds: dossiers are present";
@@ -169,6 +171,7 @@ const PAYMENTS: &[Case] = &[
             "update payment set external_ref = 'MPESA-9' where amount_minor = 300",
             "update payment set value_date = '2027-02-01' where amount_minor = 1500",
             "delete from payment where amount_minor = 30001",
+            "update payment set source = 'app' where amount_minor = 1500",
         ],
     ),
     case(
@@ -312,6 +315,24 @@ const LOG: &[Case] = &[
             "update entry set outcome = 'noted' where outcome = 'posted'",
             "update entry set outcome = 'posted', reason = null where outcome = 'held'
              and entry_type = 'REPAYMENT'",
+            "update entry set flags = null where flags = 'REVERSED'",
+        ],
+    ),
+    case(
+        OUTCOMES,
+        "entry",
+        &[
+            "update entry set reason = null where outcome = 'held' and entry_type = 'REPAYMENT'",
+            "update entry set reason = 'AMOUNT' where outcome = 'noted'",
+        ],
+    ),
+    case(
+        WAITING,
+        "waiting",
+        &[
+            "delete from waiting",
+            "update waiting set ref = (select uid from agent)",
+            "update waiting set entry_id = (select min(id) from entry)",
         ],
     ),
     case(
