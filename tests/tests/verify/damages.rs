@@ -18,7 +18,7 @@ const fn case(check: &'static str, table: &'static str, damages: &'static [&'sta
 }
 
 /// All of it.
-pub const CASES: &[&[Case]] = &[JOURNAL, ACCOUNTS, PAYMENTS, PROMISES, TYPED, LOG, FEEDS];
+pub const CASES: &[&[Case]] = &[JOURNAL, ACCOUNTS, PAYMENTS, PROMISES, TYPED, LOG, DECIDED, FEEDS];
 
 const BALANCE: &str = "ledger: journals balance";
 const CREDIT: &str = "ledger: credit of customers";
@@ -40,6 +40,8 @@ const ENTRIES: &str = "log: entries are what their bytes say";
 const OUTCOMES: &str = "log: outcomes have their reason";
 const WAITING: &str = "log: what waits";
 const BOARDS: &str = "boards: merged from their changes";
+const RULED: &str = "decisions: what was ruled";
+const TIMELINE: &str = "decisions: timeline";
 const SEQUENCE: &str = "feeds: sequence";
 const PRESENT: &str = "feeds: dossiers are present";
 const VERSIONS: &str = "feeds: versions";
@@ -345,6 +347,47 @@ const LOG: &[Case] = &[
             "update board_change set bytes = (select bytes from envelope order by number limit 1)
              where version = (select max(version) from board_change)",
             "update dossier set board_version = 0",
+        ],
+    ),
+];
+
+/// What people decided, and the timeline.
+const DECIDED: &[Case] = &[
+    case(
+        RULED,
+        "correction",
+        &[
+            "update correction set status = 'requested' where status = 'approved'",
+            "update correction set status = 'approved' where status = 'requested'",
+        ],
+    ),
+    case(
+        RULED,
+        "cash_handover",
+        &[
+            "update cash_handover set status = 'declared', counted_minor = null where status = 'counted'",
+            "update cash_handover set counted_minor = counted_minor + 1 where status = 'counted'",
+            "update cash_handover set status = 'sent_back' where status = 'declared'",
+        ],
+    ),
+    case(
+        RULED,
+        "entry",
+        &[
+            "update entry set outcome = 'held', reason = 'AWAITING_PROVIDER' where outcome = 'refused'",
+            "update entry set reason = 'DUPLICATE' where outcome = 'refused'",
+            "update entry set flags = null where flags like '%RELEASED%'",
+        ],
+    ),
+    case(
+        TIMELINE,
+        "timeline_event",
+        &[
+            "delete from timeline_event where code = 'REVERSED'",
+            "update timeline_event set code = 'REVERSED' where code = 'ASSIGNED'",
+            "update timeline_event set amount_minor = amount_minor + 1 where code = 'REVERSED'",
+            "update timeline_event set user_id = null where code = 'ASSIGNED'",
+            "update timeline_event set dossier_id = 1 where code = 'ASSIGNED'",
         ],
     ),
 ];
