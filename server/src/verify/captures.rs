@@ -235,13 +235,15 @@ async fn handover_items(tx: &mut Tx, entries: &[(LogRow, Entry)], findings: &mut
     Ok(())
 }
 
-const PAYMENTS: &str = "select p.uid, p.state, p.user_id, p.channel, p.amount_minor, p.currency, p.receipt_no,
+const PAYMENTS: &str =
+    "select p.uid, p.source, p.state, p.user_id, p.channel, p.amount_minor, p.currency, p.receipt_no,
        p.external_ref, p.value_date, a.uid as account
      from v join payment p on p.uid = v.uid left join account a on a.id = p.account_id";
 
 #[derive(Debug, FromRow)]
 struct PaymentRow {
     uid: EntryId,
+    source: String,
     state: PaymentState,
     user_id: Option<i64>,
     channel: Channel,
@@ -282,12 +284,14 @@ fn compare_payment(
 ) {
     let state = if payment.state == PaymentState::Reversed { "posted" } else { payment.state.code() };
     findings.compare(place, "state", &row.outcome.as_str(), &state);
+    findings.compare(place, "source", &"field", &payment.source.as_str());
     findings.compare(place, "user_id", &Some(row.user_id), &payment.user_id);
     findings.compare(place, "channel", &repayment.channel, &payment.channel);
     findings.compare(place, "external_ref", &repayment.external_ref, &payment.external_ref);
+    let flagged = |flag: Flag| row.flags.iter().flat_map(|flags| flags.split(' ')).any(|code| code == flag.code());
+    findings.compare(place, "reversed", &flagged(Flag::Reversed), &(payment.state == PaymentState::Reversed));
     // A person who releases may put the rest right, and may reject it altogether.
-    let released = row.flags.as_deref().is_some_and(|flags| flags.split(' ').any(|flag| flag == Flag::Released.code()));
-    if released || row.outcome == "refused" {
+    if flagged(Flag::Released) || row.outcome == "refused" {
         return;
     }
     let amount = (repayment.amount.minor, repayment.amount.currency);

@@ -1,6 +1,8 @@
 //! The log: every entry's row is what its bytes say, and every typed row has its entry.
 
-use daybook_shared::entry::{Entry, EntryType};
+use std::collections::{BTreeMap, BTreeSet};
+
+use daybook_shared::entry::{Body, Entry, EntryType};
 use daybook_shared::ids::{DeviceId, DossierId, EntryId, PaymentId};
 use daybook_shared::time::{Timestamp, Zone};
 use daybook_shared::wire::outcome::Reason;
@@ -8,7 +10,8 @@ use indicatif::ProgressBar;
 
 use super::findings::{Findings, Place};
 use super::{PAGE_ROWS, captures};
-use crate::db::Tx;
+use crate::batch_row;
+use crate::db::{Tx, batch};
 use crate::on_db;
 
 /// A row of the log.
@@ -42,6 +45,7 @@ const SELECT_PAGE: &str = "select e.id, e.uid, d.uid as dossier_uid, e.dossier_i
 
 /// Reads the whole log again.
 pub async fn verify(tx: &mut Tx, zone: &Zone, findings: &mut Findings, progress: &ProgressBar) -> sqlx::Result<()> {
+    let waiting = Waiting::load(tx).await?;
     let mut after = 0;
     loop {
         let rows: Vec<LogRow> = on_db!(tx, conn => {
@@ -52,6 +56,7 @@ pub async fn verify(tx: &mut Tx, zone: &Zone, findings: &mut Findings, progress:
         let read = rows.len() as u64;
         let entries: Vec<_> = rows.into_iter().filter_map(|row| decoded(row, findings)).collect();
         captures::verify(tx, zone, &entries, findings).await?;
+        waiting.verify(tx, &entries, findings).await?;
         progress.inc(read);
     }
     strays(tx, findings).await?;
@@ -59,6 +64,9 @@ pub async fn verify(tx: &mut Tx, zone: &Zone, findings: &mut Findings, progress:
 }
 
 fn decoded(row: LogRow, findings: &mut Findings) -> Option<(LogRow, Entry)> {
+    let place = Place { check: "log: outcomes have their reason", table: "entry", key: &row.uid };
+    let has_reason = matches!(row.outcome.as_str(), "held" | "refused");
+    findings.compare(place, "has a reason", &has_reason, &row.reason.is_some());
     let place = Place { check: "log: entries are what their bytes say", table: "entry", key: &row.uid };
     match Entry::decode(&row.bytes) {
         Ok(entry) => {
@@ -71,6 +79,56 @@ fn decoded(row: LogRow, findings: &mut Findings) -> Option<(LogRow, Entry)> {
             findings.differs(place, "bytes", "an entry", error);
             None
         }
+    }
+}
+
+/// What held entries wait for, by the entry's key. Few do.
+struct Waiting(BTreeMap<i64, BTreeSet<EntryId>>);
+
+batch_row! {
+    struct Key { uid: EntryId => "uuid" }
+}
+
+const SELECT_WAITING: &str = "select entry_id, ref from waiting";
+const SELECT_ARRIVED: &str = "select v.uid from v join entry e on e.uid = v.uid";
+
+impl Waiting {
+    async fn load(tx: &mut Tx) -> sqlx::Result<Self> {
+        let rows: Vec<(i64, EntryId)> = on_db!(tx, conn => sqlx::query_as(SELECT_WAITING).fetch_all(conn).await)?;
+        let mut waiting: BTreeMap<i64, BTreeSet<EntryId>> = BTreeMap::new();
+        for (entry, reference) in rows {
+            waiting.entry(entry).or_default().insert(reference);
+        }
+        Ok(Self(waiting))
+    }
+
+    /// An entry that is held for what it acts on waits for whatever of that has not arrived; it may go on
+    /// waiting for one that has. Others wait for nothing.
+    async fn verify(&self, tx: &mut Tx, entries: &[(LogRow, Entry)], findings: &mut Findings) -> sqlx::Result<()> {
+        let waits = |row: &LogRow| row.outcome == "held" && row.reason == Some(Reason::MissingRef);
+        let waiting = entries.iter().filter(|(row, _)| waits(row));
+        let named: BTreeSet<EntryId> = waiting.flat_map(|(_, entry)| acts_on(entry)).copied().collect();
+        let keys: Vec<_> = named.into_iter().map(|uid| Key { uid }).collect();
+        let arrived: Vec<(EntryId,)> = batch::fetch(tx, &keys, SELECT_ARRIVED).await?;
+        let arrived: BTreeSet<_> = arrived.into_iter().map(|(uid,)| uid).collect();
+        let none = BTreeSet::new();
+        for (row, entry) in entries {
+            let stored = self.0.get(&row.id).unwrap_or(&none);
+            let acts_on = acts_on(entry).iter().filter(|_| waits(row));
+            let expected = acts_on.filter(|uid| !arrived.contains(uid) || stored.contains(uid)).copied().collect();
+            let place = Place { check: "log: what waits", table: "waiting", key: &row.uid };
+            findings.compare(place, "ref", &expected, stored);
+        }
+        Ok(())
+    }
+}
+
+/// The entries without which one has no effect.
+fn acts_on(entry: &Entry) -> &[EntryId] {
+    match &entry.body {
+        Body::Correction(correction) => std::slice::from_ref(&correction.target),
+        Body::CashHandover(handover) => &handover.repayments,
+        _ => &[],
     }
 }
 

@@ -1,12 +1,17 @@
 //! `daybook verify`: derives everything again that can be derived, and says what differs.
 //!
 //! Balances come from the journal ([`ledger`]), accounts and promises from their payments and captures
-//! ([`accounts`]), typed rows from the bytes phones made ([`log`], [`captures`]), boards from their
-//! changes ([`boards`]), feeds from dossiers ([`feeds`]). It reads one snapshot and changes nothing.
+//! ([`accounts`]), typed rows from the bytes phones made ([`log`], [`captures`]), what people decided from
+//! their decisions ([`decided`]), boards from their changes ([`boards`]), feeds from dossiers ([`feeds`]).
+//! It reads one snapshot and changes nothing.
+//!
+//! What is taken on trust: the log itself (verdicts are not judged again, a corrected capture time is not
+//! corrected again), decisions, assignments, devices, and what only waits to be told (`outcome_news`).
 
 mod accounts;
 mod boards;
 mod captures;
+mod decided;
 mod feeds;
 mod findings;
 mod ledger;
@@ -34,6 +39,8 @@ pub async fn verify(tx: &mut Tx, zone: &Zone, lines_max: usize, progress: &Progr
     accounts::verify(tx, &mut findings, progress).await?;
     progress.set_message("log");
     log::verify(tx, zone, &mut findings, progress).await?;
+    progress.set_message("decisions");
+    decided::verify(tx, &mut findings).await?;
     progress.set_message("boards");
     boards::verify(tx, &mut findings, progress).await?;
     progress.set_message("feeds");

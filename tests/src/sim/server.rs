@@ -192,6 +192,17 @@ impl Server {
         })
     }
 
+    /// Runs something that writes, and undoes what it wrote.
+    pub fn undone<T>(&self, run: impl AsyncFnOnce(&App, &mut Tx) -> T) -> T {
+        let life = self.life();
+        life.runtime.block_on(async {
+            let mut tx = life.app.db.write().await.expect("the database answers");
+            let done = run(&life.app, &mut tx).await;
+            tx.rollback().await.expect("the database answers");
+            done
+        })
+    }
+
     /// Runs something that reads.
     pub fn read<T>(&self, run: impl AsyncFnOnce(&App, &mut Tx) -> T) -> T {
         let life = self.life();
