@@ -218,14 +218,17 @@ fn some_edits() -> [Edit; 3] {
     [Edit::NoteReplace(GATE.to_owned()), task, Edit::AddTag("market day".to_owned())]
 }
 
-/// Goal: what a board holds is there once, whoever made it, and what an officer typed is never lost.
-fn check_once(world: &mut World, acc: Acc, on: On) {
+/// Words that may have arrived, as a draft shows them.
+const WORDS: &str = "note: Gate is at the back.\ntask: Bring the meter.";
+
+/// Goal: what a board holds is there once, whoever made it, and what an officer typed is never lost: it is
+/// his draft.
+fn check_once(world: &mut World, acc: Acc, on: On, draft: &str) {
     let dossier = world.accounts[acc.0].dossier;
     let board = world.phone(on).store().board_of(dossier).unwrap().unwrap();
     assert_eq!((board.note.as_str(), board.tasks.len()), (GATE, 1));
     assert_eq!(board.tags, ["market day"]);
-    let words = format!("note: {GATE}\ntask: Bring the meter.");
-    assert_eq!(drafts(world, on), [(words, "MAY_HAVE_ARRIVED".to_owned())]);
+    assert_eq!(drafts(world, on), [(draft.to_owned(), "MAY_HAVE_ARRIVED".to_owned())]);
     let aside: Vec<(i64,)> = world.server.rows("select id from quarantine");
     assert_eq!(aside, []);
 }
@@ -245,7 +248,8 @@ fn words_that_had_arrived_before_a_restore_are_not_written_twice() {
         let now = world.now();
         world.phones[on.0].restore(now, &mut world.rng);
         world.settle(&[on]);
-        check_once(&mut world, acc, on);
+        // Even the tag is not made again: somebody may have removed it since the backup.
+        check_once(&mut world, acc, on, &format!("{WORDS}\ntag: market day"));
         world.check_all(&[on]);
     });
 }
@@ -266,7 +270,7 @@ fn words_that_two_phones_of_one_identity_send_are_not_written_twice() {
         let report = world.sync(clone);
         assert_eq!((report.end, report.new_installs), (SyncEnd::UpToDate, 1));
         world.settle(&[clone]);
-        check_once(&mut world, acc, clone);
+        check_once(&mut world, acc, clone, WORDS);
     });
 }
 
