@@ -151,7 +151,7 @@ pub(super) fn entry() -> Vec<Seed> {
             let one = Attachment { sha256: Hash([1; 32]), mime: "image/jpeg".into(), bytes: 40_000, kind };
             entry.head.attachments = Some(vec![one; 8]);
         }),
-        with("type_of_tomorrow", |entry| entry.head.entry_type = EntryType::from_code("TRAINING")),
+        with("type_of_tomorrow", |entry| entry.head.entry_type = EntryType::from_code("SURVEY")),
         with("nul_in_a_code", |entry| entry.head.entry_type = EntryType::from_code("A\0B")),
         with("zero", |entry| set_amount(entry, 0)),
         with("negative", |entry| set_amount(entry, i64::MIN)),
