@@ -192,6 +192,38 @@ fn a_conduct_complaint_that_an_app_put_into_the_case_is_held_and_shown_to_nobody
     });
 }
 
+const WRONG: &str = "held(WRONG_DOSSIER)";
+const UNKNOWN: &str = "held(UNKNOWN_ACCOUNT)";
+const RELEASED: u16 = 204;
+const STAYS_HELD: u16 = 409;
+
+/// A record in a dossier, what the server says, and what a release comes to.
+type Misplaced = (&'static str, DossierId, Body, &'static str, u16);
+
+/// Records that are not at home; `nobodys` are about what does not exist, `elsewhere` about another account.
+fn misplaced([about, nobodys, elsewhere]: [About; 3], [case, day, file]: [DossierId; 3]) -> Vec<Misplaced> {
+    let complaint = |about, kind| Body::Complaint(records::complaint(about, kind));
+    let fraud = records::issue_report(about, IssueCategory::Fraud);
+    let fee = ComplaintKind::Fee;
+    vec![
+        ("a call in a day", day, Body::CallAttempt(records::call_attempt(about)), WRONG, STAYS_HELD),
+        ("a contact in a file", file, Body::ContactUpdate(records::contact_update()), WRONG, STAYS_HELD),
+        ("a case hand-over in a day", day, Body::CaseHandover(records::case_handover()), WRONG, STAYS_HELD),
+        ("a complaint in another case", case, complaint(elsewhere, fee.clone()), WRONG, RELEASED),
+        ("a complaint in a day", day, complaint(about, fee), WRONG, RELEASED),
+        ("a complaint of nobody's", day, complaint(nobodys, ComplaintKind::Conduct), UNKNOWN, STAYS_HELD),
+        ("a stop in a case", case, Body::StopEvent(records::stop_event(about)), WRONG, RELEASED),
+        ("a device event in a case", case, Body::DeviceEvent(records::device_event(about)), WRONG, RELEASED),
+        ("a registration in a case", case, Body::AgentRegistration(records::agent_registration()), WRONG, RELEASED),
+        ("a weekly contact in a case", case, Body::WeeklyContact(records::weekly_contact(about)), WRONG, RELEASED),
+        ("a float check in a day", day, Body::FloatCheck(records::float_check(about)), WRONG, RELEASED),
+        ("a float check of nobody", day, Body::FloatCheck(records::float_check(nobodys)), UNKNOWN, STAYS_HELD),
+        ("nobody's training in a file", file, Body::Training(records::training(nobodys)), UNKNOWN, STAYS_HELD),
+        ("fraud in the agent's file", file, Body::IssueReport(fraud), WRONG, RELEASED),
+        ("an event in a case", case, Body::IssueEvent(records::issue_event(about)), WRONG, STAYS_HELD),
+    ]
+}
+
 #[test]
 fn a_record_in_the_wrong_place_waits_and_is_released_where_it_says_what_it_is_about() {
     on_every_engine(|mut world| {
@@ -201,102 +233,19 @@ fn a_record_in_the_wrong_place_waits_and_is_released_where_it_says_what_it_is_ab
         let agent = world.agent(amina);
         world.settle(&[on]);
         let mut raw = Raw::of(&world, on);
-        let mut about = about(&mut world, acc, agent);
-        let (case, day) = (world.accounts[acc.0].dossier, own_day(&world, amina));
-        let file = DossierId::agent(agent, 2027, 1);
-        let mut nobodys = about;
-        nobodys.agent = AgentId::from([9; 16]);
-        nobodys.account = [9; 16].into();
-        let mut elsewhere = about;
-        elsewhere.account = world.accounts[other.0].uid;
-        about.issue = [9; 16].into();
-        use Body as B;
-        let cases: Vec<(&str, DossierId, Body, &str, u16)> = vec![
-            ("a call in a day", day, B::CallAttempt(records::call_attempt(about)), "held(WRONG_DOSSIER)", 409),
-            (
-                "a contact in an agent's file",
-                file,
-                B::ContactUpdate(records::contact_update()),
-                "held(WRONG_DOSSIER)",
-                409,
-            ),
-            ("a case hand-over in a day", day, B::CaseHandover(records::case_handover()), "held(WRONG_DOSSIER)", 409),
-            (
-                "a complaint in another case",
-                case,
-                B::Complaint(records::complaint(elsewhere, ComplaintKind::Fee)),
-                "held(WRONG_DOSSIER)",
-                204,
-            ),
-            (
-                "a complaint in a day",
-                day,
-                B::Complaint(records::complaint(about, ComplaintKind::Fee)),
-                "held(WRONG_DOSSIER)",
-                204,
-            ),
-            (
-                "a complaint of nobody's",
-                day,
-                B::Complaint(records::complaint(nobodys, ComplaintKind::Conduct)),
-                "held(UNKNOWN_ACCOUNT)",
-                409,
-            ),
-            ("a stop in a case", case, B::StopEvent(records::stop_event(about)), "held(WRONG_DOSSIER)", 204),
-            (
-                "a device event in a case",
-                case,
-                B::DeviceEvent(records::device_event(about)),
-                "held(WRONG_DOSSIER)",
-                204,
-            ),
-            (
-                "a registration in a case",
-                case,
-                B::AgentRegistration(records::agent_registration()),
-                "held(WRONG_DOSSIER)",
-                204,
-            ),
-            (
-                "a weekly contact in a case",
-                case,
-                B::WeeklyContact(records::weekly_contact(about)),
-                "held(WRONG_DOSSIER)",
-                204,
-            ),
-            ("a float check in a day", day, B::FloatCheck(records::float_check(about)), "held(WRONG_DOSSIER)", 204),
-            (
-                "a float check of nobody",
-                day,
-                B::FloatCheck(records::float_check(nobodys)),
-                "held(UNKNOWN_ACCOUNT)",
-                409,
-            ),
-            (
-                "a training of nobody in somebody's file",
-                file,
-                B::Training(records::training(nobodys)),
-                "held(UNKNOWN_ACCOUNT)",
-                409,
-            ),
-            (
-                "fraud in the agent's file",
-                file,
-                B::IssueReport(records::issue_report(about, IssueCategory::Fraud)),
-                "held(WRONG_DOSSIER)",
-                204,
-            ),
-            ("an event in a case", case, B::IssueEvent(records::issue_event(about)), "held(WRONG_DOSSIER)", 409),
-        ];
-        for (what, dossier, body, expected, released) in cases {
+        let about = about(&mut world, acc, agent);
+        let nobodys = About { agent: AgentId::from([9; 16]), account: [9; 16].into(), ..about };
+        let elsewhere = About { account: world.accounts[other.0].uid, ..about };
+        let dossiers = [world.accounts[acc.0].dossier, own_day(&world, amina), DossierId::agent(agent, 2027, 1)];
+        for (what, dossier, body, expected, released) in misplaced([about, nobodys, elsewhere], dossiers) {
             let mut head = forge::head_in(&mut world, &raw, dossier, body.entry_type().unwrap());
             head.gps = Some(records::GPS);
             let entry = Entry { head, body };
             let verdicts = raw.upload(&world, &[entry.encode()], Vec::new());
-            assert_eq!(words(&verdicts.outcomes[0]), expected, "{what}");
+            assert_eq!(without_flags(&verdicts), [expected], "{what}");
             assert_eq!(world.release(deka, entry.head.id, json!({})).status, released, "{what}");
-            let now = if released == 204 { "noted RELEASED" } else { expected };
-            assert_eq!(world.outcome(entry.head.id), now, "{what}");
+            let now = if released == RELEASED { "noted RELEASED" } else { expected };
+            assert!(world.outcome(entry.head.id).starts_with(now), "{what}");
         }
         let fresh = world.enrolled(amina);
         world.settle(&[fresh]);
