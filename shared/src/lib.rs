@@ -17,6 +17,8 @@ pub mod entry;
 pub mod facts;
 pub mod ids;
 pub mod money;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod schedule;
 pub mod time;
 pub mod wire;

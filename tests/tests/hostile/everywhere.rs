@@ -42,6 +42,8 @@ fn random_bytes_to_any_endpoint_never_fail_inside() {
                 } else {
                     let method = if scene.world.rng.random_ratio(1, 8) { Method::PUT } else { route.method.clone() };
                     let mut request = Request::builder().method(method).uri(&path).header("content-type", media);
+                    let key: u128 = scene.world.rng.random();
+                    request = request.header("idempotency-key", format!("{key:x}")).header("if-match", "*");
                     if let Some(token) = token {
                         request = request.header("authorization", format!("Bearer {token}"));
                     }
