@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::idempotency::{self, KEY, REPLAYED};
-use crate::app::App;
+use crate::app::{App, Options};
 use crate::auth::Role;
 use crate::on_db;
 use crate::testing::{Answer, TestServer, for_each_engine, sqlite};
@@ -141,7 +141,7 @@ async fn two_replicas_do_a_write_once() {
     for_each_engine(async |server| {
         let root = server.root().await;
         let (_, admin) = server.user("admin", Role::Admin, &root).await;
-        let replica = App::open(&server.options).await.unwrap();
+        let replica = App::open(&Options { seed: Some(2), ..server.options.clone() }).await.unwrap();
         let router = super::router(&replica);
         for number in 0..8 {
             let body = json!({ "parent": root.uid, "kind": "branch", "name": format!("Branch {number}") });

@@ -26,7 +26,8 @@ fn random_bytes_to_any_endpoint_never_fail_inside() {
         let known: Vec<String> = vec![
             paid.to_string(),
             scene.world.accounts[scene.acc.0].dossier.to_string(),
-            scene.world.people[0].uid.to_string(),
+            // Not the officer of the scene: somebody may deactivate him.
+            scene.world.people[people[0].0].uid.to_string(),
             scene.raw.device.to_string(),
         ];
         scene.raw.request += 1000;

@@ -314,19 +314,18 @@ fn s8_gaps_and_the_blocks_of_devices_that_ended_are_listed_page_by_page() {
         assert_eq!(unexplained(&world, deka), ["D01-000003..D01-000003", "D02-000002..D02-000050"]);
         let mut path = "/v1/receipts/unexplained?limit=1".to_owned();
         let mut seen = Vec::new();
-        for _ in 0..2 {
+        loop {
             let page = world.rest(deka, Method::GET, &path, &Value::Null).json();
             let block = &page["items"][0];
             seen.push((
                 block["first"].as_str().expect("a text").to_owned(),
                 block["officer_name"].as_str().expect("a text").to_owned(),
             ));
-            path = format!("/v1/receipts/unexplained?limit=1&after={}", page["next"].as_str().expect("a text"));
+            let Some(next) = page["next"].as_str() else { break };
+            path = format!("/v1/receipts/unexplained?limit=1&after={next}");
         }
         let text = |first: &str, name: &str| (first.to_owned(), name.to_owned());
         assert_eq!(seen, [text("D01-000001", "Amina"), text("D02-000001", "Barasa")]);
-        let last = world.rest(deka, Method::GET, &path, &Value::Null).json();
-        assert_eq!(last, json!({ "items": [] }));
         // Nobody explains his own numbers.
         world.give_role(amina, Role::Supervisor);
         let answer = world.decide(amina, "/v1/receipts/D01-000003/explanation", json!({ "reason": "Torn." }));
