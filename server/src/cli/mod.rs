@@ -4,6 +4,7 @@
 mod admin;
 mod data;
 mod demo;
+mod jobs;
 mod log;
 mod serve;
 
@@ -87,6 +88,8 @@ enum Command {
     Settings(admin::Settings),
     /// Print the description of the REST API (OpenAPI 3.1)
     Openapi,
+    /// Background work: when it was done, and do it now
+    Jobs(jobs::Jobs),
 }
 
 /// Runs the program.
@@ -127,6 +130,7 @@ async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::Device(device) => device.run(&config).await?,
         Command::Settings(settings) => settings.run(&config).await?,
         Command::Openapi => println!("{:#}", crate::http::describe::document()),
+        Command::Jobs(jobs) => jobs.run(&config).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -277,23 +277,10 @@ impl Drop for Flight<'_> {
 
 /// Rows of one transaction: others wait for the writer meanwhile.
 const PURGE_ROWS_MAX: i64 = 1_000;
-/// How often a server purges.
-const PURGE_EVERY: Duration = Duration::from_hours(1);
+/// How often answers are purged.
+pub const EVERY: Duration = Duration::from_hours(1);
 const PURGE: &str = "delete from idempotency where id in
      (select o.id from idempotency o where o.at < $1 order by o.at limit $2)";
-
-/// Purges again and again, until the task is ended.
-pub async fn keep_purged(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(PURGE_EVERY);
-    loop {
-        ticks.tick().await;
-        match purge(&app.db, app.now(), app.settings.idempotency_days).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "old answers are gone"),
-            Err(error) => tracing::warn!(%error, "old answers were not purged"),
-        }
-    }
-}
 
 /// Deletes answers that are older than so many days; returns how many.
 pub async fn purge(db: &Db, now: Timestamp, days: i64) -> sqlx::Result<u64> {

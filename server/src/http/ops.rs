@@ -14,6 +14,7 @@ use super::names;
 use super::problem::Problem;
 use crate::app::App;
 use crate::on_db;
+use crate::sync::health;
 
 /// How the server is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -56,13 +57,18 @@ async fn ping(app: &App) -> Result<(), Problem> {
     if deployments == 1 { Ok(()) } else { Err(Problem::unavailable("The database is not this server's.")) }
 }
 
-/// Figures of the process, as Prometheus reads them.
+/// Figures of the server, as Prometheus reads them.
+///
+/// While the database does not answer, what is counted in it stands still.
 #[utoipa::path(
     get,
     path = "/metrics",
     tag = "operations",
     responses((status = 200, description = "Figures.", body = String, content_type = "text/plain"))
 )]
-pub async fn metrics() -> impl IntoResponse {
+pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    if !matches!(tokio::time::timeout(PING_WAIT, health::measure(&app)).await, Ok(Ok(()))) {
+        tracing::warn!("the devices could not be counted for the metrics");
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], names::recorder().render())
 }

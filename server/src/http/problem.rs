@@ -105,7 +105,7 @@ problems! {
     WrongSignature = UNPROCESSABLE_ENTITY, "wrong-signature", "A signature does not fit", final;
     /// Every write by POST needs an Idempotency-Key: 1 to 255 visible ASCII characters, new for every
     /// write and the same when it is sent again.
-    IdempotencyKeyMissing = BAD_REQUEST, "idempotency-key-missing", "Idempotency-Key is missing", final;
+    IdempotencyKeyMissing = BAD_REQUEST, "idempotency-key-missing", "An Idempotency-Key is missing", final;
     /// A request with this Idempotency-Key is being handled; ask again for its answer.
     IdempotencyInFlight = CONFLICT, "idempotency-in-flight", "The first request is still being handled", retry;
     /// This Idempotency-Key stands for a request with another path or body.
