@@ -23,7 +23,6 @@ problem-unsupported-media-type = نوع البيانات غير مقبول هن�
 problem-validation = الطلب غير صالح
 problem-enrolment-code-unknown = لا يوجد رمز تسجيل كهذا
 problem-enrolment-code-expired = انتهت صلاحية رمز التسجيل
-problem-wrong-signature = التوقيع غير مطابق
 problem-idempotency-key-missing = ينقص الطلب الترويسة Idempotency-Key
 problem-idempotency-in-flight = الطلب الأول ما زال قيد المعالجة
 problem-idempotency-reused = هذا المفتاح يخصّ طلباً آخر

@@ -106,7 +106,6 @@ problem-unsupported-media-type = The media type is not taken here
 problem-validation = The request is not valid
 problem-enrolment-code-unknown = There is no such enrolment code
 problem-enrolment-code-expired = The enrolment code has expired
-problem-wrong-signature = A signature does not fit
 problem-idempotency-key-missing = An Idempotency-Key is missing
 problem-idempotency-in-flight = The first request is still being handled
 problem-idempotency-reused = The key stands for another request

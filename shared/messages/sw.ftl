@@ -106,7 +106,6 @@ problem-unsupported-media-type = Aina hii ya data haipokelewi hapa
 problem-validation = Ombi si sahihi
 problem-enrolment-code-unknown = Hakuna msimbo wa kusajili kama huo
 problem-enrolment-code-expired = Muda wa msimbo wa kusajili umeisha
-problem-wrong-signature = Sahihi hailingani
 problem-idempotency-key-missing = Idempotency-Key haipo
 problem-idempotency-in-flight = Ombi la kwanza bado linashughulikiwa
 problem-idempotency-reused = Ufunguo huu ni wa ombi jingine

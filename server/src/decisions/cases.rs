@@ -103,6 +103,7 @@ pub struct BoardBody {
     sc_note: String,
 }
 
+/// A task on a board.
 #[derive(Debug, Serialize, ToSchema)]
 struct TaskBody {
     id: Uuid,
@@ -125,6 +126,7 @@ impl From<BoardView> for BoardBody {
     }
 }
 
+/// An entry of a dossier, and what became of it.
 #[derive(Debug, Serialize, sqlx::FromRow, ToSchema)]
 struct EntryView {
     id: EntryId,

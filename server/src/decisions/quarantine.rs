@@ -54,7 +54,7 @@ const PAGE_QUARANTINED: &str = concat!(
 #[utoipa::path(
     get,
     path = "/v1/quarantine",
-    tag = "held",
+    tag = "quarantine",
     params(PageQuery),
     responses((status = 200, description = "A page.", body = Page<QuarantinedView>))
 )]
@@ -95,7 +95,7 @@ const FREE_BYTES: &str = "update device set quarantined_bytes = quarantined_byte
 #[utoipa::path(
     post,
     path = "/v1/quarantine/{id}/resolution",
-    tag = "held",
+    tag = "quarantine",
     params(("id" = Uuid, Path, description = "The change.")),
     request_body = ResolutionRequest,
     responses((status = 204, description = "It is done."))

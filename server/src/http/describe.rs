@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
-use daybook_shared::ids::{Hash, sha256};
+use daybook_shared::ids::{Hash, PaymentId, sha256};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{Components, Info, License, OpenApi, Paths};
 use utoipa::{PartialSchema as _, ToSchema as _};
@@ -110,8 +110,8 @@ pub async fn problem(Path(code): Path<String>) -> Result<Response, Problem> {
 pub struct ExchangeBytes(#[expect(dead_code, reason = "it is only described")] Vec<u8>);
 
 /// Text in HTML.
-fn text(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+pub(super) fn text(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// What every route of this kind refuses, and what this one does.
@@ -142,7 +142,11 @@ fn refusals(route: &Route, has_json: bool) -> BTreeSet<&'static str> {
 
 fn describe() -> Description {
     let mut paths = Paths::new();
-    let mut schemas = vec![(FieldError::name().into_owned(), FieldError::schema())];
+    // What only problems and paths refer to.
+    let mut schemas = vec![
+        (FieldError::name().into_owned(), FieldError::schema()),
+        (PaymentId::name().into_owned(), PaymentId::schema()),
+    ];
     for route in ROUTES {
         let (named, described, _) = (route.handler)();
         schemas.extend(named);
@@ -220,7 +224,6 @@ fn add_idempotency(operation: &mut Value) {
         "name": "Idempotency-Key", "in": "header", "required": true,
         "description": "New for every write, the same when it is sent again.",
         "schema": { "type": "string", "minLength": 1, "maxLength": idempotency::KEY_MAX, "pattern": "^[!-~]+$" },
-        "example": "01890a5d-ac96-774b-bcce-b302099a8057",
     });
     match &mut operation["parameters"] {
         Value::Array(parameters) => parameters.push(key),
@@ -292,4 +295,97 @@ fn security_schemes() -> Value {
             "description": "The signature of an enrolled device over method, path and body.",
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operations() -> impl Iterator<Item = (String, String, &'static Value)> {
+        let paths = document()["paths"].as_object().unwrap();
+        paths.iter().flat_map(|(path, item)| {
+            let methods = item.as_object().unwrap().iter();
+            methods.map(move |(method, operation)| (method.to_ascii_uppercase(), path.clone(), operation))
+        })
+    }
+
+    #[test]
+    fn the_table_and_the_document_have_the_same_routes() {
+        let described: BTreeSet<_> = operations().map(|(method, path, _)| (method, path)).collect();
+        let routed: BTreeSet<_> =
+            ROUTES.iter().map(|route| (route.method.as_str().to_owned(), route.path.to_owned())).collect();
+        assert_eq!((described.len(), &described), (ROUTES.len(), &routed));
+        assert_eq!(document()["openapi"], "3.1.0");
+    }
+
+    #[test]
+    fn the_document_says_who_may_call_what_a_write_needs_and_what_is_refused() {
+        for route in ROUTES {
+            let operation = &document()["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
+            let name = format!("{} {}", route.method, route.path);
+            let security = match route.access {
+                Access::Public => json!([]),
+                Access::Device => json!([{ "device": [] }]),
+                Access::May(_) => json!([{ "user": [] }]),
+            };
+            assert_eq!(operation["security"], security, "{name}");
+            let roles = match route.access {
+                Access::May(permission) => json!(permission.roles().iter().map(|role| role.code()).collect::<Vec<_>>()),
+                _ => Value::Null,
+            };
+            assert_eq!(operation["x-roles"], roles, "{name}");
+            let parameters: Vec<_> =
+                operation["parameters"].as_array().into_iter().flatten().map(|p| p["name"].as_str().unwrap()).collect();
+            assert_eq!(parameters.contains(&"Idempotency-Key"), route.has_effect(), "{name}");
+            assert_eq!(route.path.contains("{id}"), parameters.contains(&"id"), "{name}");
+            // Each code is under its status, and no other is.
+            let mut named = BTreeSet::new();
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let schema = &response["content"]["application/problem+json"]["schema"];
+                for code in schema["properties"]["code"]["enum"].as_array().into_iter().flatten() {
+                    let code = Code::ALL.iter().find(|known| *code == known.code()).unwrap();
+                    assert_eq!(code.status().as_str(), status, "{name}");
+                    named.insert(code.code());
+                }
+            }
+            assert!(route.refusals.iter().all(|code| named.contains(code.code())), "{name}");
+            assert_eq!(named, description().answers[&(route.method.as_str(), route.path)].codes, "{name}");
+        }
+    }
+
+    #[test]
+    fn everything_is_named_once_and_explained() {
+        let mut ids = BTreeSet::new();
+        for (method, path, operation) in operations() {
+            let has =
+                |pointer: &str| operation.pointer(pointer).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+            assert!(has("/summary") && has("/operationId") && has("/tags/0"), "{method} {path}");
+            assert!(ids.insert(operation["operationId"].to_string()), "{method} {path}: {}", operation["operationId"]);
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(
+                    response["description"].as_str().is_some_and(|text| !text.is_empty()),
+                    "{method} {path} {status}"
+                );
+                for content in response["content"].as_object().into_iter().flat_map(Map::values) {
+                    assert!(content["schema"].is_object(), "{method} {path} {status}");
+                }
+            }
+        }
+        let text = document().to_string();
+        for (name, schema) in document()["components"]["schemas"].as_object().unwrap() {
+            assert!(schema["description"].is_string() || schema["oneOf"].is_array(), "{name} says nothing of itself");
+        }
+        for reference in text.split("\"$ref\":\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(document().pointer(&reference[1..]).is_some(), "{reference} leads nowhere");
+        }
+    }
+
+    #[test]
+    fn every_problem_can_happen_somewhere() {
+        let named: BTreeSet<_> =
+            description().answers.values().flat_map(|answers| answers.codes.iter().copied()).collect();
+        let nowhere: Vec<_> = Code::ALL.iter().map(|code| code.code()).filter(|code| !named.contains(code)).collect();
+        // Of no route: a method that a path does not have.
+        assert_eq!(nowhere, [Code::MethodNotAllowed.code()]);
+    }
 }

@@ -6,6 +6,7 @@ pub mod answer;
 #[cfg(test)]
 mod conventions_tests;
 pub mod describe;
+pub mod docs;
 pub mod etag;
 pub mod extract;
 pub mod guard;
@@ -128,6 +129,7 @@ pub static ROUTES: &[Route] = &[
     route(GET,  "/readyz",                         Public,                  SMALL,    || routes!(ops::readyz),                   NONE),
     route(GET,  "/metrics",                        Public,                  SMALL,    || routes!(ops::metrics),                  NONE),
     route(GET,  "/openapi.json",                   Public,                  SMALL,    || routes!(describe::openapi),             &[C::MalformedRequest]),
+    route(GET,  "/docs",                            Public,                  SMALL,    || routes!(docs::page       ),             NONE),
     route(GET,  "/problems/{code}",                Public,                  SMALL,    || routes!(describe::problem),             NONE),
 
     route(GET,  "/v1/deployment",                  Public,                  SMALL,    || routes!(sessions::deployment),          NONE),

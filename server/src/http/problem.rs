@@ -101,8 +101,6 @@ problems! {
     CodeUnknown = UNPROCESSABLE_ENTITY, "enrolment-code-unknown", "There is no such enrolment code", final;
     /// An enrolment code whose time is over.
     CodeExpired = UNPROCESSABLE_ENTITY, "enrolment-code-expired", "The enrolment code has expired", final;
-    /// An envelope whose signature does not fit.
-    WrongSignature = UNPROCESSABLE_ENTITY, "wrong-signature", "A signature does not fit", final;
     /// Every write by POST needs an Idempotency-Key: 1 to 255 visible ASCII characters, new for every
     /// write and the same when it is sent again.
     IdempotencyKeyMissing = BAD_REQUEST, "idempotency-key-missing", "An Idempotency-Key is missing", final;
