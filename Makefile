@@ -17,7 +17,7 @@ DEMO_ARGS ?=
 # With nextest where it is installed: it runs the tests of all crates at once.
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: help run test build lint doc unit replay bench soak fuzz clean
+.PHONY: help run test build lint doc unit contract replay bench soak fuzz clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -31,9 +31,9 @@ run: ## build, make a demo lender in .daybook/demo.db, serve it on 127.0.0.1:808
 	$(BIN)/daybook --db sqlite:.daybook/demo.db demo $(DEMO_ARGS)
 
 test: ## all that CI runs: format, lints, docs, tests on SQLite and on a private PostgreSQL
-	@scripts/need rust compiler postgres
+	@scripts/need rust compiler postgres python
 	cargo fmt --all --check
-	$(MAKE) --no-print-directory lint doc build unit
+	$(MAKE) --no-print-directory lint doc build unit contract
 
 lint:
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -54,6 +54,9 @@ else
 unit:
 	$(BIN)/with-postgres cargo test --workspace --no-fail-fast
 endif
+
+contract: # a server on demo data keeps to what its OpenAPI document says
+	scripts/schemathesis $(BIN)/daybook
 
 replay: ## replay the real payments of DATA on PHONES phones
 	@scripts/need rust compiler

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod boards;
+mod elsewhere;
 mod entries;
 mod everywhere;
 mod identity;

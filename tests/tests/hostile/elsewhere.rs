@@ -1,0 +1,183 @@
+//! What another branch has is the same answer as what does not exist: at every route that names something
+//! by its id, at every list, and where a body names somebody.
+
+use axum::http::Method;
+use daybook_server::audit::Actor;
+use daybook_server::auth::units::{self, Unit, UnitKind};
+use daybook_server::auth::users::{self, Holding};
+use daybook_server::auth::{Permission, Role};
+use daybook_server::http::{Access, ROUTES, Route};
+use daybook_shared::entry::CorrectionKind;
+use daybook_shared::wire::envelope::BoardChange;
+use daybook_tests::sim::setup::KES;
+use daybook_tests::sim::{Who, World};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{Scene, on_every_engine};
+
+/// What there is of each kind, at the lender's own unit.
+struct There {
+    user: String,
+    device: String,
+    caseload: String,
+    dossier: String,
+    held: String,
+    change: String,
+    receipt: String,
+    payment: String,
+    correction: String,
+}
+
+const NOWHERE: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+/// The real and the absent id of a route, and a body that fits. A new route is added here.
+fn case(there: &There, route: &Route) -> (String, &'static str, Value) {
+    let of = |id: &str, body: Value| (id.to_owned(), NOWHERE, body);
+    let decision = json!({ "id": Uuid::from_u128(7) });
+    match route.path {
+        "/v1/users/{id}/roles" => of(&there.user, json!({ "role": "officer", "unit": NOWHERE, "held": true })),
+        "/v1/users/{id}/deactivation" | "/v1/users/{id}/enrolment-codes" => of(&there.user, json!({})),
+        "/v1/devices/{id}/retirement" | "/v1/devices/{id}/loss" => of(&there.device, json!({})),
+        "/v1/caseloads/{id}/members" => of(&there.caseload, json!({ "user": there.user, "member": true })),
+        "/v1/dossiers/{id}" => of(&there.dossier, Value::Null),
+        "/v1/dossiers/{id}/board" => of(&there.dossier, json!({ "edits": [{ "add_tag": "x" }] })),
+        "/v1/dossiers/{id}/assignment" => of(&there.dossier, with(decision, json!({ "caseload": null }))),
+        "/v1/held/{id}/release" => of(&there.held, decision),
+        "/v1/held/{id}/rejection" => of(&there.held, with(decision, json!({ "reason": "REJECTED" }))),
+        "/v1/quarantine/{id}/resolution" => of(&there.change, with(decision, json!({ "resolution": "Seen." }))),
+        "/v1/receipts/{id}/explanation" => {
+            (there.receipt.clone(), "Z99-000001", with(decision, json!({ "reason": "Torn." })))
+        }
+        "/v1/payments/{id}/reversal" => of(&there.payment, with(decision, json!({ "reason": "A mistake." }))),
+        "/v1/corrections/{id}/decision" => of(&there.correction, with(decision, json!({ "approve": false }))),
+        path => panic!("{path} names something by its id: say here what, so that another branch's is tried"),
+    }
+}
+
+fn with(mut object: Value, more: Value) -> Value {
+    let (Value::Object(all), Value::Object(more)) = (&mut object, more) else { panic!("two objects") };
+    all.extend(more);
+    object
+}
+
+/// Everything that has an id, made through the phone of the scene.
+fn furnish(scene: &mut Scene) -> There {
+    let payment = scene.world.cash(scene.on, scene.acc, 100);
+    let held = scene.world.cash_on_paper(scene.on, scene.acc, 100, "Q77-000001");
+    scene.world.sync(scene.on);
+    assert!(scene.world.outcome(held).starts_with("held"), "{}", scene.world.outcome(held));
+    let correction = scene.world.correction(scene.on, payment, CorrectionKind::Void);
+    scene.world.sync(scene.on);
+    let dossier = scene.world.accounts[scene.acc.0].dossier;
+    let mut raw = daybook_tests::sim::raw::Raw::of(&scene.world, scene.on);
+    let change = BoardChange { dossier, n: 0, change: b"no change".to_vec() };
+    raw.upload(&scene.world, &[], vec![change]);
+    let changes: Vec<(Uuid,)> = scene.world.server.rows("select uid from quarantine");
+    let caseload = scene.world.people[scene.amina.0].caseload.unwrap().1;
+    let receipts: Vec<(String,)> =
+        scene.world.server.rows("select receipt_no from payment where state = 'posted' and receipt_no is not null");
+    There {
+        user: scene.world.people[scene.amina.0].uid.to_string(),
+        device: scene.raw.device.to_string(),
+        caseload: caseload.to_string(),
+        dossier: dossier.to_string(),
+        held: held.to_string(),
+        change: changes[0].0.to_string(),
+        receipt: receipts[0].0.clone(),
+        payment: payment.to_string(),
+        correction: correction.to_string(),
+    }
+}
+
+/// A person of each role at a branch that nobody of the scene belongs to.
+fn strangers(world: &mut World) -> Vec<(Role, Who)> {
+    let branch: Unit = world.server.write(async |app, tx| {
+        let root = units::root(tx).await.unwrap().unwrap();
+        let new = (UnitKind::Branch, "Elsewhere");
+        units::create(tx, (app.now(), &app.rng), Actor::OPERATOR, Some(&root), new).await.unwrap()
+    });
+    let mut people = Vec::new();
+    for role in Role::ALL {
+        let who = world.person(&format!("e-{}", role.code()), *role);
+        let user = world.user_row(who);
+        world.server.write(async |app, tx| {
+            let root = units::root(tx).await.unwrap().unwrap();
+            for (unit, holding) in [(&branch, Holding::Held), (&root, Holding::Ended)] {
+                users::set_role(tx, app.now(), Actor::OPERATOR, &user, (*role, unit, holding)).await.unwrap();
+            }
+        });
+        people.push((*role, who));
+    }
+    people
+}
+
+fn who_may(people: &[(Role, Who)], permission: Permission) -> Who {
+    people.iter().find(|(role, _)| role.may(permission)).map(|(_, who)| *who).unwrap()
+}
+
+/// An answer without what names the request.
+fn words(world: &World, who: Who, route: &Route, path: &str, body: &Value) -> (u16, Value) {
+    let answer = world.rest(who, route.method.clone(), path, body);
+    let mut words = answer.json();
+    if let Some(words) = words.as_object_mut() {
+        words.remove("request_id");
+    }
+    (answer.status, words)
+}
+
+#[test]
+fn what_another_branch_has_does_not_exist() {
+    on_every_engine(|scene| {
+        let there = furnish(scene);
+        let world = &mut scene.world;
+        let strangers = strangers(world);
+        let insiders: Vec<_> =
+            Role::ALL.iter().map(|role| (*role, world.person(&format!("i-{}", role.code()), *role))).collect();
+        let mut tried = 0;
+        for route in ROUTES.iter().filter(|route| route.path.contains('{')) {
+            let Access::May(permission) = route.access else { continue };
+            let (real, absent, body) = case(&there, route);
+            let stranger = who_may(&strangers, permission);
+            let theirs = words(world, stranger, route, &route.path.replace("{id}", &real), &body);
+            let nothing = words(world, stranger, route, &route.path.replace("{id}", absent), &body);
+            assert_eq!(theirs.0, 404, "{} {} {}", route.method, route.path, theirs.1);
+            assert_eq!(theirs, nothing, "{} {}", route.method, route.path);
+            // It is there: who belongs there gets another answer.
+            let insider = who_may(&insiders, permission);
+            let seen = words(world, insider, route, &route.path.replace("{id}", &real), &body);
+            assert_ne!(seen.0, 404, "{} {} {}", route.method, route.path, seen.1);
+            tried += 1;
+        }
+        assert!(tried >= 13, "{tried} routes name something by its id");
+    });
+}
+
+#[test]
+fn another_branchs_things_are_in_no_list_and_another_branchs_people_in_no_body() {
+    on_every_engine(|scene| {
+        let there = furnish(scene);
+        let world = &mut scene.world;
+        let strangers = strangers(world);
+        let ids = [&there.user, &there.device, &there.caseload, &there.dossier, &there.held, &there.change];
+        for route in ROUTES.iter().filter(|route| route.method == Method::GET && !route.path.contains('{')) {
+            let Access::May(permission) = route.access else { continue };
+            for (_, who) in strangers.iter().filter(|(role, _)| role.may(permission)) {
+                let answer = world.rest(*who, Method::GET, route.path, &Value::Null);
+                let text = answer.json().to_string();
+                assert!(matches!(answer.status, 200 | 403), "{} {text}", route.path);
+                for id in ids {
+                    assert!(!text.contains(id.as_str()), "{} shows {id}: {text}", route.path);
+                }
+            }
+        }
+        let cashier = who_may(&strangers, Permission::CountCash);
+        let counted = json!({ "minor": 100, "currency": KES });
+        let count = |officer: &str| {
+            let body = json!({ "id": Uuid::from_u128(9), "officer": officer, "counted": counted });
+            let answer = world.rest(cashier, Method::POST, "/v1/cash/counts", &body);
+            (answer.status, answer.code())
+        };
+        assert_eq!((count(&there.user), count(NOWHERE)), ((404, "not-found".into()), (404, "not-found".into())));
+    });
+}
