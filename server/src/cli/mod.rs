@@ -164,7 +164,14 @@ impl Config {
     }
 
     fn options(&self, new: NewDatabase, clock: ClockChoice) -> Options {
-        Options { db_url: self.db.clone(), key_dir: self.keys.clone(), test: new.test, clock, seed: None }
+        Options {
+            db_url: self.db.clone(),
+            key_dir: self.keys.clone(),
+            test: new.test,
+            clock,
+            seed: None,
+            oidc_secret: None,
+        }
     }
 }
 

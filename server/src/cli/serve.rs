@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::{Config, NewDatabase};
 use crate::app::{App, ClockChoice};
+use crate::audit::seal::keep_sealed;
 use crate::http;
 use crate::http::serve::{Server, stop_signal};
 use crate::sync::compact::keep_compact;
@@ -68,9 +69,9 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> anyhow::Result<()> {
     let address = server.address()?;
     println!("listening on http://{address}");
     tracing::info!(%address, deployment = %app.deployment.id, "serving");
-    let upkeep = tokio::spawn(keep_compact(Arc::clone(app)));
+    let upkeep = [tokio::spawn(keep_compact(Arc::clone(app))), tokio::spawn(keep_sealed(Arc::clone(app)))];
     server.run(http::router(app), stop).await;
-    upkeep.abort();
+    upkeep.iter().for_each(tokio::task::JoinHandle::abort);
     app.db.close().await;
     tracing::info!("stopped");
     Ok(())

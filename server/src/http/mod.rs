@@ -7,6 +7,7 @@ pub mod guard;
 pub mod layers;
 pub mod names;
 pub mod ops;
+pub mod peer;
 pub mod problem;
 pub mod serve;
 #[cfg(test)]
@@ -24,7 +25,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
 use crate::auth::Permission as P;
-use crate::auth::routes::{audit, devices, organisation, sessions, users};
+use crate::auth::routes::{audit, devices, oidc, organisation, sessions, signing_in, users};
 use crate::decisions::{cases, cash, held, quarantine, receipts, reversal};
 use crate::sync::routes as sync;
 use problem::{Code, Problem};
@@ -39,6 +40,8 @@ pub enum Access {
     Public,
     /// A device that proves itself; the handler asks [`crate::auth::device::authenticate`].
     Device,
+    /// Anyone who is signed in, for what is his own.
+    SignedIn,
     /// A signed-in user one of whose roles has this permission. Where it reaches, the handler asks.
     May(P),
 }
@@ -84,7 +87,7 @@ const fn route(
 const GET: Method = Method::GET;
 const PATCH: Method = Method::PATCH;
 const POST: Method = Method::POST;
-use Access::{Device, May, Public};
+use Access::{Device, May, Public, SignedIn};
 
 /// Every route of the server.
 #[rustfmt::skip]
@@ -95,16 +98,29 @@ pub static ROUTES: &[Route] = &[
 
     route(GET,  "/v1/deployment",                  Public,                  SMALL, || get(sessions::deployment)),
     route(POST, "/v1/tokens",                      Public,                  SMALL, || post(sessions::create_token)),
+    route(POST, "/v1/tokens/refresh",              Public,                  SMALL, || post(signing_in::refresh)),
+    route(POST, "/v1/tokens/revocation",           Public,                  SMALL, || post(signing_in::sign_out)),
+    route(GET,  "/v1/oidc/start",                  Public,                  SMALL, || get(oidc::start)),
+    route(GET,  "/v1/oidc/callback",               Public,                  SMALL, || get(oidc::callback)),
+    route(GET,  "/.well-known/jwks.json",          Public,                  SMALL, || get(oidc::jwks)),
     route(POST, "/v1/enrolments",                  Device,                  SMALL, || post(sessions::enrol)),
     route(POST, "/v1/leases",                      Device,                  SMALL, || post(sessions::create_lease)),
 
     route(POST, "/v1/sync",                        Device,                  EXCHANGE, || post(sync::sync)),
     route(POST, "/v1/deposit",                     Device,                  EXCHANGE, || post(sync::deposit)),
 
+    route(GET,  "/v1/sessions",                    SignedIn,                SMALL, || get(signing_in::list)),
+    route(POST, "/v1/sessions/revocation",         SignedIn,                SMALL, || post(signing_in::revoke_all)),
+    route(POST, "/v1/sessions/{id}/revocation",    SignedIn,                SMALL, || post(signing_in::revoke)),
+    route(POST, "/v1/password",                    SignedIn,                SMALL, || post(signing_in::change_password)),
+
     route(GET,  "/v1/users",                       May(P::ReadUsers),       SMALL, || get(users::list)),
     route(POST, "/v1/users",                       May(P::ManageUsers),     SMALL, || post(users::create)),
     route(POST, "/v1/users/{id}/roles",            May(P::ManageUsers),     SMALL, || post(users::set_role)),
     route(POST, "/v1/users/{id}/deactivation",     May(P::ManageUsers),     SMALL, || post(users::deactivate)),
+    route(POST, "/v1/users/{id}/password",         May(P::ManageUsers),     SMALL, || post(signing_in::reset_password)),
+    route(GET,  "/v1/users/{id}/sessions",         May(P::ManageUsers),     SMALL, || get(signing_in::list_of)),
+    route(POST, "/v1/users/{id}/sessions/revocation", May(P::ManageUsers),  SMALL, || post(signing_in::revoke_all_of)),
     route(POST, "/v1/users/{id}/enrolment-codes",  May(P::ManageDevices),   SMALL, || post(users::issue_code)),
     route(GET,  "/v1/devices",                     May(P::ReadDevices),     SMALL, || get(devices::list)),
     route(POST, "/v1/devices/{id}/retirement",     May(P::ManageDevices),   SMALL, || post(devices::retire)),
@@ -138,7 +154,7 @@ pub fn router(app: &Arc<App>) -> Router {
     for route in ROUTES {
         let guard = guard::Guard { app: Arc::clone(app), route };
         let mut handler = (route.handler)();
-        if matches!(route.access, May(_)) && route.method != GET {
+        if matches!(route.access, May(_) | SignedIn) && route.method != GET {
             handler = handler.route_layer(from_fn_with_state(Arc::clone(app), layers::rerun));
         }
         handler = handler

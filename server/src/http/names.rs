@@ -20,6 +20,8 @@ pub const SYNC_BYTES_UP: &str = "daybook_sync_bytes_up_total";
 pub const SYNC_BYTES_DOWN: &str = "daybook_sync_bytes_down_total";
 /// Signatures of devices that did not fit: an alarm.
 pub const SYNC_WRONG_SIGNATURES: &str = "daybook_sync_wrong_signatures_total";
+/// Sign-ins and the like that were refused, by `what` was tried and `why` (wrong, too_many).
+pub const AUTH_REFUSED: &str = "daybook_auth_refused_total";
 
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
@@ -50,5 +52,6 @@ fn describe() {
     describe_counter!(SYNC_BOARD_CHANGES, "Board changes of phones, by verdict");
     describe_counter!(SYNC_BYTES_UP, "Bytes of request bodies of the exchange");
     describe_counter!(SYNC_BYTES_DOWN, "Bytes of response bodies of the exchange");
+    describe_counter!(AUTH_REFUSED, "Sign-ins and the like that were refused, by what was tried and why");
     describe_counter!(SYNC_WRONG_SIGNATURES, "Signatures of devices that did not fit");
 }

@@ -3,8 +3,10 @@
 
 pub mod audit;
 pub mod devices;
+pub mod oidc;
 pub mod organisation;
 pub mod sessions;
+pub mod signing_in;
 pub mod users;
 
 use serde::{Deserialize, Serialize};

@@ -9,12 +9,13 @@ use daybook_shared::ids::{UnitId, UserId};
 use daybook_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::signing_in::new_hash;
 use super::{Page, PageQuery};
 use crate::app::App;
+use crate::auth::enrolment;
 use crate::auth::roles::{Permission, Role};
 use crate::auth::units::{self, Unit};
 use crate::auth::users::{self, HeldRole, Holding, NewUser, Reach, User, UserError, UserRow};
-use crate::auth::{enrolment, password};
 use crate::db::Tx;
 use crate::http::extract::{Json, Path, Query};
 use crate::http::problem::{Code, Problem};
@@ -95,8 +96,7 @@ pub async fn create(
     if !(1..=ROLES_MAX).contains(&roles.len()) {
         return Err(Problem::validation(format!("A new user has 1 to {ROLES_MAX} roles.")));
     }
-    let hash = password::hash(&password, &app.rng).await;
-    let password_hash = hash.map_err(|error| Problem::validation(format!("{error}.")))?;
+    let password_hash = new_hash(&app, &login, &password).await?;
     let now = app.now();
     let mut tx = app.db.write().await?;
     let new = NewUser { login: &login, name: &name, password_hash };
