@@ -40,6 +40,7 @@ impl Head {
     pub const NONE: Self = Self { seq: 0, hash: Hash([0; 32]) };
 
     /// The place of the row behind this one.
+    #[must_use]
     pub fn followed_by(self, deployment: DeploymentId, sealed_at: Timestamp, row: &Written) -> Self {
         let seq = self.seq + 1;
         Self { seq, hash: hash(deployment, (seq, self.hash, sealed_at), row) }

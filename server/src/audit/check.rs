@@ -84,6 +84,18 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// The place it is at; 0 for what has none.
+    pub fn seq(&self) -> i64 {
+        match *self {
+            Self::Changed { seq, .. } | Self::Unlinked { seq, .. } | Self::Rewritten { seq } => seq,
+            Self::Removed { from, .. } => from,
+            Self::Cut { last, .. } | Self::HeadDiffers { last, .. } => last,
+            Self::Unknown { .. } => 0,
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -232,7 +244,9 @@ pub async fn check(tx: &mut Tx, deployment: DeploymentId, claims: &[Claim]) -> s
     loop {
         let page: Vec<Stored> =
             on_db!(&mut *tx, conn => sqlx::query_as(PAGE).bind(after).bind(PAGE_ROWS).fetch_all(conn).await)?;
-        page.iter().for_each(|stored| walk.row(stored));
+        for stored in &page {
+            walk.row(stored);
+        }
         match page.last() {
             Some(stored) if page.len() as u64 == PAGE_ROWS.unsigned_abs() => after = stored.seq,
             _ => break,
@@ -279,7 +293,9 @@ mod tests {
 
     fn found(rows: &[Stored], head: Head, claims: &[Claim]) -> Vec<Fault> {
         let mut walk = Walk::new(DEPLOYMENT, claims);
-        rows.iter().for_each(|row| walk.row(row));
+        for row in rows {
+            walk.row(row);
+        }
         walk.finish(head, 0).faults
     }
 
@@ -407,7 +423,7 @@ mod tests {
             let head = head_of(&damaged);
             assert_eq!(found(&damaged, head, &[]), [], "whole in itself");
             assert_eq!(found(&damaged, head, &[kept]), [expected]);
-            assert_eq!(found(&damaged, head, &[without_place]), [unknown.clone()]);
+            assert_eq!(found(&damaged, head, &[without_place]), std::slice::from_ref(&unknown));
         }
     }
 
@@ -417,7 +433,9 @@ mod tests {
         rows[1].sealed_at = Some(rows[1].row.at.plus_ms(LATE_MS + 1));
         let rows = mended(rows, 1);
         let mut walk = Walk::new(DEPLOYMENT, &[]);
-        rows.iter().for_each(|row| walk.row(row));
+        for row in &rows {
+            walk.row(row);
+        }
         assert_eq!(
             walk.finish(head_of(&rows), 3),
             Report {

@@ -37,7 +37,7 @@ impl KnownHead {
 }
 
 batch_row! {
-    struct Sealed {
+    struct Placed {
         id: i64 => "int8",
         seq: i64 => "int8",
         previous: Hash => "bytea",
@@ -103,7 +103,7 @@ async fn seal(db: &Db, deployment: DeploymentId, now: Timestamp) -> sqlx::Result
     let sealed = rows.iter().map(|row| {
         let previous = newest.hash;
         newest = newest.followed_by(deployment, now, row);
-        Sealed { id: row.id, seq: newest.seq, previous, hash: newest.hash, sealed_at: now }
+        Placed { id: row.id, seq: newest.seq, previous, hash: newest.hash, sealed_at: now }
     });
     let sealed: Vec<_> = sealed.collect();
     let touched = batch::execute(&mut tx, &sealed, SEAL).await?;

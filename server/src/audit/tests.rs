@@ -1,5 +1,7 @@
 //! The chain on both engines: sealed in batches and once, found out when it was touched.
 
+use daybook_shared::ids::{DeviceId, EnvelopeId, InstallId};
+use daybook_shared::wire::sign::{Acknowledgement, Context, DeviceState};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
@@ -7,7 +9,11 @@ use super::check::{Claim, Fault, Report, check};
 use super::seal::{self, seal_all};
 use super::{Actor, record};
 use crate::on_db;
+use crate::sync::take;
 use crate::testing::{TestServer, for_each_engine};
+
+/// What is done, whether it is found, what undoes it.
+type Case = (&'static str, fn(&Report) -> bool, &'static str);
 
 async fn write(server: &TestServer, rows: i64) {
     let mut tx = server.write().await;
@@ -54,6 +60,30 @@ async fn rows_are_sealed_once_in_batches_and_the_head_is_known() {
     .await;
 }
 
+/// Goal: a phone's newest acknowledgement proves that a tail was cut. Method: what the server signs before
+/// and after sealing, and the chain cut so that it is whole in itself.
+#[tokio::test]
+async fn acknowledgements_carry_the_head_that_was_known() {
+    for_each_engine(async |server| {
+        let said = || -> Acknowledgement {
+            let (who, what) = ((DeviceId::from([1; 16]), InstallId::from([2; 16])), (3, EnvelopeId([4; 32])));
+            let signed = take::acknowledgement(&server.app, who, what, DeviceState::Ok, server.now());
+            signed.open(&server.app.keys.public(), Context::Acknowledgement, server.app.deployment.id).unwrap()
+        };
+        assert_eq!((said().audit_head, said().audit_seq), (None, None));
+        write(server, 5).await;
+        seal_all(&server.app).await.unwrap();
+        let ack = said();
+        let claim = Claim { seq: ack.audit_seq.map(u64::cast_signed), hash: ack.audit_head.unwrap() };
+        assert_eq!((claim.seq, found(server, &[claim]).await.wrong), (Some(5), 0));
+        let cut = "delete from audit where seq > 3; update audit_head set seq = 3, hash = (select hash from audit where seq = 3)";
+        db_execute(server, cut).await;
+        assert_eq!(found(server, &[]).await.wrong, 0, "it is whole in itself");
+        assert_eq!(found(server, &[claim]).await.faults, [Fault::Cut { last: 3, had: 5 }]);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_is_done_to_the_table_is_found_and_named() {
     for_each_engine(async |server| {
@@ -61,8 +91,7 @@ async fn what_is_done_to_the_table_is_found_and_named() {
         seal_all(&server.app).await.unwrap();
         let head = seal::head(&mut server.read().await).await.unwrap();
         let claim = Claim { seq: Some(head.seq), hash: head.hash };
-        // (what is done, what is found, what undoes it)
-        let cases: [(&str, fn(&Report) -> bool, &str); 4] = [
+        let cases: [Case; 4] = [
             (
                 "update audit set detail = '{\"n\":9}' where seq = 3",
                 |report| matches!(report.faults[..], [Fault::Changed { seq: 3, .. }]),

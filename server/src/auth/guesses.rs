@@ -77,6 +77,13 @@ impl Guess<'_> {
         }
     }
 
+    /// It could not be told whether it was right: it does not count, and clears nothing.
+    pub fn undecided(self) {
+        if let Some(address) = &self.address {
+            self.guesses.addresses.refund(address);
+        }
+    }
+
     /// It was wrong; what is answered then.
     pub fn wrong(self, problem: Problem) -> Problem {
         metrics::counter!(names::AUTH_REFUSED, "what" => self.what, "why" => "wrong").increment(1);

@@ -4,7 +4,7 @@
 //! * [`users`], [`caseloads`], [`device`]: the rows. [`enrolment`]: how a phone becomes a device.
 //! * [`password`], [`session`], [`token`], [`oidc`], [`lease`], [`codes`]: what proves who somebody is.
 //!   [`throttle`], [`guesses`]: what slows down who tries. [`alarm`]: what does not fit.
-//! * [`routes`]: their REST.
+//! * [`routes`]: their REST. [`upkeep`]: what a running server does meanwhile.
 //!
 //! A person proves himself with a token and is looked up with every request; a device proves itself
 //! with a signature over the request, and what it is given depends on its lease.
@@ -24,6 +24,7 @@ pub mod session;
 pub mod throttle;
 pub mod token;
 pub mod units;
+pub mod upkeep;
 pub mod users;
 
 #[cfg(test)]

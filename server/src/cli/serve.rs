@@ -9,6 +9,7 @@ use clap::Args;
 use super::{Config, NewDatabase};
 use crate::app::{App, ClockChoice};
 use crate::audit::seal::keep_sealed;
+use crate::auth::upkeep::keep_identity;
 use crate::http;
 use crate::http::serve::{Server, stop_signal};
 use crate::sync::compact::keep_compact;
@@ -69,7 +70,11 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> anyhow::Result<()> {
     let address = server.address()?;
     println!("listening on http://{address}");
     tracing::info!(%address, deployment = %app.deployment.id, "serving");
-    let upkeep = [tokio::spawn(keep_compact(Arc::clone(app))), tokio::spawn(keep_sealed(Arc::clone(app)))];
+    let upkeep = [
+        tokio::spawn(keep_compact(Arc::clone(app))),
+        tokio::spawn(keep_sealed(Arc::clone(app))),
+        tokio::spawn(keep_identity(Arc::clone(app))),
+    ];
     server.run(http::router(app), stop).await;
     upkeep.iter().for_each(tokio::task::JoinHandle::abort);
     app.db.close().await;

@@ -78,7 +78,7 @@ fn a_new_key_is_published_before_it_signs_and_the_old_one_until_its_tokens_ended
         assert!(believes(&keys, 300 + 15 * 60, token), "until the old key's last token has ended");
     }
     assert!(!believes(&keys, 300 + 17 * 60, &last), "and not for ever");
-    assert_eq!(published(&keys, 300 + 17 * 60), [new.clone()]);
+    assert_eq!(published(&keys, 300 + 17 * 60), std::slice::from_ref(&new));
 
     let next = folder.rotate(&keys, at(3600), Overlap::Seconds(300));
     assert_eq!(next.removed.len(), 1);

@@ -18,7 +18,7 @@ const fn case(check: &'static str, table: &'static str, damages: &'static [&'sta
 }
 
 /// All of it.
-pub const CASES: &[&[Case]] = &[JOURNAL, ACCOUNTS, PAYMENTS, PROMISES, TYPED, LOG, DECIDED, FEEDS];
+pub const CASES: &[&[Case]] = &[JOURNAL, ACCOUNTS, PAYMENTS, PROMISES, TYPED, LOG, DECIDED, FEEDS, TRAIL];
 
 const BALANCE: &str = "ledger: journals balance";
 const CREDIT: &str = "ledger: credit of customers";
@@ -48,6 +48,7 @@ const VERSIONS: &str = "feeds: versions";
 const SECTIONS: &str = "feeds: versions of sections";
 const GONE: &str = "feeds: who left is gone";
 const ASSIGNED: &str = "feeds: assignments";
+const CHAIN: &str = "audit: chain";
 
 /// The books: lines, journals, and what officers owe.
 const JOURNAL: &[Case] = &[
@@ -455,3 +456,19 @@ const FEEDS: &[Case] = &[
         ],
     ),
 ];
+
+/// The audit trail.
+const TRAIL: &[Case] = &[case(
+    CHAIN,
+    "audit",
+    &[
+        "update audit set detail = '{}' where seq = 2",
+        "update audit set user_id = 1 where seq = 1",
+        "update audit set sealed_at = at where seq = 2",
+        "delete from audit where seq = 2",
+        "delete from audit where seq = (select max(seq) from audit)",
+        "update audit set seq = null where seq = (select max(seq) from audit)",
+        "update audit_head set seq = seq - 1",
+        "update audit_head set hash = (select hash from audit where seq = 1)",
+    ],
+)];

@@ -202,7 +202,7 @@ mod tests {
         Timestamp::from_millis(1_800_000_000_000)
     }
 
-    fn judged(change: Value) -> Result<Person, IdTokenError> {
+    fn judged(change: &Value) -> Result<Person, IdTokenError> {
         let mut claims = json!({
             "iss": "https://id.example.com", "sub": "u1", "aud": "daybook", "nonce": "n",
             "exp": now().seconds() + 300, "iat": now().seconds(),
@@ -246,7 +246,7 @@ mod tests {
             (json!({ "iat": "now" }), Err(E::Malformed)),
         ];
         for (change, verdict) in cases {
-            assert_eq!(judged(change.clone()), verdict, "{change}");
+            assert_eq!(judged(&change), verdict, "{change}");
         }
     }
 }

@@ -83,7 +83,14 @@ pub async fn callback(
     // Another provider's answer (RFC 9207), or a refusal by this one.
     let code = code.filter(|_| error.is_none() && iss.as_deref().is_none_or(|iss| iss == provider.issuer()));
     let Some(code) = code else { return Err(guess.wrong(refused())) };
-    let person = provider.redeem(&code, &browser, now).await?;
+    let person = match provider.redeem(&code, &browser, now).await {
+        Ok(person) => person,
+        Err(error @ (SignInError::Fetch(_) | SignInError::JustFailed)) => {
+            guess.undecided();
+            return Err(error.into());
+        }
+        Err(error) => return Err(guess.wrong(error.into())),
+    };
     let mut tx = app.db.write().await?;
     let issuer = (provider.issuer(), provider.first_link());
     let Some(user) = link::resolve(&mut tx, now, issuer, &person).await? else { return Err(guess.wrong(refused())) };
