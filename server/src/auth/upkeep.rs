@@ -1,4 +1,5 @@
-//! What a running server does for identity meanwhile: looks for new token keys, forgets old sessions.
+//! What a running server does for identity meanwhile: each looks for new token keys by itself; of all, one
+//! forgets old sessions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,27 +8,21 @@ use super::session;
 use crate::app::App;
 
 /// How often the folder of keys is looked at: a rotation begins later than that, unless it is told to.
-const EVERY: Duration = Duration::from_secs(30);
-/// Sessions are forgotten with every so manieth look: once an hour.
-const FORGET_EVERY: u32 = 120;
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How often old sessions are forgotten.
+pub const FORGET_EVERY: Duration = Duration::from_hours(1);
 
-/// Goes on until the task is ended.
-pub async fn keep_identity(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(EVERY);
-    for turn in (0..FORGET_EVERY).cycle() {
+/// Looks for token keys again and again, until the task is ended.
+pub async fn keep_keys(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    loop {
         ticks.tick().await;
         app.keys.access.look(app.now());
-        if turn == 0 {
-            match forget(&app).await {
-                Ok(0) => {}
-                Ok(sessions) => tracing::info!(sessions, "sessions that ended long ago are forgotten"),
-                Err(error) => tracing::warn!(%error, "old sessions were not forgotten"),
-            }
-        }
     }
 }
 
-async fn forget(app: &App) -> sqlx::Result<u64> {
+/// Forgets sessions that ended long ago; returns how many.
+pub async fn forget_sessions(app: &App) -> sqlx::Result<u64> {
     let mut forgotten = 0;
     loop {
         let mut tx = app.db.write().await?;

@@ -9,10 +9,9 @@ use clap::Args;
 use super::{Config, NewDatabase};
 use crate::app::{App, ClockChoice};
 use crate::audit::seal::keep_sealed;
-use crate::auth::upkeep::keep_identity;
-use crate::http;
+use crate::auth::upkeep::keep_keys;
 use crate::http::serve::{Server, stop_signal};
-use crate::sync::compact::keep_compact;
+use crate::{http, jobs};
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.
 #[derive(Debug, Args)]
@@ -71,9 +70,9 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> anyhow::Result<()> {
     println!("listening on http://{address}");
     tracing::info!(%address, deployment = %app.deployment.id, "serving");
     let upkeep = [
-        tokio::spawn(keep_compact(Arc::clone(app))),
+        tokio::spawn(jobs::keep(Arc::clone(app))),
         tokio::spawn(keep_sealed(Arc::clone(app))),
-        tokio::spawn(keep_identity(Arc::clone(app))),
+        tokio::spawn(keep_keys(Arc::clone(app))),
     ];
     server.run(http::router(app), stop).await;
     upkeep.iter().for_each(tokio::task::JoinHandle::abort);
