@@ -180,7 +180,7 @@ fn an_operator_ends_sign_ins_rotates_keys_and_verifies_the_trail() {
     assert!(
         dir.path()
             .join("daybook.db.keys")
-            .join(std::path::Path::new(rotation["path"].as_str().unwrap()).file_name().unwrap())
+            .join(Path::new(rotation["path"].as_str().unwrap()).file_name().unwrap())
             .exists()
     );
     assert_eq!(key.len(), 16);
