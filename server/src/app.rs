@@ -18,6 +18,7 @@ use crate::auth::throttle::Throttle;
 use crate::clock::{FileClock, FileClockError, SystemClock};
 use crate::db::{Absent, Db, OpenError, Tx};
 use crate::http::extract::BodyRoom;
+use crate::http::idempotency::InFlight;
 use crate::keys::{self, Identity, Keys, KeysError};
 use crate::on_db;
 use crate::settings::{Settings, SettingsError};
@@ -52,6 +53,8 @@ pub struct App {
     pub deposits: Throttle,
     /// The head of the audit trail, as this replica last saw it.
     pub audit_head: KnownHead,
+    /// Writes that are being handled, by their Idempotency-Key.
+    pub in_flight: InFlight,
     /// Tells of signatures that do not fit.
     pub alarm: Alarm,
     /// When the metrics last had the numbers of all devices.
@@ -206,6 +209,7 @@ impl App {
             oidc,
             deposits: Throttle::new(DEPOSITS_A_MINUTE_MAX),
             audit_head: KnownHead::default(),
+            in_flight: InFlight::default(),
             alarm: Alarm::default(),
             fleet_age: FleetAge::default(),
             body_room: BodyRoom::new(BODY_ROOM_BYTES),

@@ -13,7 +13,7 @@ use daybook_shared::time::Timestamp;
 use crate::app::App;
 use crate::auth::upkeep;
 use crate::db::Tx;
-use crate::http::names;
+use crate::http::{idempotency, names};
 use crate::on_db;
 use crate::sync::compact;
 
@@ -47,6 +47,12 @@ pub static JOBS: &[Job] = &[
         what: "forgets sign-ins that ended long ago",
         every: upkeep::FORGET_EVERY,
         turn: |app| Box::pin(upkeep::forget_sessions(app)),
+    },
+    Job {
+        name: "purge_answers",
+        what: "removes kept answers of writes after idempotency_days",
+        every: idempotency::EVERY,
+        turn: |app| Box::pin(idempotency::purge(&app.db, app.now(), app.settings.idempotency_days)),
     },
 ];
 

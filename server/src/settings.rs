@@ -97,6 +97,8 @@ settings! {
     /// Whether somebody who signs in with the identity provider for the first time may become the user
     /// whose login is his verified e-mail address. Otherwise users are linked by hand.
     oidc_link_by_email: bool = false, |_| true;
+    /// How many days a request that is repeated with its Idempotency-Key has the same answer.
+    idempotency_days: i64 = 90, |v| (90..=3_650).contains(v);
 }
 
 /// Why a setting cannot be changed.

@@ -53,6 +53,17 @@ pub enum NotAPassword {
     Login,
 }
 
+impl NotAPassword {
+    /// For programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Common => "common",
+            Self::Login => "login",
+        }
+    }
+}
+
 /// Whether this may be the password of this login.
 pub fn check(login: &str, password: &str) -> Result<(), NotAPassword> {
     if !(LENGTH_MIN..=LENGTH_MAX).contains(&password.chars().count()) {

@@ -88,7 +88,7 @@ async fn sign_in(server: &TestServer, stub: &Stub) -> Answer {
 async fn somebody_who_is_linked_signs_in_and_his_session_is_like_any_other() {
     with_provider("false", async |server, stub| {
         let amina = user(server, "amina@example.com").await;
-        assert_eq!(sign_in(server, stub).await.code(), "sign_in_refused", "an address links nobody by itself");
+        assert_eq!(sign_in(server, stub).await.code(), "sign-in-refused", "an address links nobody by itself");
         link_by_hand(server, &amina, (&stub.issuer, "subject-1")).await;
         for algorithm in stub::ALGORITHMS {
             stub.sign_with(algorithm);
@@ -106,7 +106,7 @@ async fn somebody_who_is_linked_signs_in_and_his_session_is_like_any_other() {
         let mut tx = server.write().await;
         users::deactivate(&mut tx, server.now(), Actor::OPERATOR, &amina).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(sign_in(server, stub).await.code(), "sign_in_refused", "deactivated");
+        assert_eq!(sign_in(server, stub).await.code(), "sign-in-refused", "deactivated");
     })
     .await;
 }
@@ -116,7 +116,7 @@ async fn a_verified_address_links_once_where_the_lender_says_so() {
     with_provider("true", async |server, stub| {
         let amina = user(server, "amina@example.com").await;
         stub.set(Doing::UnverifiedEmail);
-        assert_eq!(sign_in(server, stub).await.code(), "sign_in_refused", "not verified");
+        assert_eq!(sign_in(server, stub).await.code(), "sign-in-refused", "not verified");
         stub.set(Doing::Good);
         assert_eq!(sign_in(server, stub).await.status, StatusCode::CREATED);
         let linked = "select subject from identity_link where user_id = $1";
@@ -127,7 +127,7 @@ async fn a_verified_address_links_once_where_the_lender_says_so() {
         assert_eq!(linked().await, ["subject-1"]);
         // The address is somebody else's now: it opens nothing of hers.
         stub.set(Doing::OtherSubject);
-        assert_eq!(sign_in(server, stub).await.code(), "sign_in_refused");
+        assert_eq!(sign_in(server, stub).await.code(), "sign-in-refused");
         stub.set(Doing::Good);
         assert_eq!(sign_in(server, stub).await.status, StatusCode::CREATED);
         assert_eq!(linked().await, ["subject-1"]);
@@ -151,7 +151,7 @@ async fn a_provider_that_misbehaves_lets_nobody_in() {
             stub.set(*doing);
             server.clock.advance_ms(61_000);
             let answer = sign_in(server, stub).await;
-            assert_eq!(answer.code(), "sign_in_refused", "{doing:?} {}", answer.json());
+            assert_eq!(answer.code(), "sign-in-refused", "{doing:?} {}", answer.json());
         }
         for doing in Doing::BROKEN {
             stub.set(*doing);
@@ -198,22 +198,22 @@ async fn a_callback_is_for_the_browser_that_began_and_for_a_while() {
         for (name, answer) in refused {
             assert_eq!(
                 (answer.status, answer.code().as_str()),
-                (StatusCode::UNAUTHORIZED, "sign_in_refused"),
+                (StatusCode::UNAUTHORIZED, "sign-in-refused"),
                 "{name}"
             );
         }
-        assert_eq!(get(server, "/v1/oidc/callback", Some(&cookie)).await.code(), "malformed_request");
+        assert_eq!(get(server, "/v1/oidc/callback", Some(&cookie)).await.code(), "malformed-request");
 
         let (code, state) = stub.authorize(&url, server.now());
         assert_eq!(get(server, &back(&code, &state), Some(&cookie)).await.status, StatusCode::CREATED);
         assert_eq!(
             get(server, &back(&code, &state), Some(&cookie)).await.code(),
-            "sign_in_refused",
+            "sign-in-refused",
             "a code serves once"
         );
         let (code, state) = stub.authorize(&other_url, server.now());
         server.clock.advance_ms(10 * 60_000);
-        assert_eq!(get(server, &back(&code, &state), Some(&other_cookie)).await.code(), "sign_in_refused", "too late");
+        assert_eq!(get(server, &back(&code, &state), Some(&other_cookie)).await.code(), "sign-in-refused", "too late");
     })
     .await;
 }
@@ -233,12 +233,12 @@ async fn new_keys_are_fetched_once_a_minute_at_most() {
         assert_eq!(stub.asked_for_keys(), 2);
         stub.set(Doing::UnknownKey);
         for _ in 0..4 {
-            assert_eq!(sign_in(server, stub).await.code(), "sign_in_refused");
+            assert_eq!(sign_in(server, stub).await.code(), "sign-in-refused");
         }
         assert_eq!(stub.asked_for_keys(), 2, "not again in this minute");
         server.clock.advance_ms(61_000);
         for _ in 0..4 {
-            assert_eq!(sign_in(server, stub).await.code(), "sign_in_refused");
+            assert_eq!(sign_in(server, stub).await.code(), "sign-in-refused");
         }
         assert_eq!(stub.asked_for_keys(), 3);
         stub.set(Doing::Good);
@@ -264,8 +264,8 @@ async fn an_answer_that_does_not_come_or_does_not_end_is_given_up() {
 #[tokio::test]
 async fn without_a_provider_there_is_nothing_and_half_a_setting_is_an_error() {
     let server = crate::testing::sqlite(&[]).await;
-    assert_eq!(get(&server, "/v1/oidc/start", None).await.code(), "not_found");
-    assert_eq!(get(&server, "/v1/oidc/callback", None).await.code(), "not_found");
+    assert_eq!(get(&server, "/v1/oidc/start", None).await.code(), "not-found");
+    assert_eq!(get(&server, "/v1/oidc/callback", None).await.code(), "not-found");
     let mut settings = Settings::default();
     settings.put("oidc_issuer", "https://id.example.com").unwrap();
     assert!(matches!(Provider::new(&settings, None), Err(OidcError::Incomplete)));

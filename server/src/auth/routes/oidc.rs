@@ -19,7 +19,13 @@ use crate::http::extract::{Json, Query};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 
-/// `GET /.well-known/jwks.json`: the keys that access tokens are signed with, or will be soon.
+/// The keys that access tokens are signed with, or will be soon (RFC 7517).
+#[utoipa::path(
+    get,
+    path = "/.well-known/jwks.json",
+    tag = "sessions",
+    responses((status = 200, description = "The public keys.", body = Object))
+)]
 pub async fn jwks(State(app): State<Arc<App>>) -> impl IntoResponse {
     let keys: Json<Value> = Json(app.keys.access.jwks(app.now()));
     ([(header::CACHE_CONTROL, "public, max-age=60")], keys)
@@ -48,7 +54,13 @@ fn refused() -> Problem {
     Problem::new(Code::SignInRefused, "The sign-in is not one that was begun here, or is nobody's who may sign in.")
 }
 
-/// `GET /v1/oidc/start`: sends the browser to the provider.
+/// Sends a browser to the identity provider.
+#[utoipa::path(
+    get,
+    path = "/v1/oidc/start",
+    tag = "sessions",
+    responses((status = 303, description = "To the provider, with a cookie for the way back."))
+)]
 pub async fn start(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let (provider, now) = (provider(&app)?, app.now());
     let browser = app.rng.with(|rng| Browser::new(now, rng));
@@ -59,15 +71,28 @@ pub async fn start(State(app): State<Arc<App>>) -> Result<Response, Problem> {
 }
 
 /// What the provider sends a browser back with.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Callback {
+    /// What the browser was sent with.
     state: String,
+    /// What the provider gives for the person.
     code: Option<String>,
+    /// Why it gives nothing.
     error: Option<String>,
+    /// Which provider it is (RFC 9207).
     iss: Option<String>,
 }
 
-/// `GET /v1/oidc/callback`: the browser comes back; the answer is that of `POST /v1/tokens`.
+/// A browser comes back from the identity provider, with the cookie it was sent with; the answer is that of a
+/// login.
+#[utoipa::path(
+    get,
+    path = "/v1/oidc/callback",
+    tag = "sessions",
+    params(Callback),
+    responses((status = 201, description = "The tokens.", body = TokenAnswer))
+)]
 pub async fn callback(
     State(app): State<Arc<App>>,
     peer: Peer,

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
 use daybook_shared::ids::{SessionId, UserId};
 use daybook_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Page, PageQuery};
 use crate::app::App;
 use crate::auth::guesses;
 use crate::auth::password;
@@ -18,17 +19,25 @@ use crate::auth::session::{self, Ending, Method, Opened, RefreshToken, Refreshed
 use crate::auth::token::{self, Bearer};
 use crate::auth::users::{self, Reach, User, UserRow};
 use crate::db::Tx;
-use crate::http::extract::{Json, Path, Query};
+use crate::http::answer::Answer;
+use crate::http::extract::{Json, Path};
+use crate::http::idempotency::Effect;
+use crate::http::paging::{Page, PageQuery, Paging};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 
 /// What somebody is given who signs in or refreshes: an access token, and the token that gets the next.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct TokenAnswer {
     access_token: String,
+    #[schema(example = "Bearer")]
     token_type: &'static str,
+    /// Seconds.
     expires_in: i64,
+    /// Serves once, at `POST /v1/tokens/refresh`.
+    #[schema(example = "dbr_KBtVqzR1B4mSYo6iWkmrHaVu3GzjVbyQs9PVuJcX3rI")]
     refresh_token: String,
+    /// Seconds after which it is over if nobody uses it.
     refresh_expires_in: i64,
     session: SessionId,
 }
@@ -55,13 +64,21 @@ pub fn agent(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// A refresh token.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshRequest {
     refresh_token: String,
 }
 
-/// `POST /v1/tokens/refresh`: the next tokens for a refresh token, which is spent by it.
+/// The next tokens for a refresh token, which is spent by it. One that is spent already ends its session; but
+/// for two minutes, while its successor was never used, it is answered with the same one: the answer was lost.
+#[utoipa::path(
+    post,
+    path = "/v1/tokens/refresh",
+    tag = "sessions",
+    request_body = RefreshRequest,
+    responses((status = 201, description = "The tokens.", body = TokenAnswer))
+)]
 pub async fn refresh(
     State(app): State<Arc<App>>,
     peer: Peer,
@@ -90,8 +107,14 @@ fn over() -> Problem {
     Problem::new(Code::SessionOver, "The refresh token is not, or no longer, one of an open session.")
 }
 
-/// `POST /v1/tokens/revocation`: signs out whoever holds this refresh token. Unknown ones get the same
-/// answer.
+/// Signs out whoever holds this refresh token. Unknown ones get the same answer.
+#[utoipa::path(
+    post,
+    path = "/v1/tokens/revocation",
+    tag = "sessions",
+    request_body = RefreshRequest,
+    responses((status = 204, description = "It is done."))
+)]
 pub async fn sign_out(
     State(app): State<Arc<App>>,
     peer: Peer,
@@ -110,14 +133,18 @@ pub async fn sign_out(
 }
 
 /// An open session, as lists show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct SessionView {
     id: SessionId,
+    /// password or provider.
     method: &'static str,
+    /// What the client says it is.
     agent: Option<String>,
     created_at: Timestamp,
     refreshed_at: Timestamp,
+    /// When it ends if nobody uses it.
     ends_at: Timestamp,
+    /// Whether this request came from it.
     current: bool,
 }
 
@@ -125,10 +152,9 @@ async fn view(
     app: &App,
     tx: &mut Tx,
     (user_id, current): (i64, Option<SessionId>),
-    page: &PageQuery<SessionId>,
-) -> Result<Page<SessionView, SessionId>, Problem> {
-    let limit = page.limit();
-    let sessions = session::page(tx, app.now(), user_id, (page.after, limit)).await?;
+    page: Paging<SessionId>,
+) -> Result<Response, Problem> {
+    let sessions = session::page(tx, app.now(), user_id, (page.after, page.rows())).await?;
     let views = sessions.into_iter().map(|session| SessionView {
         id: session.uid,
         method: session.method.code(),
@@ -138,31 +164,45 @@ async fn view(
         current: current == Some(session.uid),
         agent: session.agent,
     });
-    Ok(Page::new(views.collect(), limit, |view| view.id))
+    Ok(page.page(views.collect(), |view: &SessionView| view.id))
 }
 
-/// `GET /v1/sessions`: one's own, the newest first.
+/// The caller's own open sessions, the newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/sessions",
+    tag = "sessions",
+    params(PageQuery),
+    responses((status = 200, description = "A page.", body = Page<SessionView>))
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
     Extension(bearer): Extension<Bearer>,
-    Query(page): Query<PageQuery<SessionId>>,
-) -> Result<Json<Page<SessionView, SessionId>>, Problem> {
+    page: Paging<SessionId>,
+) -> Result<Response, Problem> {
     let mut tx = app.db.read().await?;
-    view(&app, &mut tx, (by.id, bearer.session), &page).await.map(Json)
+    view(&app, &mut tx, (by.id, bearer.session), page).await
 }
 
-/// `GET /v1/users/{id}/sessions`: another's.
+/// Open sessions of a user whom the caller manages, the newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/users/{id}/sessions",
+    tag = "sessions",
+    params(("id" = UserId, Path, description = "The user."), PageQuery),
+    responses((status = 200, description = "A page.", body = Page<SessionView>))
+)]
 pub async fn list_of(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
     Extension(bearer): Extension<Bearer>,
     Path(user): Path<UserId>,
-    Query(page): Query<PageQuery<SessionId>>,
-) -> Result<Json<Page<SessionView, SessionId>>, Problem> {
+    page: Paging<SessionId>,
+) -> Result<Response, Problem> {
     let mut tx = app.db.read().await?;
     let user = managed(&mut tx, &by, user).await?;
-    view(&app, &mut tx, (user.id, bearer.session), &page).await.map(Json)
+    view(&app, &mut tx, (user.id, bearer.session), page).await
 }
 
 /// A user whom `by` manages, wherever he holds a role.
@@ -171,7 +211,14 @@ async fn managed(tx: &mut Tx, by: &User, user: UserId) -> Result<UserRow, Proble
     found.ok_or_else(Problem::not_found)
 }
 
-/// `POST /v1/sessions/{id}/revocation`: ends one, one's own or, for who manages users, another's.
+/// Ends a session: one's own or, for who manages its user, another's.
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{id}/revocation",
+    tag = "sessions",
+    params(("id" = SessionId, Path, description = "The session.")),
+    responses((status = 204, description = "It is done."))
+)]
 pub async fn revoke(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
@@ -188,12 +235,18 @@ pub async fn revoke(
 }
 
 /// How many sessions ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Ended {
     ended: u64,
 }
 
-/// `POST /v1/sessions/revocation`: ends all of one's own, this one too.
+/// Ends all sessions of the caller, this one too.
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/revocation",
+    tag = "sessions",
+    responses((status = 200, description = "How many there were.", body = Ended))
+)]
 pub async fn revoke_all(State(app): State<Arc<App>>, Extension(by): Extension<User>) -> Result<Json<Ended>, Problem> {
     let mut tx = app.db.write().await?;
     let ended = session::end_all(&mut tx, app.now(), by.actor(), (by.id, by.uid), Ending::Revoked).await?;
@@ -201,28 +254,42 @@ pub async fn revoke_all(State(app): State<Arc<App>>, Extension(by): Extension<Us
     Ok(Json(Ended { ended }))
 }
 
-/// `POST /v1/users/{id}/sessions/revocation`: ends all of another's.
+/// Ends all sessions of a user.
+#[utoipa::path(
+    post,
+    path = "/v1/users/{id}/sessions/revocation",
+    tag = "sessions",
+    params(("id" = UserId, Path, description = "The user.")),
+    responses((status = 200, description = "How many there were.", body = Ended))
+)]
 pub async fn revoke_all_of(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Path(user): Path<UserId>,
-) -> Result<Json<Ended>, Problem> {
-    let mut tx = app.db.write().await?;
+) -> Result<Response, Problem> {
+    let mut tx = effect.begin().await?;
     let user = managed(&mut tx, &by, user).await?;
     let ended = session::end_all(&mut tx, app.now(), by.actor(), (user.id, user.uid), Ending::Revoked).await?;
-    tx.commit().await?;
-    Ok(Json(Ended { ended }))
+    effect.commit(tx, Answer::ok(&Ended { ended })).await
 }
 
 /// One's own new password.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnPassword {
     current: String,
     new: String,
 }
 
-/// `POST /v1/password`: changes one's own password. All sessions end; the answer begins another.
+/// Changes the caller's own password. All his sessions end; the answer begins another.
+#[utoipa::path(
+    post,
+    path = "/v1/password",
+    tag = "sessions",
+    request_body = OwnPassword,
+    responses((status = 201, description = "The tokens of a new session.", body = TokenAnswer))
+)]
 pub async fn change_password(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
@@ -239,7 +306,7 @@ pub async fn change_password(
         return Err(guess.wrong(Problem::new(Code::WrongPassword, "The current password is another.")));
     }
     guess.right();
-    let hash = new_hash(&app, &login, &request.new).await?;
+    let hash = new_hash(&app, &login, ("/new", &request.new)).await?;
     let mut tx = app.db.write().await?;
     users::set_password(&mut tx, app.now(), by.actor(), (by.id, by.uid), &hash).await?;
     let opened = session::open(&mut tx, &app, (by.id, by.uid), (Method::Password, agent(&headers))).await?;
@@ -248,32 +315,40 @@ pub async fn change_password(
 }
 
 /// Another's new password.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPassword {
     password: String,
 }
 
-/// `POST /v1/users/{id}/password`: gives somebody who forgot his another password.
+/// Gives a user who forgot his password another one, and ends his sessions.
+#[utoipa::path(
+    post,
+    path = "/v1/users/{id}/password",
+    tag = "sessions",
+    params(("id" = UserId, Path, description = "The user.")),
+    request_body = NewPassword,
+    responses((status = 204, description = "It is done."))
+)]
 pub async fn reset_password(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Path(user): Path<UserId>,
     Json(request): Json<NewPassword>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let mut tx = app.db.read().await?;
     let user = managed(&mut tx, &by, user).await?;
     drop(tx);
-    let hash = new_hash(&app, &user.login, &request.password).await?;
-    let mut tx = app.db.write().await?;
+    let hash = new_hash(&app, &user.login, ("/password", &request.password)).await?;
+    let mut tx = effect.begin().await?;
     users::set_password(&mut tx, app.now(), by.actor(), (user.id, user.uid), &hash).await?;
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    effect.commit(tx, Answer::done()).await
 }
 
-/// The hash of a password that this login may have.
-pub async fn new_hash(app: &App, login: &str, new: &str) -> Result<String, Problem> {
-    let refused = |error: password::NotAPassword| Problem::validation(format!("{error}."));
+/// The hash of a password that this login may have; the request has it at this place.
+pub async fn new_hash(app: &App, login: &str, (place, new): (&'static str, &str)) -> Result<String, Problem> {
+    let refused = |error: password::NotAPassword| Problem::invalid(place, error.code(), format!("{error}."));
     password::check(login, new).map_err(refused)?;
     password::hash(new, &app.rng).await.map_err(refused)
 }
