@@ -22,7 +22,7 @@ const BYTES_MAX: usize = 4 * LENGTH_MAX;
 const AT_ONCE: usize = 2;
 /// What is tried first, and what people make longer ones of. Small letters.
 const COMMON: &str = include_str!("common_passwords.txt");
-/// A login as short as this may be part of a password.
+/// A login shorter than this may be part of a password.
 const LOGIN_LENGTH_MIN: usize = 4;
 
 /// argon2id as OWASP advises: 19 MiB, 2 passes, 1 lane.
