@@ -428,6 +428,7 @@ impl Server {
             at: self.now,
             state: self.state,
             audit_head: None,
+            audit_seq: None,
         };
         Signed::seal(&self.signer, Context::Acknowledgement, self.deployment, &ack)
     }

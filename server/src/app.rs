@@ -10,8 +10,11 @@ use rand::rngs::SysRng;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
+use crate::audit::seal::KnownHead;
 use crate::auth::alarm::Alarm;
-use crate::auth::throttle::{LOGINS_MAX, Throttle};
+use crate::auth::guesses::Guesses;
+use crate::auth::oidc::{OidcError, Provider, Secret};
+use crate::auth::throttle::Throttle;
 use crate::clock::{FileClock, FileClockError, SystemClock};
 use crate::db::{Absent, Db, OpenError, Tx};
 use crate::http::extract::BodyRoom;
@@ -42,10 +45,14 @@ pub struct App {
     pub rng: SharedRng,
     /// Takes envelopes.
     pub writer: Writer,
-    /// Slows down who guesses passwords and codes.
-    pub throttle: Throttle,
+    /// Slows down who guesses passwords, tokens and codes.
+    pub guesses: Guesses,
+    /// The identity provider that staff may sign in with.
+    pub oidc: Option<Provider>,
     /// Slows down devices that may only hand in.
     pub deposits: Throttle,
+    /// The head of the audit trail, as this replica last saw it.
+    pub audit_head: KnownHead,
     /// Writes that are being handled, by their Idempotency-Key.
     pub in_flight: InFlight,
     /// Tells of signatures that do not fit.
@@ -122,6 +129,8 @@ pub struct Options {
     pub clock: ClockChoice,
     /// A seed for the random generator, for tests; the operating system's randomness otherwise.
     pub seed: Option<u64>,
+    /// What this server shows the identity provider to be believed; never in the database.
+    pub oidc_secret: Option<Secret>,
 }
 
 /// Why a server cannot start.
@@ -139,6 +148,9 @@ pub enum AppError {
     /// The settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The identity provider's settings.
+    #[error(transparent)]
+    Oidc(#[from] OidcError),
     /// The clock's file.
     #[error(transparent)]
     Clock(#[from] FileClockError),
@@ -184,6 +196,7 @@ impl App {
         }
         let settings = Settings::load(&mut tx).await?;
         tx.commit().await?;
+        let oidc = Provider::new(&settings, options.oidc_secret.clone())?;
         Ok(Arc::new(Self {
             db,
             clock,
@@ -192,8 +205,10 @@ impl App {
             settings,
             rng,
             writer: Writer::default(),
-            throttle: Throttle::new(LOGINS_MAX),
+            guesses: Guesses::default(),
+            oidc,
             deposits: Throttle::new(DEPOSITS_A_MINUTE_MAX),
+            audit_head: KnownHead::default(),
             in_flight: InFlight::default(),
             alarm: Alarm::default(),
             fleet_age: FleetAge::default(),

@@ -1,4 +1,11 @@
-//! The audit trail: who did what to which record, written in the transaction of the effect.
+//! The audit trail: who did what to which record, written in the transaction of the effect, and sealed
+//! in a chain of hashes soon after ([`seal`], by the rules of [`chain`], verified by [`check`]).
+
+pub mod chain;
+pub mod check;
+pub mod seal;
+#[cfg(test)]
+mod tests;
 
 use daybook_shared::time::Timestamp;
 

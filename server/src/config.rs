@@ -5,6 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
+use crate::auth::oidc::Secret;
+
 /// The configuration file. Every key is optional; one that is unknown is an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -17,6 +21,8 @@ pub struct FileConfig {
     pub listen: Option<String>,
     /// How log lines look.
     pub log_format: Option<LogFormat>,
+    /// A file with the secret of the identity provider's client.
+    pub oidc_client_secret_file: Option<PathBuf>,
 }
 
 /// How log lines look.
@@ -50,6 +56,14 @@ pub enum ConfigError {
     },
 }
 
+/// The secret of the identity provider's client: in a file, or else as the environment has it.
+pub fn secret(file: Option<&Path>, environment: Option<String>) -> Result<Option<Secret>, ConfigError> {
+    let Some(path) = file else { return Ok(environment.map(|text| Secret::new(&text))) };
+    let text = std::fs::read_to_string(path);
+    let text = Zeroizing::new(text.map_err(|error| ConfigError::Read { path: path.to_owned(), error })?);
+    Ok(Some(Secret::new(&text)))
+}
+
 /// Reads a configuration file.
 pub fn read(path: &Path) -> Result<FileConfig, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
@@ -59,6 +73,18 @@ pub fn read(path: &Path) -> Result<FileConfig, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_a_files_or_else_the_environments() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        std::fs::write(&path, "of the file\n").unwrap();
+        let environment = || Some("of the environment".to_owned());
+        assert_eq!(secret(None, None).unwrap(), None);
+        assert_eq!(secret(None, environment()).unwrap(), Some(Secret::new("of the environment")));
+        assert_eq!(secret(Some(&path), environment()).unwrap(), Some(Secret::new("of the file")));
+        assert!(matches!(secret(Some(dir.path()), environment()), Err(ConfigError::Read { .. })));
+    }
 
     #[test]
     fn a_file_sets_what_it_names_and_nothing_it_does_not_know() {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use daybook_shared::time::Timestamp;
 
 use crate::app::App;
+use crate::auth::upkeep;
 use crate::db::Tx;
 use crate::http::{idempotency, names};
 use crate::on_db;
@@ -40,6 +41,12 @@ pub static JOBS: &[Job] = &[
         what: "removes rows of feeds that no phone needs any more",
         every: compact::EVERY,
         turn: |app| Box::pin(compact::compact(&app.db, app.now())),
+    },
+    Job {
+        name: "forget_sessions",
+        what: "forgets sign-ins that ended long ago",
+        every: upkeep::FORGET_EVERY,
+        turn: |app| Box::pin(upkeep::forget_sessions(app)),
     },
     Job {
         name: "purge_answers",

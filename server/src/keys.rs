@@ -4,19 +4,25 @@
 //!
 //! * `root.key`: Ed25519. Signs acknowledgements, receipt blocks, certificates and leases; phones
 //!   pin its public half when they enrol, so losing it means enrolling every phone again.
-//! * `token.key`: Ed25519. Signs the access tokens of REST, which live for minutes: remove the file
-//!   and restart to rotate it.
+//! * `token.key` and its successors: Ed25519. Sign the access tokens of REST, which live for minutes;
+//!   `daybook keys rotate` makes the next one, see [`tokens`].
 //! * `envelope.key`: X25519. Opens envelopes that come through a relay; its public half is handed out
 //!   from the first day, so that phones enrolled now can use one.
 //! * `rest.key`: authenticates the cursors of lists and seals kept answers, see [`rest`]. It may be
 //!   removed like the token's.
 //! * `deployment`: the deployment's id, and whether it is a test. A database made anew beside the
 //!   folder is the same deployment with a new epoch.
+//!
+//! The root is not rotated. A phone opens what it is handed with the one key it pinned, and version 1 of its
+//! formats has no certificate by which one key of the server vouches for another: until phones know one,
+//! a new root means enrolling again. So the root signs as little as it can (acknowledgements, blocks,
+//! certificates, leases), and what people's browsers carry has keys of its own.
 
 use std::path::{Path, PathBuf};
 
 use curve25519_dalek::montgomery::MontgomeryPoint;
 use daybook_shared::ids::{DeploymentId, KeyId};
+use daybook_shared::time::Timestamp;
 use daybook_shared::wire::sign::{PublicKey, Signer};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use rand::Rng;
@@ -25,9 +31,13 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use rest::RestKeys;
+use tokens::TokenKeys;
 
 mod files;
 pub mod rest;
+pub mod tokens;
+#[cfg(test)]
+mod tokens_tests;
 
 /// What a token is for. Each kind has its own `typ` and its own key, so that none passes for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +62,8 @@ impl TokenKind {
 pub struct Keys {
     /// The root: acknowledgements, receipt blocks, certificates, leases.
     pub server: Signer,
-    access: JwtKey,
+    /// Access tokens of REST.
+    pub access: TokenKeys,
     lease: JwtKey,
     /// For envelopes that come through a relay.
     envelope: Zeroizing<[u8; 32]>,
@@ -62,7 +73,7 @@ pub struct Keys {
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("server", &self.server).field("access", &self.access.id).finish_non_exhaustive()
+        f.debug_struct("Keys").field("server", &self.server).finish_non_exhaustive()
     }
 }
 
@@ -136,9 +147,10 @@ impl Keys {
         files::make_dir(dir)?;
         files::write_identity(dir, proposed)?;
         let identity = files::read_identity(dir)?.ok_or_else(|| KeysError::Missing(dir.to_owned()))?;
-        for name in [files::ROOT, files::TOKEN, files::ENVELOPE, files::REST] {
+        for name in [files::ROOT, files::ENVELOPE, files::REST] {
             files::make_seed(&dir.join(name), rng)?;
         }
+        tokens::make_first(dir, rng)?;
         Ok((Self::read(dir)?, identity))
     }
 
@@ -149,17 +161,16 @@ impl Keys {
         if found != deployment {
             return Err(KeysError::OtherDeployment { path: dir.to_owned(), found, expected: deployment });
         }
-        files::make_seed(&dir.join(files::TOKEN), rng)?;
+        tokens::make_first(dir, rng)?;
         files::make_seed(&dir.join(files::REST), rng)?;
         Self::read(dir)
     }
 
     fn read(dir: &Path) -> Result<Self, KeysError> {
         let root = files::read_seed(&dir.join(files::ROOT))?;
-        let token = files::read_seed(&dir.join(files::TOKEN))?;
         let envelope = files::read_seed(&dir.join(files::ENVELOPE))?;
         let rest = RestKeys::from_seed(&*files::read_seed(&dir.join(files::REST))?);
-        let (access, lease) = (JwtKey::new(&token), JwtKey::new(&root));
+        let (access, lease) = (TokenKeys::read(dir)?, JwtKey::new(&root));
         Ok(Self { server: Signer::from_seed(&root), access, lease, envelope, rest })
     }
 
@@ -174,36 +185,25 @@ impl Keys {
     }
 
     /// A signed token of this kind.
-    pub fn encode(&self, kind: TokenKind, claims: &impl Serialize) -> String {
-        let key = self.of(kind);
-        let mut header = Header::new(Algorithm::EdDSA);
-        header.typ = Some(kind.typ().to_owned());
-        header.kid = Some(key.id.to_string());
-        jsonwebtoken::encode(&header, claims, &key.encoding).expect("our claims are JSON and our key is Ed25519")
+    pub fn encode(&self, kind: TokenKind, now: Timestamp, claims: &impl Serialize) -> String {
+        match kind {
+            TokenKind::Access => self.access.signing(now, |key| key.encode(kind, claims)),
+            TokenKind::Lease => self.lease.encode(kind, claims),
+        }
     }
 
     /// The claims of a token of this kind that this server signed. Algorithm, type and key id are
     /// pinned; issuer and times are the caller's, who has the clock.
-    pub fn decode<T: DeserializeOwned>(&self, kind: TokenKind, token: &str) -> Option<T> {
+    pub fn decode<T: DeserializeOwned>(&self, kind: TokenKind, now: Timestamp, token: &str) -> Option<T> {
         if token.len() > TOKEN_BYTES_MAX {
             return None;
         }
-        let key = self.of(kind);
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        let token = jsonwebtoken::decode::<T>(token, &key.decoding, &validation).ok()?;
-        let ours = token.header.typ.as_deref() == Some(kind.typ())
-            && token.header.kid.as_deref() == Some(key.id.to_string().as_str())
-            && token.header.crit.is_none();
-        ours.then_some(token.claims)
-    }
-
-    fn of(&self, kind: TokenKind) -> &JwtKey {
         match kind {
-            TokenKind::Access => &self.access,
-            TokenKind::Lease => &self.lease,
+            TokenKind::Access => {
+                let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
+                self.access.with(&kid, now, |key| key.decode(kind, token))
+            }
+            TokenKind::Lease => self.lease.decode(kind, token),
         }
     }
 }
@@ -216,6 +216,7 @@ const PKCS8_ED25519: [u8; 16] =
 
 struct JwtKey {
     id: KeyId,
+    public: PublicKey,
     encoding: EncodingKey,
     decoding: DecodingKey,
 }
@@ -226,9 +227,29 @@ impl JwtKey {
         let der = Zeroizing::new([PKCS8_ED25519.as_slice(), seed].concat());
         Self {
             id: public.id(),
+            public,
             encoding: EncodingKey::from_ed_der(&der),
             decoding: DecodingKey::from_ed_der(&public.bytes.0),
         }
+    }
+
+    fn encode(&self, kind: TokenKind, claims: &impl Serialize) -> String {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(kind.typ().to_owned());
+        header.kid = Some(self.id.to_string());
+        jsonwebtoken::encode(&header, claims, &self.encoding).expect("our claims are JSON and our key is Ed25519")
+    }
+
+    fn decode<T: DeserializeOwned>(&self, kind: TokenKind, token: &str) -> Option<T> {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        let token = jsonwebtoken::decode::<T>(token, &self.decoding, &validation).ok()?;
+        let ours = token.header.typ.as_deref() == Some(kind.typ())
+            && token.header.kid.as_deref() == Some(self.id.to_string().as_str())
+            && token.header.crit.is_none();
+        ours.then_some(token.claims)
     }
 }
 
@@ -264,10 +285,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let rng = &mut ChaCha20Rng::seed_from_u64(1);
         let (keys, identity) = Keys::create(dir.path(), identity_of(1), rng).unwrap();
-        let token = keys.encode(TokenKind::Access, &serde_json::json!({}));
+        let token = keys.encode(TokenKind::Access, Timestamp::EPOCH, &serde_json::json!({}));
         std::fs::remove_file(dir.path().join("token.key")).unwrap();
         let rotated = Keys::open(dir.path(), identity.deployment, rng).unwrap();
-        assert!(rotated.decode::<serde_json::Value>(TokenKind::Access, &token).is_none());
+        assert!(rotated.decode::<serde_json::Value>(TokenKind::Access, Timestamp::EPOCH, &token).is_none());
         assert_eq!(rotated.public(), keys.public());
 
         std::fs::write(dir.path().join("root.key"), "not a key").unwrap();
@@ -295,9 +316,9 @@ mod tests {
         let (keys, _) = Keys::create(dir.path(), identity_of(1), &mut ChaCha20Rng::seed_from_u64(1)).unwrap();
         let claims = serde_json::json!({ "sub": "x" });
         for (kind, other) in [(TokenKind::Access, TokenKind::Lease), (TokenKind::Lease, TokenKind::Access)] {
-            let token = keys.encode(kind, &claims);
-            assert_eq!(keys.decode(kind, &token), Some(claims.clone()));
-            assert_eq!(keys.decode::<serde_json::Value>(other, &token), None);
+            let token = keys.encode(kind, Timestamp::EPOCH, &claims);
+            assert_eq!(keys.decode(kind, Timestamp::EPOCH, &token), Some(claims.clone()));
+            assert_eq!(keys.decode::<serde_json::Value>(other, Timestamp::EPOCH, &token), None);
         }
     }
 

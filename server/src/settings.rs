@@ -82,6 +82,21 @@ settings! {
     silent_device_days: i64 = 3, |v| (1..=90).contains(v);
     /// How many hours an enrolment code is good for.
     enrolment_code_hours: i64 = 72, |v| (1..=24 * 31).contains(v);
+    /// How many days a sign-in lasts at most.
+    session_days: i64 = 7, |v| (1..=90).contains(v);
+    /// How many hours a sign-in lasts while nobody uses it.
+    session_idle_hours: i64 = 12, |v| (1..=24 * 90).contains(v);
+    /// The identity provider that staff may sign in with, by its issuer URL, for example
+    /// https://login.example.com/realms/staff. Empty: none.
+    oidc_issuer: String = String::new(), |v| v.is_empty() || crate::auth::oidc::is_address(v);
+    /// What the identity provider calls this server.
+    oidc_client_id: String = String::new(), |v| v.len() <= 255;
+    /// Where the identity provider sends browsers back to, as it is registered there, for example
+    /// https://daybook.example.com/v1/oidc/callback.
+    oidc_redirect_url: String = String::new(), |v| v.is_empty() || crate::auth::oidc::is_address(v);
+    /// Whether somebody who signs in with the identity provider for the first time may become the user
+    /// whose login is his verified e-mail address. Otherwise users are linked by hand.
+    oidc_link_by_email: bool = false, |_| true;
     /// How many days a request that is repeated with its Idempotency-Key has the same answer.
     idempotency_days: i64 = 90, |v| (90..=3_650).contains(v);
 }
@@ -171,7 +186,16 @@ macro_rules! plain_value {
         }
     )+};
 }
-plain_value!(i32, i64, Currency);
+plain_value!(bool, i32, i64, Currency);
+
+impl Value for String {
+    fn show(&self) -> String {
+        self.clone()
+    }
+    fn read(text: &str) -> Option<Self> {
+        (text.len() <= 1024 && !text.chars().any(char::is_control)).then(|| text.to_owned())
+    }
+}
 
 impl Value for Zone {
     fn show(&self) -> String {
@@ -217,6 +241,8 @@ mod tests {
             ("backdated_days_max", "1e3"),
             ("closed_through", "2026-02-30"),
             ("lease_days", "0"),
+            ("oidc_issuer", "http://login.example.com"),
+            ("oidc_link_by_email", "maybe"),
             ("no_such", "1"),
         ] {
             assert!(settings.put(name, text).is_err(), "{name} {text}");

@@ -134,6 +134,7 @@ pub async fn open(url: &str, settings: &[(&str, &str)]) -> TestServer {
         test: true,
         clock: ClockChoice::Given(Arc::clone(&clock) as _),
         seed: Some(1),
+        oidc_secret: None,
     };
     let mut app = App::open(&options).await.expect("a fresh database can be opened");
     if !settings.is_empty() {
@@ -149,6 +150,16 @@ pub async fn open(url: &str, settings: &[(&str, &str)]) -> TestServer {
 }
 
 impl TestServer {
+    /// The same database, opened again with other options; this server is done.
+    pub async fn opened_again(&self, change: impl FnOnce(&mut Options)) -> Self {
+        self.app.db.close().await;
+        let mut options = self.options.clone();
+        change(&mut options);
+        let app = App::open(&options).await.expect("the database can be opened again");
+        let dir = tempfile::tempdir().expect("a temporary folder can be made");
+        Self { router: http::router(&app), app, clock: Arc::clone(&self.clock), options, _dir: dir }
+    }
+
     /// The time on its clock.
     pub fn now(&self) -> Timestamp {
         self.app.now()

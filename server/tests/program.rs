@@ -44,8 +44,26 @@ impl Serving {
     }
 
     fn get(&self, path: &str) -> String {
+        self.exchange(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
+    }
+
+    fn get_with(&self, path: &str, token: &str) -> String {
+        self.exchange(&format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+        ))
+    }
+
+    fn post(&self, path: &str, body: &str) -> String {
+        let length = body.len();
+        self.exchange(&format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+             connection: close\r\n\r\n{body}"
+        ))
+    }
+
+    fn exchange(&self, request: &str) -> String {
         let mut stream = self.connect();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -130,6 +148,63 @@ fn an_operator_adds_a_user_and_hands_out_a_code() {
     let list = run(daybook(dir.path()).args(["settings", "list", "--json"]));
     let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
     assert_eq!((&list["currency"], &list["backdated_days_max"]), (&"KES".into(), &"7".into()));
+}
+
+/// Goal: what an operator does about sign-ins, keys and the trail, a running server follows without a
+/// restart. Method: the program beside its own server.
+#[test]
+fn an_operator_ends_sign_ins_rotates_keys_and_verifies_the_trail() {
+    let dir = tempfile::tempdir().unwrap();
+    let json = |output: &Output| -> serde_json::Value {
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let daybook = |arguments: &[&str]| run(daybook(dir.path()).args(arguments));
+    let add = ["user", "add", "--login", "grace", "--name", "Grace M.", "--role", "admin", "--json"];
+    let made = json(&daybook(&add));
+    let server = Serving::start(self::daybook(dir.path()).args(["serve", "--listen", "127.0.0.1:0"]));
+    let login = format!("{{\"login\": \"grace\", \"password\": {}}}", made["password"]);
+    let answer = server.post("/v1/tokens", &login);
+    assert!(answer.contains("201 Created"), "{answer}");
+    let tokens: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let lets_in = || server.get_with("/v1/sessions", tokens["access_token"].as_str().unwrap()).contains("200 OK");
+    assert!(lets_in());
+
+    let sessions = json(&daybook(&["user", "sessions", "--login", "grace", "--json"]));
+    assert_eq!(sessions["sessions"][0]["id"], tokens["session"]);
+    let rotation = json(&daybook(&["keys", "rotate", "--in", "0", "--json"]));
+    assert!(lets_in(), "the old key's tokens are good until they end");
+    let key = rotation["key"].as_str().unwrap();
+    let again = server.post("/v1/tokens", &login);
+    assert!(again.contains("201 Created"), "{again}");
+    assert!(
+        dir.path()
+            .join("daybook.db.keys")
+            .join(Path::new(rotation["path"].as_str().unwrap()).file_name().unwrap())
+            .exists()
+    );
+    assert_eq!(key.len(), 16);
+
+    let stranger = daybook(&["user", "revoke", "--login", "brian"]);
+    assert!(!stranger.status.success() && text(&stranger.stderr).contains("brian"));
+    assert_eq!(json(&daybook(&["user", "revoke", "--login", "grace", "--json"]))["ended"], 2);
+    assert!(!lets_in(), "at once");
+    let common = self::daybook(dir.path())
+        .args(["user", "password", "--login", "grace", "--password-stdin"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(!common.status.success() && text(&common.stderr).contains("12 to 128"), "{}", text(&common.stderr));
+
+    assert!(daybook(&["audit", "seal"]).status.success());
+    let report = json(&daybook(&["audit", "verify", "--json"]));
+    assert_eq!((&report["wrong"], &report["unsealed"]), (&0.into(), &0.into()));
+    let head = text(&daybook(&["audit", "head"]).stdout).trim().to_owned();
+    assert!(daybook(&["audit", "verify", "--head", &head]).status.success());
+    let beyond = format!("999{head}");
+    let cut = daybook(&["audit", "verify", "--head", &beyond]);
+    assert!(!cut.status.success() && text(&cut.stdout).contains("and had a row 999"), "{}", text(&cut.stdout));
+    assert!(text(&daybook(&["audit", "verify", "--head", "x"]).stderr).contains("64 hexadecimal digits"));
 }
 
 /// Goal: a request in flight at SIGTERM is answered. Method: half of a body is sent, the signal, then

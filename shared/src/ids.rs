@@ -163,6 +163,8 @@ id! {
     AgentId;
     /// A person's ruling made online.
     DecisionId;
+    /// A sign-in of a person: the family of refresh tokens that began with it.
+    SessionId;
 }
 
 impl DossierId {

@@ -62,12 +62,12 @@ pub fn issue(app: &App, holder: Holder, now: Timestamp) -> String {
         iat: now.seconds(),
         exp: now.plus_ms(app.settings.lease_days * DAY_MS).seconds(),
     };
-    app.keys.encode(TokenKind::Lease, &claims)
+    app.keys.encode(TokenKind::Lease, now, &claims)
 }
 
 /// What a lease is worth in the hands of this holder.
 pub fn check(app: &App, lease: &str, holder: Holder, now: Timestamp) -> Lease {
-    let Some(claims) = app.keys.decode::<Claims>(TokenKind::Lease, lease) else { return Lease::Invalid };
+    let Some(claims) = app.keys.decode::<Claims>(TokenKind::Lease, now, lease) else { return Lease::Invalid };
     let bound = claims.iss == app.deployment.id
         && claims.sub == holder.user
         && claims.device == holder.device

@@ -2,9 +2,9 @@
 //!
 //! * [`roles`]: roles and permissions, the one table. [`units`]: the tree they are held in.
 //! * [`users`], [`caseloads`], [`device`]: the rows. [`enrolment`]: how a phone becomes a device.
-//! * [`password`], [`token`], [`lease`], [`codes`], [`throttle`]: what proves who somebody is.
-//!   [`alarm`]: what does not.
-//! * [`routes`]: their REST.
+//! * [`password`], [`session`], [`token`], [`oidc`], [`lease`], [`codes`]: what proves who somebody is.
+//!   [`throttle`], [`guesses`]: what slows down who tries. [`alarm`]: what does not fit.
+//! * [`routes`]: their REST. [`upkeep`]: what a running server does meanwhile.
 //!
 //! A person proves himself with a token and is looked up with every request; a device proves itself
 //! with a signature over the request, and what it is given depends on its lease.
@@ -14,17 +14,23 @@ pub mod caseloads;
 pub mod codes;
 pub mod device;
 pub mod enrolment;
+pub mod guesses;
 pub mod lease;
+pub mod oidc;
 pub mod password;
 pub mod roles;
 pub mod routes;
+pub mod session;
 pub mod throttle;
 pub mod token;
 pub mod units;
+pub mod upkeep;
 pub mod users;
 
 #[cfg(test)]
 mod enrolment_tests;
+#[cfg(test)]
+mod session_tests;
 #[cfg(test)]
 mod tests;
 

@@ -71,16 +71,22 @@ async fn a_token_of_another_key_or_deployment_opens_nothing() {
     let (user, _) = server.user("amina", Role::Admin, &root).await;
     let foreign = other.token(&user);
     // The servers of tests draw the same keys from the same seed, so the deployment is set apart.
-    let claims = json!({ "iss": DeploymentId::from([7; 16]), "sub": user.uid, "iat": 0, "exp": 9_999_999_999_i64 });
-    let elsewhere = server.app.keys.encode(TokenKind::Access, &claims);
-    assert_eq!(server.get("/v1/users", &elsewhere).await.status, StatusCode::UNAUTHORIZED);
+    let of = |iss: DeploymentId, aud: &str| json!({ "iss": iss, "aud": aud, "sub": user.uid, "iat": 0, "exp": 9_999_999_999_i64 });
+    let ours = server.app.deployment.id;
+    for (claims, status) in [
+        (of(ours, "daybook"), StatusCode::OK),
+        (of(DeploymentId::from([7; 16]), "daybook"), StatusCode::UNAUTHORIZED),
+        (of(ours, "another service"), StatusCode::UNAUTHORIZED),
+    ] {
+        let token = server.app.keys.encode(TokenKind::Access, server.now(), &claims);
+        assert_eq!(server.get("/v1/users", &token).await.status, status, "{claims}");
+    }
 
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity { deployment: server.app.deployment.id, is_test: true };
     let rng = crate::app::SharedRng::from_seed(99);
     let (keys, _) = rng.with(|rng| Keys::create(dir.path(), identity, rng)).unwrap();
-    let claims = json!({ "iss": identity.deployment, "sub": user.uid, "iat": 0, "exp": 9_999_999_999_i64 });
-    let other_key = keys.encode(TokenKind::Access, &claims);
+    let other_key = keys.encode(TokenKind::Access, server.now(), &of(ours, "daybook"));
     assert_eq!(server.get("/v1/users", &other_key).await.status, StatusCode::UNAUTHORIZED);
     assert!(!foreign.is_empty());
 }

@@ -56,6 +56,14 @@ impl Throttle {
         Ok(())
     }
 
+    /// Takes one attempt on `name` back: it was right, and says nothing of the others.
+    pub fn refund(&self, name: &str) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&sha256(&[name.as_bytes()])) {
+            count.attempts = count.attempts.saturating_sub(1);
+        }
+    }
+
     /// The attempt on `name` was right.
     pub fn forgive(&self, name: &str) {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).remove(&sha256(&[name.as_bytes()]));
@@ -82,6 +90,22 @@ mod tests {
         for _ in 0..TRIES {
             assert_eq!(throttle.attempt("amina", now.plus_ms(FORGET_MS)), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_right_attempt_among_wrong_ones_takes_back_itself_alone() {
+        let throttle = Throttle::new(TRIES);
+        let now = Timestamp::from_millis(1_000_000);
+        throttle.refund("an address");
+        for _ in 0..TRIES - 1 {
+            assert_eq!(throttle.attempt("an address", now), Ok(()));
+        }
+        for _ in 0..10 {
+            assert_eq!(throttle.attempt("an address", now), Ok(()));
+            throttle.refund("an address");
+        }
+        assert_eq!(throttle.attempt("an address", now), Ok(()));
+        assert!(throttle.attempt("an address", now).is_err());
     }
 
     #[test]

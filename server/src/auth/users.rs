@@ -5,6 +5,8 @@ use daybook_shared::time::Timestamp;
 use serde_json::json;
 
 use super::roles::{Permission, Role};
+use super::session::{self, Ending};
+use super::token::Bearer;
 use crate::app::SharedRng;
 use crate::audit::{self, Actor};
 use crate::db::{Tx, batch};
@@ -89,12 +91,19 @@ pub enum UserError {
 }
 
 const SELECT_ACTIVE: &str = "select id, uid, login, name, active from app_user where uid = $1 and active";
+const SELECT_SIGNED_IN: &str = "
+    select u.id, u.uid, u.login, u.name, u.active from app_user u
+    join session s on s.user_id = u.id and s.uid = $2 and s.ended_at is null and s.expires_at > $3
+    where u.uid = $1 and u.active";
 const SELECT_ROLES: &str = "select role, unit_id from user_role where user_id = $1 and ended_at is null";
 const SELECT_CREDENTIALS: &str = "select id, uid, password_hash, active from app_user where login = $1";
+const SELECT_CREDENTIALS_OF: &str = "select login, password_hash from app_user where id = $1";
 const SELECT_BY_LOGIN: &str = "select id, uid, login, name, active from app_user where login = $1";
 const INSERT: &str = "
     insert into app_user (uid, login, name, password_hash, active, created_at)
     values ($1, $2, $3, $4, true, $5) on conflict (login) do nothing returning id";
+const SET_PASSWORD: &str = "update app_user set password_hash = $1 where id = $2";
+const MEND_PASSWORD: &str = "update app_user set password_hash = $1 where id = $2 and password_hash = $3";
 const DEACTIVATE: &str = "update app_user set active = false, deactivated_at = $1 where id = $2 and active";
 const LOCK: &str = "update app_user set name = name where id = $1";
 const LAST_GRANT: &str = "select max(granted_at) from user_role where user_id = $1 and role = $2 and unit_id = $3";
@@ -142,9 +151,15 @@ batch_row! {
     struct UserKey { user_id: i64 => "int8" }
 }
 
-/// The active user with this id, and his roles.
-pub async fn active(tx: &mut Tx, user: UserId) -> sqlx::Result<Option<User>> {
-    let row: Option<UserRow> = on_db!(tx, conn => sqlx::query_as(SELECT_ACTIVE).bind(user).fetch_optional(conn).await)?;
+/// The active user whose token this is, and his roles; none once the session it came from is over.
+pub async fn signed_in(tx: &mut Tx, now: Timestamp, bearer: Bearer) -> sqlx::Result<Option<User>> {
+    let Bearer { user, session } = bearer;
+    let row: Option<UserRow> = on_db!(tx, conn => match session {
+        Some(session) => {
+            sqlx::query_as(SELECT_SIGNED_IN).bind(user).bind(session).bind(now).fetch_optional(conn).await
+        }
+        None => sqlx::query_as(SELECT_ACTIVE).bind(user).fetch_optional(conn).await,
+    })?;
     let Some(UserRow { id, uid, name, .. }) = row else { return Ok(None) };
     let roles = on_db!(tx, conn => sqlx::query_as(SELECT_ROLES).bind(id).fetch_all(conn).await)?;
     Ok(Some(User { id, uid, name, roles }))
@@ -153,6 +168,11 @@ pub async fn active(tx: &mut Tx, user: UserId) -> sqlx::Result<Option<User>> {
 /// What this login is checked against.
 pub async fn credentials(tx: &mut Tx, login: &str) -> sqlx::Result<Option<Credentials>> {
     on_db!(tx, conn => sqlx::query_as(SELECT_CREDENTIALS).bind(login).fetch_optional(conn).await)
+}
+
+/// The login of a user and the hash of his password.
+pub async fn credentials_of(tx: &mut Tx, user_id: i64) -> sqlx::Result<Option<(String, String)>> {
+    on_db!(tx, conn => sqlx::query_as(SELECT_CREDENTIALS_OF).bind(user_id).fetch_optional(conn).await)
 }
 
 /// The user with this login.
@@ -257,7 +277,8 @@ pub enum Holding {
     Ended,
 }
 
-/// Gives or ends a role of a user at a unit; what is so already stays as it is.
+/// Gives or ends a role of a user at a unit; what is so already stays as it is. Who loses one has to sign
+/// in again.
 pub async fn set_role(
     tx: &mut Tx,
     now: Timestamp,
@@ -285,17 +306,42 @@ pub async fn set_role(
             Holding::Ended => "user.role_ended",
         };
         audit::record(tx, now, actor, action, user.uid, json!({ "role": role.code(), "unit": unit.uid })).await?;
+        if holding == Holding::Ended {
+            session::end_all(tx, now, actor, (user.id, user.uid), Ending::Role).await?;
+        }
     }
     Ok(())
 }
 
-/// Ends a user's access, at once: his tokens, his leases, what his devices capture from now on.
+/// Gives a user another password and ends his sessions.
+pub async fn set_password(
+    tx: &mut Tx,
+    now: Timestamp,
+    actor: Actor,
+    (user_id, user): (i64, UserId),
+    password_hash: &str,
+) -> sqlx::Result<()> {
+    on_db!(&mut *tx, conn => sqlx::query(SET_PASSWORD).bind(password_hash).bind(user_id).execute(conn).await.map(|_| ()))?;
+    audit::record(tx, now, actor, "user.password_changed", user, json!({})).await?;
+    session::end_all(tx, now, actor, (user_id, user), Ending::Password).await?;
+    Ok(())
+}
+
+/// Replaces the hash of a password by a costlier one of the same, unless it changed meanwhile.
+pub async fn mend_password(tx: &mut Tx, user_id: i64, (old, new): (&str, &str)) -> sqlx::Result<()> {
+    on_db!(tx, conn => {
+        sqlx::query(MEND_PASSWORD).bind(new).bind(user_id).bind(old).execute(conn).await.map(|_| ())
+    })
+}
+
+/// Ends a user's access, at once: his sessions and tokens, his leases, what his devices capture from now on.
 pub async fn deactivate(tx: &mut Tx, now: Timestamp, actor: Actor, user: &UserRow) -> sqlx::Result<()> {
     let changed = on_db!(&mut *tx, conn => {
         sqlx::query(DEACTIVATE).bind(now).bind(user.id).execute(conn).await.map(|done| done.rows_affected())
     })?;
     if changed > 0 {
         audit::record(tx, now, actor, "user.deactivated", user.uid, json!({})).await?;
+        session::end_all(tx, now, actor, (user.id, user.uid), Ending::Deactivated).await?;
     }
     Ok(())
 }

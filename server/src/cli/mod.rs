@@ -7,6 +7,8 @@ mod demo;
 mod jobs;
 mod log;
 mod serve;
+mod trust;
+mod users;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::{App, AppError, ClockChoice, Options};
+use crate::auth::oidc::Secret;
 use crate::config::{self, ConfigError, FileConfig, LogFormat};
 use crate::db::Absent;
 
@@ -32,7 +35,7 @@ The server's keys are files beside the database (daybook.db.keys/): back up both
 keys can speak for the server; without them every phone must be enrolled again.
 
 A flag wins over its environment variable, that over the file named by --config, that over the
-default. The file is TOML; its keys are db, keys, listen and log-format.";
+default. The file is TOML; its keys are db, keys, listen, log-format and oidc-client-secret-file.";
 
 /// Offline-first backend of a lender that collects in the field.
 #[derive(Debug, Parser)]
@@ -56,6 +59,10 @@ struct Global {
     /// A configuration file (TOML)
     #[arg(long, global = true, env = "DAYBOOK_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// A file with the secret that the identity provider knows this server by (settings oidc_*). The
+    /// environment may hold the secret itself: DAYBOOK_OIDC_CLIENT_SECRET
+    #[arg(long, global = true, env = "DAYBOOK_OIDC_CLIENT_SECRET_FILE", value_name = "FILE")]
+    oidc_client_secret_file: Option<PathBuf>,
     /// How log lines look [default: pretty]
     #[arg(long, global = true, env = "DAYBOOK_LOG_FORMAT")]
     log_format: Option<LogFormat>,
@@ -79,7 +86,13 @@ enum Command {
     Migrate(admin::Migrate),
     /// Users
     #[command(subcommand)]
-    User(admin::User),
+    User(users::User),
+    /// The server's keys
+    #[command(subcommand)]
+    Keys(trust::Keys),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(trust::Audit),
     /// Devices
     #[command(subcommand)]
     Device(admin::Device),
@@ -127,6 +140,8 @@ async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(verify) => return verify.run(&config).await,
         Command::Migrate(migrate) => migrate.run(&config).await?,
         Command::User(user) => user.run(&config).await?,
+        Command::Keys(keys) => keys.run(&config).await?,
+        Command::Audit(audit) => return audit.run(&config).await,
         Command::Device(device) => device.run(&config).await?,
         Command::Settings(settings) => settings.run(&config).await?,
         Command::Openapi => println!("{:#}", crate::http::describe::document()),
@@ -135,6 +150,9 @@ async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The variable that holds the secret of the identity provider's client itself.
+const OIDC_CLIENT_SECRET: &str = "DAYBOOK_OIDC_CLIENT_SECRET";
+
 /// What the process was told, after flags, environment, file and defaults.
 #[derive(Debug, Clone)]
 struct Config {
@@ -142,12 +160,15 @@ struct Config {
     keys: Option<PathBuf>,
     listen: String,
     log_format: LogFormat,
+    oidc_secret: Option<Secret>,
 }
 
 impl Config {
     fn new(global: Global) -> Result<Self, ConfigError> {
         let file = global.config.as_deref().map(config::read).transpose()?.unwrap_or_default();
-        Ok(Self::resolve(global, file))
+        let secret_file = global.oidc_client_secret_file.clone().or(file.oidc_client_secret_file.clone());
+        let oidc_secret = config::secret(secret_file.as_deref(), std::env::var(OIDC_CLIENT_SECRET).ok())?;
+        Ok(Self { oidc_secret, ..Self::resolve(global, file) })
     }
 
     fn resolve(global: Global, file: FileConfig) -> Self {
@@ -157,6 +178,7 @@ impl Config {
             keys: keys.or(file.keys),
             listen: file.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
             log_format: log_format.or(file.log_format).unwrap_or(LogFormat::Pretty),
+            oidc_secret: None,
         }
     }
 
@@ -171,7 +193,14 @@ impl Config {
     }
 
     fn options(&self, new: NewDatabase, clock: ClockChoice) -> Options {
-        Options { db_url: self.db.clone(), key_dir: self.keys.clone(), test: new.test, clock, seed: None }
+        Options {
+            db_url: self.db.clone(),
+            key_dir: self.keys.clone(),
+            test: new.test,
+            clock,
+            seed: None,
+            oidc_secret: self.oidc_secret.clone(),
+        }
     }
 }
 

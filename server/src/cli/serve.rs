@@ -8,6 +8,8 @@ use clap::Args;
 
 use super::{Config, NewDatabase};
 use crate::app::{App, ClockChoice};
+use crate::audit::seal::keep_sealed;
+use crate::auth::upkeep::keep_keys;
 use crate::http::serve::{Server, stop_signal};
 use crate::{http, jobs};
 
@@ -67,9 +69,13 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> anyhow::Result<()> {
     let address = server.address()?;
     println!("listening on http://{address}");
     tracing::info!(%address, deployment = %app.deployment.id, "serving");
-    let upkeep = tokio::spawn(jobs::keep(Arc::clone(app)));
+    let upkeep = [
+        tokio::spawn(jobs::keep(Arc::clone(app))),
+        tokio::spawn(keep_sealed(Arc::clone(app))),
+        tokio::spawn(keep_keys(Arc::clone(app))),
+    ];
     server.run(http::router(app), stop).await;
-    upkeep.abort();
+    upkeep.iter().for_each(tokio::task::JoinHandle::abort);
     app.db.close().await;
     tracing::info!("stopped");
     Ok(())

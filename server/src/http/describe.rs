@@ -120,7 +120,7 @@ fn refusals(route: &Route, has_json: bool) -> BTreeSet<&'static str> {
     let mut codes = vec![C::Internal, C::Unavailable];
     match route.access {
         Access::Public => {}
-        Access::Device => codes.push(C::Unauthenticated),
+        Access::Device | Access::SignedIn => codes.push(C::Unauthenticated),
         Access::May(_) => codes.extend([C::Unauthenticated, C::Forbidden]),
     }
     if route.path.contains('{') {
@@ -178,7 +178,7 @@ fn describe() -> Description {
 const ABOUT: &str = "REST of a Daybook server.
 
 * Errors are problems (RFC 9457) with a stable `code`, `retryable` and `request_id`; each code has a page, which is the problem's `type`.
-* Every POST of a signed-in user names an `Idempotency-Key`; sent again, it has its effect once and the same answer.
+* Every POST that a role allows names an `Idempotency-Key`; sent again, it has its effect once and the same answer.
 * Lists are paged by cursor: `limit`, `after`; `next` and a `Link` header name the next page.
 * What has a version carries an `ETag`; writes on it name it in `If-Match`.
 * `X-Request-Id` is taken from the caller (8 to 64 letters, digits and hyphens) or made, and is in every answer.
@@ -198,6 +198,7 @@ fn complete(route: &Route, operation: &mut Value) -> BTreeSet<&'static str> {
     match route.access {
         Access::Public => operation["security"] = json!([]),
         Access::Device => operation["security"] = json!([{ "device": [] }]),
+        Access::SignedIn => operation["security"] = json!([{ "user": [] }]),
         Access::May(permission) => {
             operation["security"] = json!([{ "user": [] }]);
             let roles: Vec<_> = permission.roles().iter().map(|role| role.code()).collect();

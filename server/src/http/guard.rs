@@ -23,19 +23,25 @@ pub struct Guard {
     pub route: &'static Route,
 }
 
-/// Lets a request through to its handler, with the [`users::User`] it comes from when the route asks
-/// for one.
+/// Lets a request through to its handler, with the [`users::User`] it comes from and his
+/// [`token::Bearer`] when the route asks for one.
 pub async fn check(
     State(Guard { app, route }): State<Guard>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if let Access::May(permission) = route.access {
-        let user = signed_in(&app, request.headers()).await?;
-        if !user.may(permission) {
+    let asked = match route.access {
+        Access::Public | Access::Device => None,
+        Access::SignedIn => Some(None),
+        Access::May(permission) => Some(Some(permission)),
+    };
+    if let Some(permission) = asked {
+        let (user, bearer) = signed_in(&app, request.headers()).await?;
+        if permission.is_some_and(|permission| !user.may(permission)) {
             return Err(Problem::forbidden());
         }
         request.extensions_mut().insert(user);
+        request.extensions_mut().insert(bearer);
     }
     request.extensions_mut().insert(BodyLimit(route.limits.body_bytes_max));
     let response = next.run(request).await;
@@ -49,9 +55,10 @@ pub async fn check(
 }
 
 /// The active user whose token the request carries.
-async fn signed_in(app: &App, headers: &HeaderMap) -> Result<users::User, Problem> {
-    let token = device::bearer(headers).ok_or_else(Problem::unauthenticated)?;
-    let user = token::check(app, token, app.now()).ok_or_else(Problem::unauthenticated)?;
+async fn signed_in(app: &App, headers: &HeaderMap) -> Result<(users::User, token::Bearer), Problem> {
+    let (now, token) = (app.now(), device::bearer(headers).ok_or_else(Problem::unauthenticated)?);
+    let bearer = token::check(app, token, now).ok_or_else(Problem::unauthenticated)?;
     let mut tx = app.db.read().await?;
-    users::active(&mut tx, user).await?.ok_or_else(Problem::unauthenticated)
+    let user = users::signed_in(&mut tx, now, bearer).await?.ok_or_else(Problem::unauthenticated)?;
+    Ok((user, bearer))
 }

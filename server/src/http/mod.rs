@@ -15,6 +15,7 @@ pub mod layers;
 pub mod names;
 pub mod ops;
 pub mod paging;
+pub mod peer;
 pub mod problem;
 pub mod serve;
 #[cfg(test)]
@@ -33,7 +34,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Permission as P;
-use crate::auth::routes::{audit, devices, organisation, sessions, users};
+use crate::auth::routes::{audit, devices, oidc, organisation, sessions, signing_in, users};
 use crate::decisions::{cases, cash, held, quarantine, receipts, reversal};
 use crate::sync::routes as sync;
 use problem::{Code, Problem};
@@ -48,6 +49,8 @@ pub enum Access {
     Public,
     /// A device that proves itself; the handler asks [`crate::auth::device::authenticate`].
     Device,
+    /// Anyone who is signed in, for what is his own.
+    SignedIn,
     /// A signed-in user one of whose roles has this permission. Where it reaches, the handler asks.
     May(P),
 }
@@ -84,7 +87,8 @@ pub struct Route {
 }
 
 impl Route {
-    /// Whether it is a write whose answer is kept under its Idempotency-Key.
+    /// Whether it is a write whose answer is kept under its Idempotency-Key. Not what is only one's own: to
+    /// end a session twice is to end it, and answers with tokens are not kept.
     pub fn has_effect(&self) -> bool {
         matches!(self.access, May(_)) && self.method == POST
     }
@@ -104,7 +108,7 @@ const fn route(
 const GET: Method = Method::GET;
 const PATCH: Method = Method::PATCH;
 const POST: Method = Method::POST;
-use Access::{Device, May, Public};
+use Access::{Device, May, Public, SignedIn};
 use Code as C;
 
 const NONE: &[Code] = &[];
@@ -117,9 +121,20 @@ const DECISION: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson];
 const RELEASE: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson, C::StillHeld];
 /// A count names an officer and a hand-over, which may not be there.
 const COUNT: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson, C::NotFound];
-const ENROLMENT: &[Code] =
-    &[C::Validation, C::CodeUnknown, C::CodeExpired, C::CodeUsed, C::IdTaken, C::DeviceRevoked, C::Conflict];
+const ENROLMENT: &[Code] = &[
+    C::Validation,
+    C::CodeUnknown,
+    C::CodeExpired,
+    C::CodeUsed,
+    C::IdTaken,
+    C::DeviceRevoked,
+    C::Conflict,
+    C::TooManyRequests,
+];
 const LEASE: &[Code] = &[C::Validation, C::WrongLogin, C::TooManyRequests, C::Forbidden, C::DeviceRevoked];
+const REFRESH: &[Code] = &[C::SessionOver, C::TooManyRequests];
+const PROVIDER: &[Code] = &[C::NotFound, C::MalformedRequest, C::SignInRefused, C::TooManyRequests];
+const OWN_PASSWORD: &[Code] = &[C::WrongPassword, C::TooManyRequests];
 const SYNC: &[Code] = &[C::Validation, C::StaleRequest, C::Conflict, C::TooManyRequests];
 
 /// Every route of the server.
@@ -134,16 +149,29 @@ pub static ROUTES: &[Route] = &[
 
     route(GET,  "/v1/deployment",                  Public,                  SMALL,    || routes!(sessions::deployment),          NONE),
     route(POST, "/v1/tokens",                      Public,                  SMALL,    || routes!(sessions::create_token),        &[C::WrongLogin, C::TooManyRequests]),
+    route(POST, "/v1/tokens/refresh",              Public,                  SMALL,    || routes!(signing_in::refresh),           REFRESH),
+    route(POST, "/v1/tokens/revocation",           Public,                  SMALL,    || routes!(signing_in::sign_out),          &[C::TooManyRequests]),
+    route(GET,  "/v1/oidc/start",                  Public,                  SMALL,    || routes!(oidc::start),                   &[C::NotFound]),
+    route(GET,  "/v1/oidc/callback",               Public,                  SMALL,    || routes!(oidc::callback),                PROVIDER),
+    route(GET,  "/.well-known/jwks.json",          Public,                  SMALL,    || routes!(oidc::jwks),                    NONE),
     route(POST, "/v1/enrolments",                  Device,                  SMALL,    || routes!(sessions::enrol),               ENROLMENT),
     route(POST, "/v1/leases",                      Device,                  SMALL,    || routes!(sessions::create_lease),        LEASE),
 
     route(POST, "/v1/sync",                        Device,                  EXCHANGE, || routes!(sync::sync),                    SYNC),
     route(POST, "/v1/deposit",                     Device,                  EXCHANGE, || routes!(sync::deposit),                 SYNC),
 
+    route(GET,  "/v1/sessions",                    SignedIn,                SMALL,    || routes!(signing_in::list),              LIST),
+    route(POST, "/v1/sessions/revocation",         SignedIn,                SMALL,    || routes!(signing_in::revoke_all),        NONE),
+    route(POST, "/v1/sessions/{id}/revocation",    SignedIn,                SMALL,    || routes!(signing_in::revoke),            NONE),
+    route(POST, "/v1/password",                    SignedIn,                SMALL,    || routes!(signing_in::change_password),   OWN_PASSWORD),
+
     route(GET,  "/v1/users",                       May(P::ReadUsers),       SMALL,    || routes!(users::list),                   LIST),
     route(POST, "/v1/users",                       May(P::ManageUsers),     SMALL,    || routes!(users::create),                 &[C::IdTaken]),
     route(POST, "/v1/users/{id}/roles",            May(P::ManageUsers),     SMALL,    || routes!(users::set_role),               NONE),
     route(POST, "/v1/users/{id}/deactivation",     May(P::ManageUsers),     SMALL,    || routes!(users::deactivate),             NONE),
+    route(POST, "/v1/users/{id}/password",         May(P::ManageUsers),     SMALL,    || routes!(signing_in::reset_password),    NONE),
+    route(GET,  "/v1/users/{id}/sessions",         May(P::ManageUsers),     SMALL,    || routes!(signing_in::list_of),           LIST),
+    route(POST, "/v1/users/{id}/sessions/revocation", May(P::ManageUsers),  SMALL,    || routes!(signing_in::revoke_all_of),     NONE),
     route(POST, "/v1/users/{id}/enrolment-codes",  May(P::ManageDevices),   SMALL,    || routes!(users::issue_code),             NONE),
     route(GET,  "/v1/devices",                     May(P::ReadDevices),     SMALL,    || routes!(devices::list),                 LIST),
     route(POST, "/v1/devices/{id}/retirement",     May(P::ManageDevices),   SMALL,    || routes!(devices::retire),               NONE),
@@ -180,7 +208,7 @@ pub fn router(app: &Arc<App>) -> Router {
         if route.has_effect() {
             handler = handler.route_layer(from_fn_with_state(guard.clone(), idempotency::once));
         }
-        if matches!(route.access, May(_)) && route.method != GET {
+        if matches!(route.access, May(_) | SignedIn) && route.method != GET {
             handler = handler.route_layer(from_fn_with_state(Arc::clone(app), layers::rerun));
         }
         handler = handler

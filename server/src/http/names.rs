@@ -38,6 +38,8 @@ metrics_of! {
     SYNC_BYTES_DOWN = counter "daybook_sync_bytes_down_total";
     /// Signatures of devices that did not fit: an alarm.
     SYNC_WRONG_SIGNATURES = counter "daybook_sync_wrong_signatures_total";
+    /// Sign-ins and the like that were refused, by what was tried and why (wrong, too_many).
+    AUTH_REFUSED = counter "daybook_auth_refused_total";
     /// Devices in use, by health (ok, late, silent, never).
     DEVICES = gauge "daybook_devices";
     /// Entries that are held and wait for a person or another record.

@@ -65,6 +65,12 @@ problems! {
     Unauthenticated = UNAUTHORIZED, "unauthenticated", "Who asks is not known", final;
     /// A login that does not fit.
     WrongLogin = UNAUTHORIZED, "wrong-login", "Login or password is wrong", final;
+    /// A refresh token that is spent, unknown, or of a session that ended.
+    SessionOver = UNAUTHORIZED, "session-over", "The sign-in is over", final;
+    /// A sign-in with the identity provider that is not one.
+    SignInRefused = UNAUTHORIZED, "sign-in-refused", "The sign-in is refused", final;
+    /// The current password, asked for a change, is another.
+    WrongPassword = UNPROCESSABLE_ENTITY, "wrong-password", "The password is wrong", final;
     /// The role does not allow it.
     Forbidden = FORBIDDEN, "forbidden", "The role does not allow this", final;
     /// A decision on one's own work (D6).

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
 
 use super::names;
+use super::peer::Remote;
 
 /// Connections at one time; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 4096;
@@ -61,8 +63,8 @@ impl Server {
                 accepted = accept => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
-                    let connection = connection(stream, router.clone());
+                Ok((stream, address)) => {
+                    let connection = connection(stream, Remote(address), router.clone());
                     let watched = graceful.watch(connection);
                     tokio::spawn(async move {
                         // A connection that breaks is the client's affair.
@@ -86,18 +88,19 @@ impl Server {
     }
 }
 
-fn connection(
-    stream: TcpStream,
-    router: Router,
-) -> hyper::server::conn::http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+fn connection(stream: TcpStream, remote: Remote, router: Router) -> impl GracefulConnection<Error = hyper::Error> {
     // Frames of a response are flushed one by one: none should wait for the next.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
+    let from = move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(remote);
+        request
+    };
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_WAIT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.map_request(from)))
 }
 
 /// Listens for SIGTERM and SIGINT from now on; what it returns is done at the first of them.

@@ -63,6 +63,14 @@ async fn every_route_lets_in_whom_the_table_says_and_nobody_else() {
                         assert!(is_problem(&answer, Code::Unauthenticated), "{name} {}", answer.json());
                     }
                 }
+                Access::SignedIn => {
+                    assert!(is_problem(&nobody, Code::Unauthenticated), "{name} {}", nobody.json());
+                    assert!(is_problem(&stranger, Code::Unauthenticated), "{name}");
+                    for (role, token) in &tokens {
+                        let status = ask(server, route, Some(token)).await.status.as_u16();
+                        assert!(!matches!(status, 401 | 403 | 405 | 500..), "{name} {role}");
+                    }
+                }
                 Access::May(permission) => {
                     assert!(is_problem(&nobody, Code::Unauthenticated), "{name} {}", nobody.json());
                     assert!(is_problem(&stranger, Code::Unauthenticated), "{name}");

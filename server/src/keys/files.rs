@@ -23,6 +23,21 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), KeysError> {
     builder.create(dir).map_err(at(dir))
 }
 
+/// The names of a folder's files.
+pub(super) fn names(dir: &Path) -> Result<Vec<String>, KeysError> {
+    let entries = fs::read_dir(dir).map_err(at(dir))?;
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name().into_string().ok()));
+    Ok(names.collect::<Result<Vec<_>, _>>().map_err(at(dir))?.into_iter().flatten().collect())
+}
+
+/// Removes a file that is not needed any more, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), KeysError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(at(path)(error)),
+        _ => sync_dir(path.parent().unwrap_or(Path::new("."))),
+    }
+}
+
 /// Makes a seed unless the file is there.
 pub(super) fn make_seed(path: &Path, rng: &mut (impl Rng + ?Sized)) -> Result<(), KeysError> {
     let mut seed = Zeroizing::new([0; 32]);

@@ -441,6 +441,8 @@ pub fn acknowledgement(
     at: Timestamp,
 ) -> Signed {
     let epoch = app.deployment.epoch;
-    let payload = Acknowledgement { epoch, device, install, number, envelope, at, state, audit_head: None };
+    let head = app.audit_head.get();
+    let (audit_head, audit_seq) = (head.map(|head| head.hash), head.map(|head| head.seq.unsigned_abs()));
+    let payload = Acknowledgement { epoch, device, install, number, envelope, at, state, audit_head, audit_seq };
     Signed::seal(&app.keys.server, Context::Acknowledgement, app.deployment.id, &payload)
 }

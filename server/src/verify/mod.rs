@@ -2,7 +2,8 @@
 //!
 //! Balances come from the journal ([`ledger`]), accounts and promises from their payments and captures
 //! ([`accounts`]), typed rows from the bytes phones made ([`log`], [`captures`]), what people decided from
-//! their decisions ([`decided`]), boards from their changes ([`boards`]), feeds from dossiers ([`feeds`]).
+//! their decisions ([`decided`]), boards from their changes ([`boards`]), feeds from dossiers ([`feeds`]); the
+//! audit trail is a chain ([`trail`]).
 //! It reads one snapshot and changes nothing.
 //!
 //! What is taken on trust: the log itself (verdicts are not judged again, a corrected capture time is not
@@ -19,6 +20,7 @@ mod log;
 mod records;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use daybook_shared::time::Zone;
 use indicatif::ProgressBar;
@@ -46,6 +48,8 @@ pub async fn verify(tx: &mut Tx, zone: &Zone, lines_max: usize, progress: &Progr
     boards::verify(tx, &mut findings, progress).await?;
     progress.set_message("feeds");
     feeds::verify(tx, &mut findings).await?;
+    progress.set_message("audit");
+    trail::verify(tx, &mut findings).await?;
     progress.finish_and_clear();
     Ok(findings)
 }

@@ -246,9 +246,12 @@ pub struct Acknowledgement {
     /// What the server thinks of the device.
     #[n(6)]
     pub state: DeviceState,
-    /// The head of the audit chain; absent until the chain exists.
+    /// The hash of the newest sealed row of the audit trail; absent until one is sealed.
     #[n(7)]
     pub audit_head: Option<Hash>,
+    /// That row's place in the chain. A phone keeps both, and so can tell when a tail was cut off.
+    #[n(8)]
+    pub audit_seq: Option<u64>,
 }
 
 impl Acknowledgement {

@@ -125,6 +125,7 @@ fn acknowledgement() -> Signed {
         at: at(5),
         state: DeviceState::Ok,
         audit_head: None,
+        audit_seq: None,
     };
     Signed::seal(&phone(), Context::Acknowledgement, deployment(), &said)
 }

@@ -158,6 +158,7 @@ impl Office {
             test: new,
             clock: ClockChoice::File(self.clock.clone()),
             seed: None,
+            oidc_secret: None,
         };
         Ok(App::open(&options).await?)
     }

@@ -91,7 +91,7 @@ fn body_of(scene: &mut Scene, known: &[String]) -> (&'static str, Vec<u8>) {
 
 /// An object with the fields that requests have, of the right kind or not.
 fn some_object(scene: &mut Scene, known: &[String]) -> Value {
-    const FIELDS: [&str; 24] = [
+    const FIELDS: [&str; 28] = [
         "id",
         "reason",
         "account",
@@ -108,6 +108,10 @@ fn some_object(scene: &mut Scene, known: &[String]) -> Value {
         "resolution",
         "login",
         "password",
+        "refresh_token",
+        "current",
+        "new",
+        "held",
         "name",
         "role",
         "unit",

@@ -20,7 +20,8 @@ pub const fn case(check: &'static str, table: &'static str, damages: &'static [&
 }
 
 /// All of it.
-pub const CASES: &[&[Case]] = &[JOURNAL, ACCOUNTS, PAYMENTS, PROMISES, TYPED, LOG, DECIDED, FEEDS, RECORDS];
+pub const CASES: &[&[Case]] =
+    &[JOURNAL, ACCOUNTS, PAYMENTS, PROMISES, TYPED, LOG, DECIDED, FEEDS, RECORDS, TRAIL];
 
 const BALANCE: &str = "ledger: journals balance";
 const CREDIT: &str = "ledger: credit of customers";
@@ -50,6 +51,7 @@ const VERSIONS: &str = "feeds: versions";
 pub const SECTIONS: &str = "feeds: versions of sections";
 const GONE: &str = "feeds: who left is gone";
 const ASSIGNED: &str = "feeds: assignments";
+const CHAIN: &str = "audit: chain";
 
 /// The books: lines, journals, and what officers owe.
 const JOURNAL: &[Case] = &[
@@ -457,3 +459,19 @@ const FEEDS: &[Case] = &[
         ],
     ),
 ];
+
+/// The audit trail.
+const TRAIL: &[Case] = &[case(
+    CHAIN,
+    "audit",
+    &[
+        "update audit set detail = '{}' where seq = 2",
+        "update audit set user_id = 1 where seq = 1",
+        "update audit set sealed_at = at where seq = 2",
+        "delete from audit where seq = 2",
+        "delete from audit where seq = (select max(seq) from audit)",
+        "update audit set seq = null where seq = (select max(seq) from audit)",
+        "update audit_head set seq = seq - 1",
+        "update audit_head set hash = (select hash from audit where seq = 1)",
+    ],
+)];

@@ -2,6 +2,7 @@
 //! server.
 
 use daybook_mobile_sync::capture::What;
+use daybook_server::audit::seal::seal_all;
 use daybook_server::auth::Role;
 use daybook_shared::board::Edit;
 use daybook_shared::entry::{Body, ComplaintKind, Correction, CorrectionKind, IssueCategory, Proposed};
@@ -60,6 +61,9 @@ pub fn told(engine: Engine) -> World {
     assert_eq!(world.reassign(deka, left, Some(barasa)).status, 204);
     world.settle(&[on, other]);
     world.check_all(&[on, other]);
+    // What a running server does meanwhile; a day later, so that the rows' own time is another.
+    world.pass_ms(86_400_000 / 2);
+    world.server.read(async |app, _| seal_all(app).await.unwrap());
     world
 }
 

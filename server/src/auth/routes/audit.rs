@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use daybook_shared::ids::{DeviceId, UserId};
+use daybook_shared::ids::{DeviceId, Hash, UserId};
 use daybook_shared::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -33,6 +33,18 @@ pub struct Event {
     /// Ids and codes.
     #[schema(value_type = Object)]
     detail: Value,
+    /// Its place in the chain and its hash, once it has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seal: Option<Seal>,
+}
+
+/// A row's place in the chain.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Seal {
+    /// From 1 without gaps.
+    seq: i64,
+    /// SHA-256, over the row and the hash of the one before.
+    hash: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -44,10 +56,12 @@ struct Row {
     action: String,
     subject: String,
     detail: String,
+    seq: Option<i64>,
+    hash: Option<Hash>,
 }
 
 const PAGE: &str = "
-    select a.id, a.at, u.uid as by_user, d.uid as by_device, a.action, a.subject, a.detail
+    select a.id, a.at, u.uid as by_user, d.uid as by_device, a.action, a.subject, a.detail, a.seq, a.hash
     from audit a left join app_user u on u.id = a.user_id left join device d on d.id = a.device_id
     where a.id < $1 order by a.id desc limit $2";
 
@@ -82,6 +96,7 @@ pub async fn list(
         action: row.action,
         subject: row.subject,
         detail: serde_json::from_str(&row.detail).unwrap_or(Value::String(row.detail)),
+        seal: row.seq.zip(row.hash).map(|(seq, hash)| Seal { seq, hash: hash.to_string() }),
     });
     Ok(page.page(events.collect(), |event: &Event| event.id))
 }

@@ -3,6 +3,8 @@
 
 pub mod audit;
 pub mod devices;
+pub mod oidc;
 pub mod organisation;
 pub mod sessions;
+pub mod signing_in;
 pub mod users;

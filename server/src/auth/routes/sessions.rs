@@ -1,4 +1,4 @@
-//! Getting in: access tokens for people, enrolment and leases for phones.
+//! Getting in: login and password for people, enrolment and leases for phones.
 
 use std::sync::Arc;
 
@@ -14,11 +14,15 @@ use daybook_shared::wire::sign::{Algorithm, DeviceState, PublicKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::signing_in::{TokenAnswer, agent};
 use crate::app::App;
 use crate::auth::device::{self, GrantError};
 use crate::auth::enrolment::{self, Candidate, EnrolError};
-use crate::auth::{lease, password, token, users};
+use crate::auth::session::{self, Method};
+use crate::auth::users::{self, Credentials};
+use crate::auth::{guesses, lease, password};
 use crate::http::extract::{Json, RawBody, parse_json};
+use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 
 /// Login and password.
@@ -30,51 +34,46 @@ pub struct Login {
     password: String,
 }
 
-/// An access token.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TokenAnswer {
-    access_token: String,
-    #[schema(example = "Bearer")]
-    token_type: &'static str,
-    /// Seconds.
-    expires_in: i64,
-}
-
-/// An access token for a login.
+/// Signs in with login and password.
 #[utoipa::path(
     post,
     path = "/v1/tokens",
     tag = "sessions",
     request_body = Login,
-    responses((status = 201, description = "The token.", body = TokenAnswer))
+    responses((status = 201, description = "The tokens.", body = TokenAnswer))
 )]
 pub async fn create_token(
     State(app): State<Arc<App>>,
+    peer: Peer,
+    headers: HeaderMap,
     Json(login): Json<Login>,
 ) -> Result<(StatusCode, Json<TokenAnswer>), Problem> {
-    let user = check_login(&app, &login).await?;
-    let access_token = token::issue(&app, user, app.now());
-    let token = TokenAnswer { access_token, token_type: "Bearer", expires_in: token::SECONDS };
-    Ok((StatusCode::CREATED, Json(token)))
+    let known = check_login(&app, &login, &peer).await?;
+    let mut tx = app.db.write().await?;
+    let opened = session::open(&mut tx, &app, (known.id, known.uid), (Method::Password, agent(&headers))).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(TokenAnswer::new(&app, &opened))))
 }
 
 /// Whose login it is. Unknown, wrong and deactivated are the same answer after the same time.
-async fn check_login(app: &App, Login { login, password }: &Login) -> Result<UserId, Problem> {
-    app.throttle.attempt(login, app.now()).map_err(|seconds| {
-        Problem::new(Code::TooManyRequests, "Too many attempts on this login; wait a minute.").retry_after(seconds)
-    })?;
+async fn check_login(app: &App, Login { login, password }: &Login, peer: &Peer) -> Result<Credentials, Problem> {
+    let guess = guesses::attempt(app, ("password", Some(login)), peer)?;
     let mut tx = app.db.read().await?;
     let known = users::credentials(&mut tx, login).await?;
     drop(tx);
     let hash = known.as_ref().map(|known| known.password_hash.clone());
     let fits = password::verify(password, hash).await;
-    match known {
-        Some(known) if fits && known.active => {
-            app.throttle.forgive(login);
-            Ok(known.uid)
-        }
-        _ => Err(Problem::new(Code::WrongLogin, "No active user has this login and password.")),
+    let Some(known) = known.filter(|known| fits && known.active) else {
+        return Err(guess.wrong(Problem::new(Code::WrongLogin, "No active user has this login and password.")));
+    };
+    guess.right();
+    if password::is_cheap(&known.password_hash) {
+        let costlier = password::hash_again(password, &app.rng).await;
+        let mut tx = app.db.write().await?;
+        users::mend_password(&mut tx, known.id, (&known.password_hash, &costlier)).await?;
+        tx.commit().await?;
     }
+    Ok(known)
 }
 
 /// What anyone may know of this server.
@@ -152,6 +151,7 @@ const PLATFORM_MAX: usize = 100;
 pub async fn enrol(
     State(app): State<Arc<App>>,
     uri: Uri,
+    peer: Peer,
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<(StatusCode, Json<Enrolment>), Problem> {
@@ -160,9 +160,16 @@ pub async fn enrol(
     if !enrolment::proof_fits(&candidate, &proof, uri.path(), &body.bytes) {
         return Err(Problem::unauthenticated());
     }
+    let guess = guesses::attempt(&app, ("enrolment_code", None), &peer)?;
     let now = app.now();
     let mut tx = app.db.write().await?;
-    let enrolled = enrolment::enrol(&mut tx, now, &app, &candidate).await?;
+    let enrolled = match enrolment::enrol(&mut tx, now, &app, &candidate).await {
+        Err(EnrolError::UnknownCode) => return Err(guess.wrong(EnrolError::UnknownCode.into())),
+        enrolled => {
+            guess.right();
+            enrolled?
+        }
+    };
     tx.commit().await?;
     let enrolment = Enrolment {
         deployment: app.deployment.id,
@@ -225,12 +232,13 @@ pub struct LeaseAnswer {
 pub async fn create_lease(
     State(app): State<Arc<App>>,
     uri: Uri,
+    peer: Peer,
     headers: HeaderMap,
     body: RawBody,
 ) -> Result<(StatusCode, Json<LeaseAnswer>), Problem> {
     let request = device::authenticate(&app, &headers, ("POST", uri.path()), &body.bytes).await?;
     let login: Login = parse_json(&body.bytes)?;
-    let user = check_login(&app, &login).await?;
+    let user = check_login(&app, &login, &peer).await?.uid;
     if user != request.device.user_uid {
         return Err(Problem::new(Code::Forbidden, "The device is another user's."));
     }

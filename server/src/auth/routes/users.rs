@@ -10,11 +10,12 @@ use daybook_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::signing_in::new_hash;
 use crate::app::App;
+use crate::auth::enrolment;
 use crate::auth::roles::{Permission, Role};
 use crate::auth::units::{self, Unit};
 use crate::auth::users::{self, HeldRole, Holding, NewUser, Reach, User, UserError, UserRow};
-use crate::auth::{enrolment, password};
 use crate::db::Tx;
 use crate::http::answer::Answer;
 use crate::http::extract::{Json, Path};
@@ -117,8 +118,7 @@ pub async fn create(
     if !(1..=ROLES_MAX).contains(&roles.len()) {
         return Err(Problem::invalid("/roles", "length", format!("A new user has 1 to {ROLES_MAX} roles.")));
     }
-    let hash = password::hash(&password, &app.rng).await;
-    let password_hash = hash.map_err(|error| Problem::invalid("/password", "length", format!("{error}.")))?;
+    let password_hash = new_hash(&app, &login, ("/password", &password)).await?;
     let now = app.now();
     let mut tx = effect.begin().await?;
     let new = NewUser { login: &login, name: &name, password_hash };

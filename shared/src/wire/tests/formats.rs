@@ -106,8 +106,9 @@ fn what_version_1_wrote_is_read_for_ever() {
 /// A newer peer adds fields at the end of an array and keys to a map; an older one skips them.
 #[test]
 fn fields_of_a_newer_version_are_skipped() {
-    for name in ["request", "frame", "acknowledgement", "outcome_posted", "facts_state"] {
-        let sample = samples().into_iter().find(|sample| sample.name == name).unwrap();
+    for name in ["request", "frame", "acknowledgement_of_a_chain", "outcome_posted", "facts_state"] {
+        let whole = sample("acknowledgement_of_a_chain", samples::acknowledgement_of_a_chain());
+        let sample = samples().into_iter().chain([whole]).find(|sample| sample.name == name).unwrap();
         let mut newer = sample.bytes;
         let (kind, count) = (newer[0] & 0xe0, newer[0] & 0x1f);
         assert!(count < 23, "{name} has a one-byte header with room for one more");
@@ -115,6 +116,17 @@ fn fields_of_a_newer_version_are_skipped() {
         newer.extend_from_slice(if kind == 0xa0 { &[0x18, 99, 0x81, 0x01] } else { &[0x81, 0x01] });
         assert!((sample.reads_as_this)(&newer), "{name}");
     }
+}
+
+/// Goal: a phone that knows nothing of the head's place in the chain reads the rest. Method: what version 1
+/// wrote of the same acknowledgement is this one without its last field.
+#[test]
+fn an_acknowledgement_with_the_heads_place_is_pinned_and_only_longer() {
+    let (before, bytes) =
+        (cbor::to_vec(&samples::acknowledgement()), cbor::to_vec(&samples::acknowledgement_of_a_chain()));
+    assert_eq!((bytes[0], &bytes[1..before.len()]), (before[0] + 1, &before[1..]));
+    assert_eq!(minicbor::decode::<Acknowledgement>(&bytes).unwrap(), samples::acknowledgement_of_a_chain());
+    insta::assert_snapshot!("acknowledgement_of_a_chain", format!("{}\n\n{}", hex(&bytes), diagnostic(&bytes)));
 }
 
 #[test]

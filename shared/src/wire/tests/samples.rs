@@ -208,7 +208,13 @@ pub fn acknowledgement() -> Acknowledgement {
         at: at(5),
         state: DeviceState::Ok,
         audit_head: Some(Hash([14; 32])),
+        audit_seq: None,
     }
+}
+
+/// One that also says where in the chain its head is.
+pub fn acknowledgement_of_a_chain() -> Acknowledgement {
+    Acknowledgement { audit_seq: Some(812), ..acknowledgement() }
 }
 
 pub fn signed_acknowledgement() -> Signed {

@@ -1,0 +1,62 @@
+//! Sign-in of staff with an identity provider: OpenID Connect, authorization code with PKCE (S256).
+//!
+//! * [`browser`]: what ties a sign-in to the browser that began it. Nothing is kept here meanwhile.
+//! * [`provider`]: the provider's metadata and keys, fetched within bounds and kept for a while, and the
+//!   exchange of a code. [`fetch`]: how it is asked.
+//! * [`id_token`]: what makes an identity token, pure. [`link`]: whose it is here.
+//!
+//! The provider says who somebody is and never what he may do: roles are given here. Its tokens are
+//! looked at once and not kept.
+//!
+//! Written on jsonwebtoken and reqwest, which are here anyway: the client crate of the protocol brings
+//! another HTTP client and its own cryptography for the same checks.
+
+pub mod browser;
+mod fetch;
+mod id_token;
+pub mod link;
+mod provider;
+#[cfg(test)]
+mod tests;
+
+use zeroize::Zeroizing;
+
+pub use id_token::{IdTokenError, Person};
+pub use provider::{Provider, SignInError};
+
+/// What this server shows a provider to be believed. Debug says nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// The secret in this text; spaces and the end of its line are not of it.
+    pub fn new(text: &str) -> Self {
+        Self(Zeroizing::new(text.trim().to_owned()))
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// Why the settings of a provider cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OidcError {
+    /// Half a setting.
+    #[error("oidc_issuer is set: oidc_client_id and oidc_redirect_url are needed too (`daybook settings set`)")]
+    Incomplete,
+    /// No TLS.
+    #[error("the identity provider cannot be reached safely: {0}")]
+    Tls(String),
+}
+
+/// Whether this is an address that may be asked or sent to: https, or http on this machine, without a name,
+/// a password or a fragment in it.
+pub fn is_address(text: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(text) else { return false };
+    let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    let scheme = url.scheme() == "https" || (url.scheme() == "http" && here);
+    scheme && url.has_host() && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+}
