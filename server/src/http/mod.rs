@@ -26,6 +26,7 @@ use crate::app::App;
 use crate::auth::Permission as P;
 use crate::auth::routes::{audit, devices, organisation, sessions, users};
 use crate::decisions::{cases, cash, held, quarantine, receipts, reversal};
+use crate::import::routes as imports;
 use crate::sync::routes as sync;
 use problem::{Code, Problem};
 
@@ -56,6 +57,9 @@ pub struct Limits {
 const SMALL: Limits = Limits { body_bytes_max: 64 * 1024, patience: Duration::from_secs(30) };
 /// A phone's exchange, over the poorest link.
 pub const EXCHANGE: Limits = Limits { body_bytes_max: REQUEST_BYTES_MAX, patience: Duration::from_mins(15) };
+
+/// Rows of an import: a larger file is sent in pieces, or imported at the server.
+const IMPORT: Limits = Limits { body_bytes_max: 4 * 1024 * 1024, patience: Duration::from_mins(2) };
 
 /// A route.
 pub struct Route {
@@ -127,6 +131,9 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/v1/payments/{id}/reversal",      May(P::ReversePayments), SMALL, || post(reversal::reverse)),
     route(POST, "/v1/corrections/{id}/decision",   May(P::ReversePayments), SMALL, || post(reversal::decide_correction)),
     route(POST, "/v1/cash/counts",                 May(P::CountCash),       SMALL, || post(cash::count)),
+    route(POST, "/v1/imports/portfolio",           May(P::ImportRecords),   IMPORT, || post(imports::portfolio)),
+    route(POST, "/v1/imports/repayments",          May(P::ImportRecords),   IMPORT, || post(imports::repayments)),
+    route(POST, "/v1/imports/statements",          May(P::ImportRecords),   IMPORT, || post(imports::statements)),
     route(GET,  "/v1/audit",                       May(P::ReadAudit),       SMALL, || get(audit::list)),
 ];
 

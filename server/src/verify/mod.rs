@@ -2,7 +2,7 @@
 //!
 //! Balances come from the journal ([`ledger`]), accounts and promises from their payments and captures
 //! ([`accounts`]), typed rows from the bytes phones made ([`log`], [`captures`]), what people decided from
-//! their decisions ([`decided`]), boards from their changes ([`boards`]), feeds from dossiers ([`feeds`]).
+//! their decisions ([`decided`]), what was imported from its lines ([`statements`]), boards from their changes ([`boards`]), feeds from dossiers ([`feeds`]).
 //! It reads one snapshot and changes nothing.
 //!
 //! What is taken on trust: the log itself (verdicts are not judged again, a corrected capture time is not
@@ -16,6 +16,7 @@ mod feeds;
 mod findings;
 mod ledger;
 mod log;
+mod statements;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,8 @@ pub async fn verify(tx: &mut Tx, zone: &Zone, lines_max: usize, progress: &Progr
     log::verify(tx, zone, &mut findings, progress).await?;
     progress.set_message("decisions");
     decided::verify(tx, &mut findings).await?;
+    progress.set_message("imports");
+    statements::verify(tx, &mut findings).await?;
     progress.set_message("boards");
     boards::verify(tx, &mut findings, progress).await?;
     progress.set_message("feeds");
