@@ -10,6 +10,7 @@ pub mod db;
 pub mod decisions;
 pub mod http;
 pub mod import;
+pub mod jobs;
 pub mod keys;
 pub mod ledger;
 pub mod portfolio;

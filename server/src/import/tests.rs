@@ -215,10 +215,14 @@ fn made_up(accounts: u32) -> (String, std::collections::BTreeMap<&'static str, i
             let text = |minor: i64| format!("{}.{:02}", minor / 100, minor % 100);
             let once = if n == 0 { text(paid) } else { String::new() };
             let (principal, interest) = (text(*principal), text(*interest));
-            file += &format!(
-                "N{number},C{},Name,Solar,KES,2025-01-01,{due},{principal},{interest},{once},,,\n",
-                number / 2
-            );
+            let row = [
+                format!("N{number},C{},Name,Solar,KES,2025-01-01", number / 2),
+                due.to_string(),
+                principal,
+                interest,
+                once,
+            ];
+            file += &(row.join(",") + ",,,\n");
         }
         let bucket = match late {
             0 => "current",
