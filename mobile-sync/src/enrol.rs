@@ -51,12 +51,12 @@ pub enum EnrolError {
 
 fn advice(code: Option<&str>) -> &'static str {
     match code {
-        Some("enrolment_code_unknown" | "enrolment_code_expired" | "enrolment_code_used") => {
+        Some("enrolment-code-unknown" | "enrolment-code-expired" | "enrolment-code-used") => {
             "the code is wrong, used by another phone, or too old: ask the office for a new one"
         }
-        Some("wrong_login") => "login or password is wrong",
-        Some("device_revoked") => "the office has locked this phone",
-        Some("stale_request") => "try again",
+        Some("wrong-login") => "login or password is wrong",
+        Some("device-revoked") => "the office has locked this phone",
+        Some("stale-request") => "try again",
         _ => "check the address and the code, then try again",
     }
 }

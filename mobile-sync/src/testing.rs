@@ -340,7 +340,7 @@ impl Server {
         assert!(proof.verify(&key, self.deployment, "POST", http.path, &http.body), "the proof fits");
         let install = self.installs.entry(proof.install).or_default();
         if proof.number <= install.request_last {
-            return (409, format!("{{\"code\":\"stale_request\",\"last\":{}}}", install.request_last).into_bytes());
+            return (409, format!("{{\"code\":\"stale-request\",\"last\":{}}}", install.request_last).into_bytes());
         }
         install.request_last = proof.number;
         let request: Request = minicbor::decode(&inflate(&http.body, 16 << 20).unwrap()).unwrap();

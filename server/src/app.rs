@@ -15,6 +15,7 @@ use crate::auth::throttle::{LOGINS_MAX, Throttle};
 use crate::clock::{FileClock, FileClockError, SystemClock};
 use crate::db::{Absent, Db, OpenError, Tx};
 use crate::http::extract::BodyRoom;
+use crate::http::idempotency::InFlight;
 use crate::keys::{self, Identity, Keys, KeysError};
 use crate::on_db;
 use crate::settings::{Settings, SettingsError};
@@ -45,6 +46,8 @@ pub struct App {
     pub throttle: Throttle,
     /// Slows down devices that may only hand in.
     pub deposits: Throttle,
+    /// Writes that are being handled, by their Idempotency-Key.
+    pub in_flight: InFlight,
     /// Tells of signatures that do not fit.
     pub alarm: Alarm,
     /// When the metrics last had the numbers of all devices.
@@ -191,6 +194,7 @@ impl App {
             writer: Writer::default(),
             throttle: Throttle::new(LOGINS_MAX),
             deposits: Throttle::new(DEPOSITS_A_MINUTE_MAX),
+            in_flight: InFlight::default(),
             alarm: Alarm::default(),
             fleet_age: FleetAge::default(),
             body_room: BodyRoom::new(BODY_ROOM_BYTES),

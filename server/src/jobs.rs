@@ -12,7 +12,7 @@ use daybook_shared::time::Timestamp;
 
 use crate::app::App;
 use crate::db::Tx;
-use crate::http::names;
+use crate::http::{idempotency, names};
 use crate::on_db;
 use crate::sync::compact;
 
@@ -34,12 +34,20 @@ pub struct Job {
 }
 
 /// Every job.
-pub static JOBS: &[Job] = &[Job {
-    name: "compact_feeds",
-    what: "removes rows of feeds that no phone needs any more",
-    every: compact::EVERY,
-    turn: |app| Box::pin(compact::compact(&app.db, app.now())),
-}];
+pub static JOBS: &[Job] = &[
+    Job {
+        name: "compact_feeds",
+        what: "removes rows of feeds that no phone needs any more",
+        every: compact::EVERY,
+        turn: |app| Box::pin(compact::compact(&app.db, app.now())),
+    },
+    Job {
+        name: "purge_answers",
+        what: "removes kept answers of writes after idempotency_days",
+        every: idempotency::EVERY,
+        turn: |app| Box::pin(idempotency::purge(&app.db, app.now(), app.settings.idempotency_days)),
+    },
+];
 
 /// How often a server looks for jobs that are due.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

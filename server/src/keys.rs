@@ -1,6 +1,6 @@
 //! The server's keys: files beside the database, never in it.
 //!
-//! A folder holds three secrets and the deployment's id:
+//! A folder holds four secrets and the deployment's id:
 //!
 //! * `root.key`: Ed25519. Signs acknowledgements, receipt blocks, certificates and leases; phones
 //!   pin its public half when they enrol, so losing it means enrolling every phone again.
@@ -8,6 +8,8 @@
 //!   and restart to rotate it.
 //! * `envelope.key`: X25519. Opens envelopes that come through a relay; its public half is handed out
 //!   from the first day, so that phones enrolled now can use one.
+//! * `rest.key`: authenticates the cursors of lists and seals kept answers, see [`rest`]. It may be
+//!   removed like the token's.
 //! * `deployment`: the deployment's id, and whether it is a test. A database made anew beside the
 //!   folder is the same deployment with a new epoch.
 
@@ -22,7 +24,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use rest::RestKeys;
+
 mod files;
+pub mod rest;
 
 /// What a token is for. Each kind has its own `typ` and its own key, so that none passes for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +56,8 @@ pub struct Keys {
     lease: JwtKey,
     /// For envelopes that come through a relay.
     envelope: Zeroizing<[u8; 32]>,
+    /// For cursors and kept answers.
+    pub rest: RestKeys,
 }
 
 impl std::fmt::Debug for Keys {
@@ -129,20 +136,21 @@ impl Keys {
         files::make_dir(dir)?;
         files::write_identity(dir, proposed)?;
         let identity = files::read_identity(dir)?.ok_or_else(|| KeysError::Missing(dir.to_owned()))?;
-        for name in [files::ROOT, files::TOKEN, files::ENVELOPE] {
+        for name in [files::ROOT, files::TOKEN, files::ENVELOPE, files::REST] {
             files::make_seed(&dir.join(name), rng)?;
         }
         Ok((Self::read(dir)?, identity))
     }
 
-    /// The keys of an existing database. Only the token key is made anew when it is missing: tokens
-    /// live for minutes and nobody pins it.
+    /// The keys of an existing database. Only the keys of tokens and of REST are made anew when
+    /// they are missing: what they protect is short-lived and nobody pins them.
     pub fn open(dir: &Path, deployment: DeploymentId, rng: &mut (impl Rng + ?Sized)) -> Result<Self, KeysError> {
         let found = files::read_identity(dir)?.ok_or_else(|| KeysError::Missing(dir.to_owned()))?.deployment;
         if found != deployment {
             return Err(KeysError::OtherDeployment { path: dir.to_owned(), found, expected: deployment });
         }
         files::make_seed(&dir.join(files::TOKEN), rng)?;
+        files::make_seed(&dir.join(files::REST), rng)?;
         Self::read(dir)
     }
 
@@ -150,7 +158,9 @@ impl Keys {
         let root = files::read_seed(&dir.join(files::ROOT))?;
         let token = files::read_seed(&dir.join(files::TOKEN))?;
         let envelope = files::read_seed(&dir.join(files::ENVELOPE))?;
-        Ok(Self { server: Signer::from_seed(&root), access: JwtKey::new(&token), lease: JwtKey::new(&root), envelope })
+        let rest = RestKeys::from_seed(&*files::read_seed(&dir.join(files::REST))?);
+        let (access, lease) = (JwtKey::new(&token), JwtKey::new(&root));
+        Ok(Self { server: Signer::from_seed(&root), access, lease, envelope, rest })
     }
 
     /// The public half of the root, which phones pin.

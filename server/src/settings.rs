@@ -82,6 +82,8 @@ settings! {
     silent_device_days: i64 = 3, |v| (1..=90).contains(v);
     /// How many hours an enrolment code is good for.
     enrolment_code_hours: i64 = 72, |v| (1..=24 * 31).contains(v);
+    /// How many days a request that is repeated with its Idempotency-Key has the same answer.
+    idempotency_days: i64 = 90, |v| (90..=3_650).contains(v);
 }
 
 /// Why a setting cannot be changed.

@@ -28,7 +28,7 @@ use crate::auth::users::{self, Holding, NewUser, UserRow};
 use crate::auth::{Role, enrolment, token};
 use crate::clock::ManualClock;
 use crate::db::Tx;
-use crate::http;
+use crate::http::{self, idempotency};
 use crate::settings::Settings;
 
 /// Where a test's clock stands when it begins.
@@ -81,6 +81,8 @@ pub struct TestPhone {
     pub enrolment: Value,
 }
 
+/// Idempotency keys that [`TestServer::call`] has used.
+static KEYS: AtomicU64 = AtomicU64::new(0);
 /// Databases made by this process so far.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
@@ -171,11 +173,12 @@ impl TestServer {
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
-    /// A JSON request, with an access token if there is one.
+    /// A JSON request, with an access token if there is one and an Idempotency-Key of its own.
     pub async fn call(&self, method: Method, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            request = request.header(idempotency::KEY, format!("test-{}", KEYS.fetch_add(1, Ordering::Relaxed)));
         }
         let request = match body {
             Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(body.to_string().into()),

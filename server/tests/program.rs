@@ -162,7 +162,7 @@ fn what_is_in_flight_is_finished_before_the_server_stops() {
     stream.write_all(&body[10..]).unwrap();
     let mut answer = String::new();
     reader.read_to_string(&mut answer).unwrap();
-    assert!(answer.contains("401 Unauthorized") && answer.contains("wrong_login"), "{answer}");
+    assert!(answer.contains("401 Unauthorized") && answer.contains("wrong-login"), "{answer}");
     assert!(server.child.wait().unwrap().success());
 }
 

@@ -12,8 +12,8 @@ use crate::time::{Date, Timestamp};
 /// Declares a 16-byte id: display and JSON as a hyphenated UUID, CBOR as 16 bytes, and in SQL the
 /// engine's own form (`BLOB` on SQLite, `UUID` on PostgreSQL).
 macro_rules! id {
-    ($($(#[$doc:meta])* $name:ident;)+) => {$(
-        $(#[$doc])*
+    ($($(#[doc = $doc:literal])* $name:ident;)+) => {$(
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
@@ -73,6 +73,16 @@ macro_rules! id {
 
         #[cfg(feature = "sql")]
         crate::ids::sql_as!($name, Uuid, |id| id.0, |raw| Ok(Self(raw)));
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                crate::openapi::id(concat!($($doc),*).trim())
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
     )+};
 }
 

@@ -19,6 +19,8 @@ pub mod facts;
 pub mod ids;
 pub mod messages;
 pub mod money;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod schedule;
 pub mod time;
 pub mod wire;

@@ -3,7 +3,7 @@
 //! A server sends codes and parameters; the phone and the pages say them with [`say`], in the language of who
 //! reads. English and Swahili have every message; Arabic has those that customers meet, and the rest is said in
 //! English. The catalogues are `shared/messages/*.ftl`; a message's id is a kind and the code as it is stored:
-//! `reason-DUP_RECEIPT`, `problem-not_found`.
+//! `reason-DUP_RECEIPT`, `problem-not-found`.
 //!
 //! Amounts and dates come as text that is formatted already: there is no arithmetic here.
 

@@ -93,7 +93,7 @@ fn a_refusal_says_what_to_do() {
     let mut phone = Phone::enrolled(&mut server);
     let error = accept_lease(&mut phone.store, (401, b"{\"code\":\"wrong_login\"}"), &mut phone.rng).unwrap_err();
     assert!(error.to_string().contains("login or password is wrong"), "{error}");
-    let stale = b"{\"code\":\"stale_request\",\"last\":70}";
+    let stale = b"{\"code\":\"stale-request\",\"last\":70}";
     assert!(accept_lease(&mut phone.store, (409, stale), &mut phone.rng).is_err());
     let request = lease_request(&mut phone.store, "a", "b").unwrap();
     assert_eq!(crate::testing::proof_of(&request).number, 71, "the next try goes on above the server's number");

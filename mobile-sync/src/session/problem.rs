@@ -38,14 +38,14 @@ pub(crate) fn stale_request(status: u16, body: &[u8]) -> Option<u64> {
 
 /// Codes by which the server says that a device may only hand in.
 const REVOKED_CODES: [&str; 5] =
-    ["device_revoked", "device_retired", "device_lost", "device_stolen", "user_deactivated"];
+    ["device-revoked", "device-retired", "device-lost", "device-stolen", "user-deactivated"];
 
 impl Problem {
     pub(super) fn read(status: u16, retry_after_ms: Option<u64>, body: &[u8]) -> Self {
         let document: Document = serde_json::from_slice(body).unwrap_or_default();
         match (document.code.as_deref(), document.last) {
-            (Some("stale_request"), Some(last)) => Self::StaleRequest { last },
-            (Some("lease_lapsed" | "login_required"), _) => Self::LoginRequired,
+            (Some("stale-request"), Some(last)) => Self::StaleRequest { last },
+            (Some("lease-lapsed" | "login-required"), _) => Self::LoginRequired,
             (Some(code), _) if REVOKED_CODES.contains(&code) => Self::Revoked,
             _ if matches!(status, 408 | 425 | 429 | 500..=599) => Self::Passing { status, retry_after_ms },
             (code, _) => Self::Lasting { status, code: code.map(str::to_owned) },
@@ -62,14 +62,14 @@ mod tests {
         let lasting = |status, code: &str| Problem::Lasting { status, code: Some(code.to_owned()) };
         let passing = |status| Problem::Passing { status, retry_after_ms: None };
         let cases = [
-            (409, r#"{"code":"stale_request","last":7}"#, Problem::StaleRequest { last: 7 }),
-            (409, r#"{"code":"stale_request"}"#, lasting(409, "stale_request")),
-            (401, r#"{"code":"lease_lapsed","title":"..."}"#, Problem::LoginRequired),
-            (403, r#"{"code":"login_required"}"#, Problem::LoginRequired),
-            (403, r#"{"code":"device_revoked"}"#, Problem::Revoked),
+            (409, r#"{"code":"stale-request","last":7}"#, Problem::StaleRequest { last: 7 }),
+            (409, r#"{"code":"stale-request"}"#, lasting(409, "stale-request")),
+            (401, r#"{"code":"lease-lapsed","title":"..."}"#, Problem::LoginRequired),
+            (403, r#"{"code":"login-required"}"#, Problem::LoginRequired),
+            (403, r#"{"code":"device-revoked"}"#, Problem::Revoked),
             (503, "<html>", passing(503)),
-            (429, r#"{"code":"too_many_requests"}"#, passing(429)),
-            (422, r#"{"code":"proof_invalid"}"#, lasting(422, "proof_invalid")),
+            (429, r#"{"code":"too-many-requests"}"#, passing(429)),
+            (422, r#"{"code":"proof-invalid"}"#, lasting(422, "proof-invalid")),
             (404, "", Problem::Lasting { status: 404, code: None }),
         ];
         for (status, body, expected) in cases {

@@ -63,12 +63,12 @@ async fn a_code_serves_one_phone_again_and_again_and_no_other() {
         for same in ["certificate", "receipt_block", "server_key", "user"] {
             assert_eq!(again.json()[same], first.json()[same], "{same}");
         }
-        assert_eq!(server.enrol(&server.new_phone(), &code).await.code(), "enrolment_code_used");
+        assert_eq!(server.enrol(&server.new_phone(), &code).await.code(), "enrolment-code-used");
         let thief = TestPhone { device: phone.device, install: phone.install, ..server.new_phone() };
-        assert_eq!(server.enrol(&thief, &code).await.code(), "enrolment_code_used");
+        assert_eq!(server.enrol(&thief, &code).await.code(), "enrolment-code-used");
         let other_code = server.enrolment_code(&user).await;
-        assert_eq!(server.enrol(&phone, &other_code).await.code(), "id_taken");
-        assert_eq!(server.enrol(&server.new_phone(), "0000-0000-0000").await.code(), "enrolment_code_unknown");
+        assert_eq!(server.enrol(&phone, &other_code).await.code(), "id-taken");
+        assert_eq!(server.enrol(&server.new_phone(), "0000-0000-0000").await.code(), "enrolment-code-unknown");
     })
     .await;
 }
@@ -84,11 +84,11 @@ async fn a_code_ends_with_its_time_and_with_its_user() {
         let in_time = server.enrolment_code(&user).await;
         assert_eq!(server.enrol(&late, &code).await.status, StatusCode::CREATED);
         server.clock.advance_ms(1);
-        assert_eq!(server.enrol(&late, &code).await.code(), "enrolment_code_expired");
+        assert_eq!(server.enrol(&late, &code).await.code(), "enrolment-code-expired");
         let admin = server.token(&admin);
         let path = format!("/v1/users/{}/deactivation", user.uid);
         assert_eq!(server.post(&path, &admin, &Value::Null).await.status, StatusCode::NO_CONTENT);
-        assert_eq!(server.enrol(&server.new_phone(), &in_time).await.code(), "device_revoked");
+        assert_eq!(server.enrol(&server.new_phone(), &in_time).await.code(), "device-revoked");
         let codes = format!("/v1/users/{}/enrolment-codes", user.uid);
         assert_eq!(server.post(&codes, &admin, &Value::Null).await.code(), "conflict");
     })
@@ -257,7 +257,7 @@ async fn a_new_lease_needs_the_users_login_and_the_device() {
         assert_eq!(worth, Lease::Valid { renew: false });
 
         let wrong = server.post_signed(&phone, 3, "/v1/leases", login("incorrect")).await;
-        assert_eq!(wrong.code(), "wrong_login");
+        assert_eq!(wrong.code(), "wrong-login");
         let borrowed = server.post_signed(&hers, 2, "/v1/leases", login("correct horse")).await;
         assert_eq!(borrowed.code(), "forbidden");
         let mut tx = server.write().await;
@@ -266,7 +266,7 @@ async fn a_new_lease_needs_the_users_login_and_the_device() {
         device::end(&mut tx, server.now(), actor, &row, device::Ending::Loss).await.unwrap();
         tx.commit().await.unwrap();
         let lost = server.post_signed(&phone, 4, "/v1/leases", login("correct horse")).await;
-        assert_eq!(lost.code(), "device_revoked");
+        assert_eq!(lost.code(), "device-revoked");
     })
     .await;
 }

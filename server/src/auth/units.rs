@@ -62,11 +62,12 @@ macro_rules! visible_units {
 }
 
 const VISIBLE: &str = concat!(visible_units!(), "select id from visible order by id");
-const LIST: &str = concat!(
+const PAGE: &str = concat!(
     visible_units!(),
     "select u.id, u.uid, p.uid as parent, u.kind, u.name
      from unit u left join unit p on p.id = u.parent_id
-     where u.id in (select id from visible) order by u.id"
+     where u.id in (select id from visible) and u.id > coalesce((select id from unit where uid = $3), 0)
+     order by u.id limit $4"
 );
 const ONE_VISIBLE: &str = concat!(
     visible_units!(),
@@ -91,9 +92,16 @@ pub async fn visible_units(tx: &mut Tx, user: &User, permission: Permission) -> 
     on_db!(tx, conn => sqlx::query_scalar(VISIBLE).bind(user.id).bind(permission.role_list()).fetch_all(conn).await)
 }
 
-/// The units this user reaches with this permission.
-pub async fn list(tx: &mut Tx, user: &User, permission: Permission) -> sqlx::Result<Vec<Unit>> {
-    on_db!(tx, conn => sqlx::query_as(LIST).bind(user.id).bind(permission.role_list()).fetch_all(conn).await)
+/// Units this user reaches with this permission, after one of them, in the order they were added.
+pub async fn page(
+    tx: &mut Tx,
+    user: &User,
+    permission: Permission,
+    (after, limit): (Option<UnitId>, i64),
+) -> sqlx::Result<Vec<Unit>> {
+    on_db!(tx, conn => {
+        sqlx::query_as(PAGE).bind(user.id).bind(permission.role_list()).bind(after).bind(limit).fetch_all(conn).await
+    })
 }
 
 /// A unit, if this user reaches it with this permission.

@@ -88,6 +88,8 @@ enum Command {
     /// The lender's settings
     #[command(subcommand)]
     Settings(admin::Settings),
+    /// Print the description of the REST API (OpenAPI 3.1)
+    Openapi,
     /// Background work: when it was done, and do it now
     Jobs(jobs::Jobs),
 }
@@ -129,6 +131,7 @@ async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::User(user) => user.run(&config).await?,
         Command::Device(device) => device.run(&config).await?,
         Command::Settings(settings) => settings.run(&config).await?,
+        Command::Openapi => println!("{:#}", crate::http::describe::document()),
         Command::Jobs(jobs) => jobs.run(&config).await?,
     }
     Ok(ExitCode::SUCCESS)

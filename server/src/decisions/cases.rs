@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use daybook_shared::board::{self, BoardRole, BoardView, Edit, EditError};
 use daybook_shared::entry::EntryType;
 use daybook_shared::ids::{CaseloadId, ChangeHash, DecisionId, DossierId, EntryId, UserId};
 use daybook_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Decider, Novelty};
@@ -19,7 +20,10 @@ use crate::audit;
 use crate::auth::roles::board_role;
 use crate::auth::{Permission, User};
 use crate::db::Tx;
+use crate::http::answer::Answer;
+use crate::http::etag::{self, IfMatch, IfNoneMatch};
 use crate::http::extract::{Json, Path};
+use crate::http::idempotency::Effect;
 use crate::http::problem::{Code, Problem};
 use crate::portfolio::account::{self, Lock};
 use crate::portfolio::assign;
@@ -61,11 +65,12 @@ async fn find(tx: &mut Tx, by: &User, permission: Permission, dossier: DossierId
 }
 
 /// A dossier for people.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct DossierView {
     id: DossierId,
     kind: String,
     caseload: Option<CaseloadId>,
+    /// Goes up with every change; the ETag.
     version: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<AccountView>,
@@ -75,7 +80,7 @@ pub struct DossierView {
 }
 
 /// Where an account stands, in minor units of its currency.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct AccountView {
     id: daybook_shared::ids::AccountId,
     number: String,
@@ -88,7 +93,7 @@ struct AccountView {
 }
 
 /// A board for people.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct BoardBody {
     note: String,
     tags: Vec<String>,
@@ -98,7 +103,7 @@ pub struct BoardBody {
     sc_note: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct TaskBody {
     id: Uuid,
     text: String,
@@ -120,13 +125,15 @@ impl From<BoardView> for BoardBody {
     }
 }
 
-#[derive(Debug, Serialize, sqlx::FromRow)]
+#[derive(Debug, Serialize, sqlx::FromRow, ToSchema)]
 struct EntryView {
     id: EntryId,
+    #[schema(value_type = String, example = "REPAYMENT")]
     entry_type: EntryType,
     author: UserId,
     captured_at: Timestamp,
     received_at: Timestamp,
+    /// posted, noted, held or refused.
     outcome: String,
     reason: Option<String>,
     flags: Option<String>,
@@ -136,12 +143,20 @@ const SELECT_ENTRIES: &str =
     "select e.uid as id, e.entry_type, u.uid as author, e.captured_at, e.received_at, e.outcome, e.reason, e.flags
      from entry e join app_user u on u.id = e.user_id where e.dossier_id = $1 order by e.version desc limit $2";
 
-/// `GET /v1/dossiers/{id}`.
+/// A dossier: where its account stands, its board, its newest entries.
+#[utoipa::path(
+    get,
+    path = "/v1/dossiers/{id}",
+    tag = "dossiers",
+    params(("id" = DossierId, Path, description = "The dossier."), ("If-None-Match" = Option<String>, Header, description = "The version the caller has.", example = "\"7\"")),
+    responses((status = 200, description = "The dossier.", body = DossierView, headers(("ETag" = String, description = "Its version."))), (status = 304, description = "The caller has this version."))
+)]
 pub async fn show(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    known: IfNoneMatch,
     Path(dossier): Path<DossierId>,
-) -> Result<Json<DossierView>, Problem> {
+) -> Result<Response, Problem> {
     let mut tx = app.db.read().await?;
     let row = find(&mut tx, &by, Permission::ReadCases, dossier).await?;
     let account = match row.account_id {
@@ -165,11 +180,12 @@ pub async fn show(
         })
     });
     let (kind, caseload, version) = (row.kind, row.caseload, row.version);
-    Ok(Json(DossierView { id: dossier, kind, caseload, version, account: account.transpose()?, board, entries }))
+    let view = DossierView { id: dossier, kind, caseload, version, account: account.transpose()?, board, entries };
+    Ok(known.answer(&etag::of_version(version), Json(view)))
 }
 
 /// One step of an edit.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Step {
     /// Characters to delete and to insert at a place of the note.
@@ -199,23 +215,34 @@ enum Step {
 }
 
 /// An edit of a board.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditRequest {
     /// At most 50, in their order.
+    #[schema(min_items = 1, max_items = 50)]
     edits: Vec<Step>,
 }
 
-/// `PATCH /v1/dossiers/{id}/board`: the server makes the Automerge change with the user's own actor;
-/// it merges with what officers write offline.
+/// Edits a board: the change merges with what officers write offline.
+///
+/// Places in a note mean the version that If-Match names; `*` merges into whatever is there.
+#[utoipa::path(
+    patch,
+    path = "/v1/dossiers/{id}/board",
+    tag = "dossiers",
+    params(("id" = DossierId, Path, description = "The dossier."), ("If-Match" = String, Header, description = "The version that was read, or *.", example = "\"7\"")),
+    request_body = EditRequest,
+    responses((status = 200, description = "The board after it.", body = BoardBody, headers(("ETag" = String, description = "The dossier's new version."))))
+)]
 pub async fn edit_board(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    meant: IfMatch,
     Path(dossier): Path<DossierId>,
     Json(request): Json<EditRequest>,
-) -> Result<Json<BoardBody>, Problem> {
+) -> Result<Response, Problem> {
     if request.edits.is_empty() || request.edits.len() > 50 {
-        return Err(Problem::validation("edits has 1 to 50 steps."));
+        return Err(Problem::invalid("/edits", "length", "edits has 1 to 50 steps."));
     }
     let role = board_role(by.roles.iter().map(|(role, _)| *role));
     let edits: Vec<Edit> = request.edits.into_iter().map(|step| edit_of(step, &by)).collect();
@@ -227,6 +254,7 @@ pub async fn edit_board(
     // Loading takes the dossier's lock; its board is read under it.
     let mut world = load::world(&mut tx, &needs).await?;
     let row = find(&mut tx, &by, Permission::EditBoards, dossier).await?;
+    meant.check(&etag::of_version(row.version))?;
     let board = boards::confirmed(&row.kind, row.bytes.as_deref())?.ok_or_else(Problem::not_found)?;
     let actor = board::user_actor(by.uid, app.deployment.epoch, dossier);
     let edited = board.edited(actor, role, &edits, now).map_err(|error| edit_problem(&error, role))?;
@@ -234,7 +262,7 @@ pub async fn edit_board(
     let view = edited.board().view();
     let (changes, board) = edited.into_parts();
     if changes.is_empty() {
-        return Ok(Json(view.into()));
+        return Ok(edited_board(row.version, view));
     }
     let loaded = world.dossiers.get_mut(&dossier).ok_or_else(Problem::not_found)?;
     loaded.board_changed = true;
@@ -251,11 +279,16 @@ pub async fn edit_board(
             at: now,
         });
     }
+    let version = loaded.version;
     effects.boards.insert(dossier, board.doc_bytes().to_vec());
     persist::persist(&mut tx, &mut world, effects, now).await?;
     audit::record(&mut tx, now, by.actor(), "board.edited", dossier, json!({ "edits": edits.len() })).await?;
     tx.commit().await?;
-    Ok(Json(view.into()))
+    Ok(edited_board(version, view))
+}
+
+fn edited_board(version: i64, view: BoardView) -> Response {
+    Answer::ok(&BoardBody::from(view)).tagged(etag::of_version(version)).into_response()
 }
 
 fn edit_of(step: Step, by: &User) -> Edit {
@@ -281,7 +314,7 @@ fn edit_problem(error: &EditError, role: BoardRole) -> Problem {
 }
 
 /// Where a dossier is to go.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AssignmentRequest {
     id: DecisionId,
@@ -292,15 +325,24 @@ pub struct AssignmentRequest {
 const SELECT_CASELOAD: &str =
     concat!(visible_units!(), "select c.id from caseload c where c.uid = $3 and c.unit_id in (select id from visible)");
 
-/// `POST /v1/dossiers/{id}/assignment`.
+/// Gives a dossier to a caseload, or takes it from everybody.
+#[utoipa::path(
+    post,
+    path = "/v1/dossiers/{id}/assignment",
+    tag = "dossiers",
+    params(("id" = DossierId, Path, description = "The dossier.")),
+    request_body = AssignmentRequest,
+    responses((status = 204, description = "It is done."))
+)]
 pub async fn assign(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Path(dossier): Path<DossierId>,
     Json(request): Json<AssignmentRequest>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let decider = Decider { app: &app, by: &by, id: request.id, now: app.now() };
-    let mut tx = app.db.write().await?;
+    let mut tx = effect.begin().await?;
     let row = find(&mut tx, &by, Permission::AssignCases, dossier).await?;
     let to = match request.caseload {
         None => None,
@@ -309,18 +351,19 @@ pub async fn assign(
             let id: Option<i64> = on_db!(&mut tx, conn => {
                 sqlx::query_scalar(SELECT_CASELOAD).bind(by.id).bind(roles).bind(caseload).fetch_optional(conn).await
             })?;
-            Some(id.ok_or_else(|| Problem::validation("caseload: there is no such caseload below your units."))?)
+            Some(id.ok_or_else(|| {
+                Problem::invalid("/caseload", "unknown", "There is no such caseload below your units.")
+            })?)
         }
     };
     // Each assignment is a decision of its own: its subject is itself.
     let detail = json!({ "dossier": dossier, "caseload": request.caseload });
     if decider.record(&mut tx, "assignment", request.id.0, detail).await? == Novelty::Repeated {
-        return Ok(StatusCode::NO_CONTENT);
+        return effect.commit(tx, Answer::done()).await;
     }
     assign::assign(&mut tx, decider.now, Some(by.id), &[(row.id, to)]).await?;
     note_assignment(&mut tx, decider, dossier).await?;
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    effect.commit(tx, Answer::done()).await
 }
 
 /// The timeline of a case says who gave it away.

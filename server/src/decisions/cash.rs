@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::Response;
 use daybook_shared::ids::{DecisionId, EntryId, UserId};
 use daybook_shared::money::{Currency, Money};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{Decider, Novelty};
 use crate::app::App;
 use crate::auth::{Permission, User, two_people};
 use crate::db::Tx;
+use crate::http::answer::Answer;
 use crate::http::extract::Json;
+use crate::http::idempotency::Effect;
 use crate::http::problem::{Code, Problem};
 use crate::ledger::posting::{self, Event, HandedOver};
 use crate::sync::effects::Effects;
@@ -25,7 +28,7 @@ use crate::sync::world::World;
 use crate::{on_db, visible_units};
 
 /// What was counted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CountRequest {
     id: DecisionId,
@@ -48,17 +51,31 @@ const SELECT_HANDOVER: &str =
     "select user_id, declared_minor, currency, status from cash_handover where entry_uid = $1";
 const COUNTED: &str = "update cash_handover set status = 'counted', counted_minor = $2 where entry_uid = $1";
 
-/// `POST /v1/cash/counts`.
+/// Counts what an officer hands over, and relieves him of it.
+///
+/// What is short stays with the officer; the customers' payments stand.
+#[utoipa::path(
+    post,
+    path = "/v1/cash/counts",
+    tag = "cash",
+    request_body = CountRequest,
+    responses((status = 204, description = "It is done."))
+)]
 pub async fn count(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Json(request): Json<CountRequest>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     if request.counted.minor < 0 || request.counted.minor > Money::MINOR_MAX {
-        return Err(Problem::validation("counted is not negative and at most 2^53 - 1 minor units."));
+        return Err(Problem::invalid(
+            "/counted/minor",
+            "range",
+            "counted is not negative and at most 2^53 - 1 minor units.",
+        ));
     }
     let decider = Decider { app: &app, by: &by, id: request.id, now: app.now() };
-    let mut tx = app.db.write().await?;
+    let mut tx = effect.begin().await?;
     let roles = Permission::CountCash.role_list();
     let officer: Option<i64> = on_db!(&mut tx, conn => {
         sqlx::query_scalar(SELECT_OFFICER).bind(by.id).bind(roles).bind(request.officer).fetch_optional(conn).await
@@ -68,7 +85,7 @@ pub async fn count(
     let subject = request.handover.map_or(request.id.0, |handover| handover.0);
     let detail = json!({ "officer": request.officer, "counted": request.counted });
     if decider.record(&mut tx, "count", subject, detail).await? == Novelty::Repeated {
-        return Ok(StatusCode::NO_CONTENT);
+        return effect.commit(tx, Answer::done()).await;
     }
     let declared = declared(&mut tx, officer, &request).await?;
     book(&mut tx, decider, officer, declared, request.counted).await?;
@@ -77,8 +94,7 @@ pub async fn count(
             sqlx::query(COUNTED).bind(handover).bind(request.counted.minor).execute(conn).await.map(|_| ())
         })?;
     }
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    effect.commit(tx, Answer::done()).await
 }
 
 /// What the officer says it is: as he recorded it, as he says it now, or as it was counted.
@@ -89,14 +105,18 @@ async fn declared(tx: &mut Tx, officer: i64, request: &CountRequest) -> Result<M
         return if valid {
             Ok(declared)
         } else {
-            Err(Problem::validation("declared is in the counted currency, and not negative."))
+            Err(Problem::invalid("/declared", "range", "declared is in the counted currency, and not negative."))
         };
     };
     let row: Option<(i64, i64, Currency, String)> =
         on_db!(tx, conn => sqlx::query_as(SELECT_HANDOVER).bind(handover).fetch_optional(conn).await)?;
     let (user, minor, currency, status) = row.ok_or_else(Problem::not_found)?;
     if user != officer || currency != request.counted.currency {
-        return Err(Problem::validation("The hand-over is another officer's or in another currency."));
+        return Err(Problem::invalid(
+            "/handover",
+            "mismatch",
+            "The hand-over is another officer's or in another currency.",
+        ));
     }
     if status != "declared" {
         return Err(Problem::new(Code::AlreadyDecided, "The hand-over was counted before."));

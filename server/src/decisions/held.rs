@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::Response;
 use daybook_shared::entry::{Body, Entry, EntryType, ReceiptNumber};
 use daybook_shared::ids::{AccountId, DecisionId, DossierId, EntryId, InstallId, PaymentId, UserId};
 use daybook_shared::money::Money;
@@ -12,13 +12,16 @@ use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::outcome::{Flag, Outcome, Reason};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{Decider, Novelty};
 use crate::app::App;
-use crate::auth::routes::{Page, PageQuery};
 use crate::auth::{Permission, User, two_people};
 use crate::db::Tx;
-use crate::http::extract::{Json, Path, Query};
+use crate::http::answer::Answer;
+use crate::http::extract::{Json, Path};
+use crate::http::idempotency::Effect;
+use crate::http::paging::{Page, PageQuery, Paging};
 use crate::http::problem::{Code, Problem};
 use crate::ledger::{journal, posting};
 use crate::portfolio::allocation::Payment;
@@ -29,11 +32,13 @@ use crate::sync::persist;
 use crate::{on_db, visible_units};
 
 /// A held entry, as lists show it. Names and phone numbers are with the case, not here.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct HeldView {
     entry: EntryId,
+    #[schema(value_type = String, example = "REPAYMENT")]
     entry_type: EntryType,
     dossier: DossierId,
+    #[schema(value_type = Option<String>, example = "DUP_RECEIPT")]
     reason: Option<Reason>,
     author: UserId,
     author_name: String,
@@ -80,20 +85,26 @@ const PAGE_HELD: &str = concat!(
 );
 const ONE: &str = concat!(visible_units!(), held_rows!(), " and e.uid = $3");
 
-/// `GET /v1/held`: what waits for a person, oldest first.
+/// Entries that wait for a person, oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/held",
+    tag = "held",
+    params(PageQuery),
+    responses((status = 200, description = "A page.", body = Page<HeldView>))
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
-    Query(page): Query<PageQuery<EntryId>>,
-) -> Result<Json<Page<HeldView, EntryId>>, Problem> {
-    let limit = page.limit();
+    page: Paging<EntryId>,
+) -> Result<Response, Problem> {
     let mut tx = app.db.read().await?;
     let roles = Permission::ReadHeld.role_list();
     let rows: Vec<HeldRow> = on_db!(&mut tx, conn => {
-        sqlx::query_as(PAGE_HELD).bind(by.id).bind(roles).bind(page.after).bind(limit).fetch_all(conn).await
+        sqlx::query_as(PAGE_HELD).bind(by.id).bind(roles).bind(page.after).bind(page.rows()).fetch_all(conn).await
     })?;
     let views = rows.into_iter().map(HeldView::of).collect();
-    Ok(Json(Page::new(views, limit, |view: &HeldView| view.entry)))
+    Ok(page.page(views, |view: &HeldView| view.entry))
 }
 
 impl HeldView {
@@ -121,7 +132,7 @@ impl HeldView {
 }
 
 /// Leave for a held entry to take effect, with what is right in place of what was recorded.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseRequest {
     id: DecisionId,
@@ -135,23 +146,31 @@ pub struct ReleaseRequest {
     value_date: Option<Date>,
 }
 
-/// `POST /v1/held/{entry}/release`.
+/// Lets a held entry take effect, with what is right in place of what was recorded.
+#[utoipa::path(
+    post,
+    path = "/v1/held/{id}/release",
+    tag = "held",
+    params(("id" = EntryId, Path, description = "The entry.")),
+    request_body = ReleaseRequest,
+    responses((status = 204, description = "It is done."))
+)]
 pub async fn release(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Path(entry): Path<EntryId>,
     Json(request): Json<ReleaseRequest>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let decider = Decider { app: &app, by: &by, id: request.id, now: app.now() };
-    let mut tx = app.db.write().await?;
+    let mut tx = effect.begin().await?;
     let held = find(&mut tx, &by, entry).await?;
     two_people(held.user_id, by.id)?;
     if decider.record(&mut tx, "held", entry.0, json!({ "ruling": "release" })).await? == Novelty::Repeated {
-        return Ok(StatusCode::NO_CONTENT);
+        return effect.commit(tx, Answer::done()).await;
     }
     apply_release(&mut tx, decider, &held, &request).await?;
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    effect.commit(tx, Answer::done()).await
 }
 
 async fn find(tx: &mut Tx, by: &User, entry: EntryId) -> Result<HeldRow, Problem> {
@@ -185,7 +204,7 @@ fn corrected(entry: &mut Entry, request: &ReleaseRequest) -> Result<(), Problem>
     };
     if let Some(receipt) = &request.receipt {
         let receipt: ReceiptNumber =
-            receipt.parse().map_err(|error| Problem::validation(format!("receipt: {error}.")))?;
+            receipt.parse().map_err(|error| Problem::invalid("/receipt", "shape", format!("receipt: {error}.")))?;
         repayment.receipt = Some(receipt);
     }
     if let Some(account) = request.account {
@@ -247,7 +266,7 @@ async fn judge_again(
     let mut world = load::world(tx, &needs).await?;
     must_be_held(tx, held).await?;
     if !world.dossiers.contains_key(&entry.head.dossier) {
-        return Err(Problem::validation("account: there is no such account."));
+        return Err(Problem::invalid("/account", "unknown", "There is no such account."));
     }
     if let Body::Repayment(repayment) = &entry.body {
         let value_date = repayment.value_date.min(settings.zone.date_of(held.captured_at));
@@ -321,32 +340,43 @@ async fn payment_of(tx: &mut Tx, entry: EntryId) -> sqlx::Result<Option<HeldPaym
 }
 
 /// Why a held entry is rejected.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RejectionRequest {
     id: DecisionId,
     /// DUPLICATE, REJECTED or REPLACED.
+    #[schema(value_type = String, example = "REJECTED")]
     reason: Reason,
 }
 
-/// `POST /v1/held/{entry}/rejection`: there was no such cash, or it is recorded elsewhere. What the
-/// officer was charged with is taken back.
+/// Rejects a held entry: there was no such cash, or it is recorded elsewhere.
+///
+/// What the officer was charged with is taken back.
+#[utoipa::path(
+    post,
+    path = "/v1/held/{id}/rejection",
+    tag = "held",
+    params(("id" = EntryId, Path, description = "The entry.")),
+    request_body = RejectionRequest,
+    responses((status = 204, description = "It is done."))
+)]
 pub async fn reject(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Path(entry): Path<EntryId>,
     Json(request): Json<RejectionRequest>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     if !matches!(request.reason, Reason::Duplicate | Reason::Rejected | Reason::Replaced) {
-        return Err(Problem::validation("reason is DUPLICATE, REJECTED or REPLACED."));
+        return Err(Problem::invalid("/reason", "unknown", "reason is DUPLICATE, REJECTED or REPLACED."));
     }
     let decider = Decider { app: &app, by: &by, id: request.id, now: app.now() };
-    let mut tx = app.db.write().await?;
+    let mut tx = effect.begin().await?;
     let held = find(&mut tx, &by, entry).await?;
     two_people(held.user_id, by.id)?;
     if decider.record(&mut tx, "held", entry.0, json!({ "ruling": request.reason.code() })).await? == Novelty::Repeated
     {
-        return Ok(StatusCode::NO_CONTENT);
+        return effect.commit(tx, Answer::done()).await;
     }
     let mut needs = Needs::default();
     needs.device(held.device_id, held.install_uid);
@@ -361,8 +391,7 @@ pub async fn reject(
     effects.outcomes.push(ChangedOutcome { entry_id: held.id, device_id: held.device_id, outcome_version, outcome });
     effects.waited.push(held.id);
     persist::persist(&mut tx, &mut world, effects, decider.now).await?;
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    effect.commit(tx, Answer::done()).await
 }
 
 /// Takes a held payment's cash out of suspense again and relieves the officer of it.

@@ -4,23 +4,26 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::Response;
 use daybook_shared::ids::{DecisionId, DossierId, UserId};
 use daybook_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Decider, Novelty};
 use crate::app::App;
-use crate::auth::routes::{Page, PageQuery};
 use crate::auth::{Permission, User, two_people};
-use crate::http::extract::{Json, Path, Query};
+use crate::http::answer::Answer;
+use crate::http::extract::{Json, Path};
+use crate::http::idempotency::Effect;
+use crate::http::paging::{Page, PageQuery, Paging};
 use crate::http::problem::Problem;
 use crate::{on_db, visible_units};
 
 /// A quarantined change, as lists show it.
-#[derive(Debug, Serialize, sqlx::FromRow)]
+#[derive(Debug, Serialize, sqlx::FromRow, ToSchema)]
 pub struct QuarantinedView {
     id: Uuid,
     dossier: DossierId,
@@ -47,27 +50,34 @@ const PAGE_QUARANTINED: &str = concat!(
     " order by q.id limit $4"
 );
 
-/// `GET /v1/quarantine`: what was not merged, oldest first.
+/// Board changes that were not merged, oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/quarantine",
+    tag = "held",
+    params(PageQuery),
+    responses((status = 200, description = "A page.", body = Page<QuarantinedView>))
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
-    Query(page): Query<PageQuery<Uuid>>,
-) -> Result<Json<Page<QuarantinedView, Uuid>>, Problem> {
-    let limit = page.limit();
+    page: Paging<Uuid>,
+) -> Result<Response, Problem> {
     let mut tx = app.db.read().await?;
     let roles = Permission::ReadHeld.role_list();
     let rows: Vec<QuarantinedView> = on_db!(&mut tx, conn => {
-        sqlx::query_as(PAGE_QUARANTINED).bind(by.id).bind(roles).bind(page.after).bind(limit).fetch_all(conn).await
+        sqlx::query_as(PAGE_QUARANTINED).bind(by.id).bind(roles).bind(page.after).bind(page.rows()).fetch_all(conn).await
     })?;
-    Ok(Json(Page::new(rows, limit, |view: &QuarantinedView| view.id)))
+    Ok(page.page(rows, |view: &QuarantinedView| view.id))
 }
 
 /// What was done about a quarantined change.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolutionRequest {
     id: DecisionId,
     /// In words, at most 500 characters.
+    #[schema(max_length = 500)]
     resolution: String,
 }
 
@@ -81,18 +91,27 @@ const RESOLVE: &str =
 const FREE_BYTES: &str = "update device set quarantined_bytes = quarantined_bytes - $2
      where id = (select device_id from install where id = $1)";
 
-/// `POST /v1/quarantine/{id}/resolution`: the change's bytes go, its reason stays.
+/// A person's word that he has seen a change: its bytes go, its reason stays.
+#[utoipa::path(
+    post,
+    path = "/v1/quarantine/{id}/resolution",
+    tag = "held",
+    params(("id" = Uuid, Path, description = "The change.")),
+    request_body = ResolutionRequest,
+    responses((status = 204, description = "It is done."))
+)]
 pub async fn resolve(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Path(change): Path<Uuid>,
     Json(request): Json<ResolutionRequest>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     if request.resolution.chars().count() > 500 {
-        return Err(Problem::validation("resolution has at most 500 characters."));
+        return Err(Problem::invalid("/resolution", "length", "resolution has at most 500 characters."));
     }
     let decider = Decider { app: &app, by: &by, id: request.id, now: app.now() };
-    let mut tx = app.db.write().await?;
+    let mut tx = effect.begin().await?;
     let roles = Permission::ReviewHeld.role_list();
     let row: Option<(i64, i64, i64, i64)> = on_db!(&mut tx, conn => {
         sqlx::query_as(ONE).bind(by.id).bind(roles).bind(change).fetch_optional(conn).await
@@ -100,13 +119,12 @@ pub async fn resolve(
     let (id, author, install, kept) = row.ok_or_else(Problem::not_found)?;
     two_people(author, by.id)?;
     if decider.record(&mut tx, "quarantine", change, json!({ "ruling": "resolved" })).await? == Novelty::Repeated {
-        return Ok(StatusCode::NO_CONTENT);
+        return effect.commit(tx, Answer::done()).await;
     }
     let (now, by_id, words) = (app.now(), by.id, request.resolution);
     on_db!(&mut tx, conn => {
         sqlx::query(RESOLVE).bind(id).bind(now).bind(by_id).bind(words).bind(Vec::<u8>::new()).execute(conn).await.map(|_| ())
     })?;
     on_db!(&mut tx, conn => sqlx::query(FREE_BYTES).bind(install).bind(kept).execute(conn).await.map(|_| ()))?;
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    effect.commit(tx, Answer::done()).await
 }

@@ -10,25 +10,28 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::Response;
 use daybook_shared::entry::ReceiptNumber;
 use daybook_shared::ids::{DecisionId, DeviceId, UserId, sha256};
 use daybook_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Decider, Novelty};
 use crate::app::App;
-use crate::auth::routes::{Page, PageQuery};
 use crate::auth::{Permission, User, two_people};
 use crate::db::{Tx, batch};
-use crate::http::extract::{Json, Path, Query};
+use crate::http::answer::Answer;
+use crate::http::extract::{Json, Path};
+use crate::http::idempotency::Effect;
+use crate::http::paging::{Page, PageQuery, Paging};
 use crate::http::problem::{Code, Problem};
 use crate::{batch_row, on_db, visible_units};
 
 /// A block with unexplained numbers, as lists show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct BlockView {
     /// The block's first number, by which lists go on.
     first: String,
@@ -44,7 +47,7 @@ pub struct BlockView {
 }
 
 /// Numbers in a row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Run {
     first: String,
     last: String,
@@ -139,15 +142,22 @@ const PAGE_UNEXPLAINED: &str = concat!(
      order by k.id limit $5"
 );
 
-/// `GET /v1/receipts/unexplained`: blocks with unexplained numbers, in the order they were granted.
+/// Blocks with receipt numbers that were perhaps given out and that nobody has seen, in the order they were
+/// granted.
+#[utoipa::path(
+    get,
+    path = "/v1/receipts/unexplained",
+    tag = "receipts",
+    params(PageQuery),
+    responses((status = 200, description = "A page.", body = Page<BlockView>))
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
-    Query(page): Query<PageQuery<String>>,
-) -> Result<Json<Page<BlockView, String>>, Problem> {
-    let limit = page.limit();
+    page: Paging<String>,
+) -> Result<Response, Problem> {
     let after = page.after.as_deref().map(str::parse::<ReceiptNumber>).transpose();
-    let after = after.map_err(|error| Problem::validation(format!("after: {error}.")))?;
+    let after = after.map_err(|error| Problem::internal(&error))?;
     let (series, number) = after.map(|after| (after.series().to_owned(), i64::from(after.number()))).unzip();
     let mut tx = app.db.read().await?;
     let roles = Permission::ReadHeld.role_list();
@@ -157,12 +167,12 @@ pub async fn list(
             .bind(roles)
             .bind(series)
             .bind(number)
-            .bind(limit)
+            .bind(page.rows())
             .fetch_all(conn)
             .await
     })?;
     let views = rows.into_iter().map(BlockView::of).collect();
-    Ok(Json(Page::new(views, limit, |view: &BlockView| view.first.clone())))
+    Ok(page.page(views, |view: &BlockView| view.first.clone()))
 }
 
 impl BlockView {
@@ -205,13 +215,14 @@ fn runs(series: &str, numbers: &BTreeSet<i64>) -> Vec<Run> {
 }
 
 /// Why no payment came under a number, or under several in a row.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExplanationRequest {
     id: DecisionId,
     /// The last of the numbers; one alone when it is missing.
     last: Option<String>,
     /// In the supervisor's words, at most 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
     reason: String,
 }
 
@@ -225,30 +236,39 @@ batch_row! {
 const INSERT_EXPLAINED: &str = "insert into receipt_explanation (receipt_no, decision_uid)
      select receipt_no, decision_uid from v where true on conflict do nothing";
 
-/// `POST /v1/receipts/{number}/explanation`: a person says what became of numbers nobody has seen.
+/// A person says what became of numbers nobody has seen.
+#[utoipa::path(
+    post,
+    path = "/v1/receipts/{id}/explanation",
+    tag = "receipts",
+    params(("id" = String, Path, description = "The first of the numbers.", example = "D01-000052")),
+    request_body = ExplanationRequest,
+    responses((status = 204, description = "It is done."))
+)]
 pub async fn explain(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Path(first): Path<String>,
     Json(request): Json<ExplanationRequest>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     if request.reason.trim().is_empty() || request.reason.chars().count() > 500 {
-        return Err(Problem::validation("reason says why, in at most 500 characters."));
+        return Err(Problem::invalid("/reason", "length", "reason says why, in at most 500 characters."));
     }
     let first: ReceiptNumber = first.parse().map_err(|_| Problem::not_found())?;
     let last = request.last.as_deref().map_or(Ok(first.clone()), str::parse);
-    let last: ReceiptNumber = last.map_err(|error| Problem::validation(format!("last: {error}.")))?;
+    let last: ReceiptNumber = last.map_err(|error| Problem::invalid("/last", "shape", format!("last: {error}.")))?;
     let decider = Decider { app: &app, by: &by, id: request.id, now: app.now() };
-    let mut tx = app.db.write().await?;
+    let mut tx = effect.begin().await?;
     let block = find(&mut tx, &by, &first).await?;
     two_people(block.user_id, by.id)?;
     let (from, to) = (i64::from(first.number()), i64::from(last.number()));
     if last.series() != first.series() || to < from || to > block.last_number {
-        return Err(Problem::validation("last is a number of the same block, not before the first."));
+        return Err(Problem::invalid("/last", "range", "last is a number of the same block, not before the first."));
     }
     let detail = json!({ "first": first.to_string(), "last": last.to_string(), "reason": request.reason });
     if decider.record(&mut tx, "receipt", subject(&first, &last), detail).await? == Novelty::Repeated {
-        return Ok(StatusCode::NO_CONTENT);
+        return effect.commit(tx, Answer::done()).await;
     }
     let unexplained = block.unexplained();
     if let Some(number) = (from..=to).find(|number| !unexplained.contains(number)) {
@@ -261,8 +281,7 @@ pub async fn explain(
         // Somebody explained one of them at this moment.
         return Err(not_unexplained(&first.to_string()));
     }
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    effect.commit(tx, Answer::done()).await
 }
 
 /// The block a number is in.

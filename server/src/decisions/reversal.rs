@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::Response;
 use daybook_shared::entry::{Body, Channel, Correction, CorrectionKind, Entry};
 use daybook_shared::ids::{AccountId, DecisionId, DossierId, EntryId, InstallId, PaymentId};
 use daybook_shared::money::Currency;
@@ -16,13 +16,16 @@ use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::outcome::{Flag, Outcome, Reason};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Decider, Novelty};
 use crate::app::App;
 use crate::auth::{Permission, User, two_people};
 use crate::db::Tx;
+use crate::http::answer::Answer;
 use crate::http::extract::{Json, Path};
+use crate::http::idempotency::Effect;
 use crate::http::problem::{Code, Problem};
 use crate::ledger::journal;
 use crate::ledger::posting::{Event, GlAccount, Journal, JournalKind, Line};
@@ -74,34 +77,43 @@ const ONE: &str = concat!(
 );
 
 /// Why a payment is taken back.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReversalRequest {
     id: DecisionId,
     /// In the supervisor's words, at most 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
     reason: String,
 }
 
-/// `POST /v1/payments/{id}/reversal`.
+/// Takes a posted payment back. Its receipt number stays used.
+#[utoipa::path(
+    post,
+    path = "/v1/payments/{id}/reversal",
+    tag = "payments",
+    params(("id" = PaymentId, Path, description = "The payment.")),
+    request_body = ReversalRequest,
+    responses((status = 204, description = "It is done."))
+)]
 pub async fn reverse(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Path(payment): Path<PaymentId>,
     Json(request): Json<ReversalRequest>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     if request.reason.trim().is_empty() || request.reason.chars().count() > 500 {
-        return Err(Problem::validation("reason says why, in at most 500 characters."));
+        return Err(Problem::invalid("/reason", "length", "reason says why, in at most 500 characters."));
     }
     let decider = Decider { app: &app, by: &by, id: request.id, now: app.now() };
-    let mut tx = app.db.write().await?;
+    let mut tx = effect.begin().await?;
     let posted = find(&mut tx, &by, payment).await?;
     two_people(posted.user_id, by.id)?;
     if decider.record(&mut tx, "reversal", payment.0, json!({ "reason": request.reason })).await? == Novelty::Repeated {
-        return Ok(StatusCode::NO_CONTENT);
+        return effect.commit(tx, Answer::done()).await;
     }
     take_back(&mut tx, decider, &posted, None).await?;
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    effect.commit(tx, Answer::done()).await
 }
 
 async fn find(tx: &mut Tx, by: &User, payment: PaymentId) -> Result<PostedRow, Problem> {
@@ -336,7 +348,7 @@ fn payment_row(posted: &PostedRow, state: &str) -> PaymentRow {
 }
 
 /// A supervisor's ruling on a correction.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CorrectionRequest {
     id: DecisionId,
@@ -360,15 +372,24 @@ const SELECT_CORRECTION: &str = concat!(
 const DECIDE_CORRECTION: &str = "update correction set status = $2 where entry_uid = $1";
 const IS_PAYMENT: &str = "select uid from payment where uid = $1";
 
-/// `POST /v1/corrections/{entry}/decision`.
+/// A supervisor's ruling on a correction that an officer asked for.
+#[utoipa::path(
+    post,
+    path = "/v1/corrections/{id}/decision",
+    tag = "payments",
+    params(("id" = EntryId, Path, description = "The correction's entry.")),
+    request_body = CorrectionRequest,
+    responses((status = 204, description = "It is done."))
+)]
 pub async fn decide_correction(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Path(entry): Path<EntryId>,
     Json(request): Json<CorrectionRequest>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let decider = Decider { app: &app, by: &by, id: request.id, now: app.now() };
-    let mut tx = app.db.write().await?;
+    let mut tx = effect.begin().await?;
     let roles = Permission::ReversePayments.role_list();
     let row: Option<CorrectionRow> = on_db!(&mut tx, conn => {
         sqlx::query_as(SELECT_CORRECTION).bind(by.id).bind(roles).bind(entry).fetch_optional(conn).await
@@ -377,7 +398,7 @@ pub async fn decide_correction(
     two_people(row.user_id, by.id)?;
     let status = if request.approve { "approved" } else { "rejected" };
     if decider.record(&mut tx, "correction", entry.0, json!({ "ruling": status })).await? == Novelty::Repeated {
-        return Ok(StatusCode::NO_CONTENT);
+        return effect.commit(tx, Answer::done()).await;
     }
     if row.outcome != "noted" {
         return Err(Problem::new(Code::Conflict, format!("The correction is {}, not noted.", row.outcome)));
@@ -388,8 +409,7 @@ pub async fn decide_correction(
         approve(&mut tx, decider, &correction).await?;
     }
     on_db!(&mut tx, conn => sqlx::query(DECIDE_CORRECTION).bind(entry).bind(status).execute(conn).await.map(|_| ()))?;
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    effect.commit(tx, Answer::done()).await
 }
 
 /// Does what a correction asks for. One that is not about a payment changes nothing but its status.

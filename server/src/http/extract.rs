@@ -58,6 +58,9 @@ impl FromRequest<Arc<App>> for RawBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        if let Some(Buffered(bytes)) = request.extensions().get() {
+            return Ok(Self { bytes: bytes.clone(), _room: Vec::new() });
+        }
         let limit = request.extensions().get::<BodyLimit>().map_or(FREE_BYTES, |limit| limit.0);
         if announced_length(request.headers()).is_some_and(|length| length > limit as u64) {
             return Err(too_large(limit));
@@ -65,6 +68,10 @@ impl FromRequest<Arc<App>> for RawBody {
         read(request.into_body(), limit, &app.body_room, WAITS).await
     }
 }
+
+/// The body of a request that a layer has read already and holds the room of.
+#[derive(Debug, Clone)]
+pub struct Buffered(pub Bytes);
 
 /// The most bytes of body the matched route takes; set from the route table.
 #[derive(Debug, Clone, Copy)]
@@ -135,10 +142,28 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if has_nul(bytes) {
         return Err(Problem::validation("A text holds the character NUL."));
     }
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Problem::validation(format!("The body does not fit: {error}.")),
-        _ => Problem::new(Code::MalformedRequest, format!("The body is not JSON: {error}.")),
-    })
+    let malformed = |error| Problem::new(Code::MalformedRequest, format!("The body is not JSON: {error}."));
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| match error.inner().classify() {
+        serde_json::error::Category::Data => {
+            Problem::invalid(pointer(error.path()), "shape", format!("The body does not fit: {}.", error.inner()))
+        }
+        _ => malformed(error.into_inner()),
+    })?;
+    json.end().map_err(malformed)?;
+    Ok(value)
+}
+
+/// A JSON pointer (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let segment = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { variant } => format!("/{variant}"),
+        Segment::Unknown => String::new(),
+    };
+    path.iter().map(segment).collect()
 }
 
 /// Whether JSON spells a NUL: `\u0000` after an even number of backslashes.

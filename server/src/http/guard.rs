@@ -10,7 +10,7 @@ use axum::response::Response;
 
 use super::extract::BodyLimit;
 use super::problem::Problem;
-use super::{Access, Route};
+use super::{Access, Route, describe};
 use crate::app::App;
 use crate::auth::{device, token, users};
 
@@ -38,7 +38,14 @@ pub async fn check(
         request.extensions_mut().insert(user);
     }
     request.extensions_mut().insert(BodyLimit(route.limits.body_bytes_max));
-    Ok(next.run(request).await)
+    let response = next.run(request).await;
+    if describe::is_described(route, &response) {
+        return Ok(response);
+    }
+    // A bug, which costs nobody his answer; in a debug build every test that meets it fails.
+    let status = response.status().as_u16();
+    tracing::error!(route = route.path, status, "an answer is not as the API's description says");
+    if cfg!(debug_assertions) { Err(Problem::internal(&"an answer that is not described")) } else { Ok(response) }
 }
 
 /// The active user whose token the request carries.

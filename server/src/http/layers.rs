@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::extract::RawBody;
+use super::extract::{Buffered, RawBody};
 use super::problem::{MetAnother, Problem};
 use super::{REQUESTS_MAX, names};
 use crate::app::App;
@@ -125,16 +125,18 @@ const RUNS_MAX: usize = 6;
 /// Runs a person's write again when the database says that it met another: it was one transaction with no
 /// effect outside of it, and was rolled back.
 pub async fn rerun(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Problem> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    // Held, with its room, while the write runs; whoever asks for the body within gets these bytes.
     let body = RawBody::from_request(Request::from_parts(parts.clone(), body), &app).await?;
+    parts.extensions.insert(Buffered(body.bytes.clone()));
+    let request = || Request::from_parts(parts.clone(), Body::from(body.bytes.clone()));
     for _ in 1..RUNS_MAX {
-        let request = Request::from_parts(parts.clone(), Body::from(body.bytes.clone()));
-        let response = next.clone().run(request).await;
+        let response = next.clone().run(request()).await;
         if response.extensions().get::<MetAnother>().is_none() {
             return Ok(response);
         }
     }
-    Ok(next.run(Request::from_parts(parts, Body::from(body.bytes.clone()))).await)
+    Ok(next.run(request()).await)
 }
 
 /// Headers of every answer: nothing of ours is kept by a cache or guessed at by a browser.

@@ -2,11 +2,18 @@
 //! logs are the same for all and are in the files beside this one; handlers are with their
 //! capability.
 
+pub mod answer;
+#[cfg(test)]
+mod conventions_tests;
+pub mod describe;
+pub mod etag;
 pub mod extract;
 pub mod guard;
+pub mod idempotency;
 pub mod layers;
 pub mod names;
 pub mod ops;
+pub mod paging;
 pub mod problem;
 pub mod serve;
 #[cfg(test)]
@@ -18,9 +25,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::Method;
 use axum::middleware::{from_fn_with_state, map_response};
-use axum::routing::{MethodRouter, get, patch, post};
 use daybook_shared::wire::limits::REQUEST_BYTES_MAX;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::UtoipaMethodRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Permission as P;
@@ -61,7 +69,8 @@ pub const EXCHANGE: Limits = Limits { body_bytes_max: REQUEST_BYTES_MAX, patienc
 /// Rows of an import: a larger file is sent in pieces, or imported at the server.
 const IMPORT: Limits = Limits { body_bytes_max: 4 * 1024 * 1024, patience: Duration::from_mins(2) };
 
-/// A route.
+/// A route. How its requests and answers look is with its handler (`#[utoipa::path]`), without which it
+/// cannot be in the table; see [`describe`].
 pub struct Route {
     /// The method.
     pub method: Method,
@@ -71,8 +80,17 @@ pub struct Route {
     pub access: Access,
     /// What it may cost.
     pub limits: Limits,
-    /// What answers it.
-    pub handler: fn() -> MethodRouter<Arc<App>>,
+    /// What answers it, with its description.
+    pub handler: fn() -> UtoipaMethodRouter<Arc<App>>,
+    /// What it refuses, beside what every route of its kind does ([`describe`] knows which).
+    pub refusals: &'static [Code],
+}
+
+impl Route {
+    /// Whether it is a write whose answer is kept under its Idempotency-Key.
+    pub fn has_effect(&self) -> bool {
+        matches!(self.access, May(_)) && self.method == POST
+    }
 }
 
 const fn route(
@@ -80,61 +98,82 @@ const fn route(
     path: &'static str,
     access: Access,
     limits: Limits,
-    handler: fn() -> MethodRouter<Arc<App>>,
+    handler: fn() -> UtoipaMethodRouter<Arc<App>>,
+    refusals: &'static [Code],
 ) -> Route {
-    Route { method, path, access, limits, handler }
+    Route { method, path, access, limits, handler, refusals }
 }
 
 const GET: Method = Method::GET;
 const PATCH: Method = Method::PATCH;
 const POST: Method = Method::POST;
 use Access::{Device, May, Public};
+use Code as C;
+
+const NONE: &[Code] = &[];
+/// A list's parameters.
+const LIST: &[Code] = &[C::MalformedRequest, C::Validation];
+/// If-Match.
+const VERSIONED: &[Code] = &[C::PreconditionRequired, C::PreconditionFailed];
+/// A person's ruling with an id of its own.
+const DECISION: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson];
+const RELEASE: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson, C::StillHeld];
+/// A count names an officer and a hand-over, which may not be there.
+const COUNT: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson, C::NotFound];
+/// Rows of an import, as CSV or JSON.
+const ROWS: &[Code] = &[C::MalformedRequest, C::Validation, C::UnsupportedMediaType];
+const ENROLMENT: &[Code] =
+    &[C::Validation, C::CodeUnknown, C::CodeExpired, C::CodeUsed, C::IdTaken, C::DeviceRevoked, C::Conflict];
+const LEASE: &[Code] = &[C::Validation, C::WrongLogin, C::TooManyRequests, C::Forbidden, C::DeviceRevoked];
+const SYNC: &[Code] = &[C::Validation, C::StaleRequest, C::Conflict, C::TooManyRequests];
 
 /// Every route of the server.
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
-    route(GET,  "/healthz",                        Public,                  SMALL, || get(ops::healthz)),
-    route(GET,  "/readyz",                         Public,                  SMALL, || get(ops::readyz)),
-    route(GET,  "/metrics",                        Public,                  SMALL, || get(ops::metrics)),
+    route(GET,  "/healthz",                        Public,                  SMALL,    || routes!(ops::healthz),                  NONE),
+    route(GET,  "/readyz",                         Public,                  SMALL,    || routes!(ops::readyz),                   NONE),
+    route(GET,  "/metrics",                        Public,                  SMALL,    || routes!(ops::metrics),                  NONE),
+    route(GET,  "/openapi.json",                   Public,                  SMALL,    || routes!(describe::openapi),             &[C::MalformedRequest]),
+    route(GET,  "/problems/{code}",                Public,                  SMALL,    || routes!(describe::problem),             NONE),
 
-    route(GET,  "/v1/deployment",                  Public,                  SMALL, || get(sessions::deployment)),
-    route(POST, "/v1/tokens",                      Public,                  SMALL, || post(sessions::create_token)),
-    route(POST, "/v1/enrolments",                  Device,                  SMALL, || post(sessions::enrol)),
-    route(POST, "/v1/leases",                      Device,                  SMALL, || post(sessions::create_lease)),
+    route(GET,  "/v1/deployment",                  Public,                  SMALL,    || routes!(sessions::deployment),          NONE),
+    route(POST, "/v1/tokens",                      Public,                  SMALL,    || routes!(sessions::create_token),        &[C::WrongLogin, C::TooManyRequests]),
+    route(POST, "/v1/enrolments",                  Device,                  SMALL,    || routes!(sessions::enrol),               ENROLMENT),
+    route(POST, "/v1/leases",                      Device,                  SMALL,    || routes!(sessions::create_lease),        LEASE),
 
-    route(POST, "/v1/sync",                        Device,                  EXCHANGE, || post(sync::sync)),
-    route(POST, "/v1/deposit",                     Device,                  EXCHANGE, || post(sync::deposit)),
+    route(POST, "/v1/sync",                        Device,                  EXCHANGE, || routes!(sync::sync),                    SYNC),
+    route(POST, "/v1/deposit",                     Device,                  EXCHANGE, || routes!(sync::deposit),                 SYNC),
 
-    route(GET,  "/v1/users",                       May(P::ReadUsers),       SMALL, || get(users::list)),
-    route(POST, "/v1/users",                       May(P::ManageUsers),     SMALL, || post(users::create)),
-    route(POST, "/v1/users/{id}/roles",            May(P::ManageUsers),     SMALL, || post(users::set_role)),
-    route(POST, "/v1/users/{id}/deactivation",     May(P::ManageUsers),     SMALL, || post(users::deactivate)),
-    route(POST, "/v1/users/{id}/enrolment-codes",  May(P::ManageDevices),   SMALL, || post(users::issue_code)),
-    route(GET,  "/v1/devices",                     May(P::ReadDevices),     SMALL, || get(devices::list)),
-    route(POST, "/v1/devices/{id}/retirement",     May(P::ManageDevices),   SMALL, || post(devices::retire)),
-    route(POST, "/v1/devices/{id}/loss",           May(P::ManageDevices),   SMALL, || post(devices::report_lost)),
-    route(GET,  "/v1/units",                       May(P::ReadUnits),       SMALL, || get(organisation::list_units)),
-    route(POST, "/v1/units",                       May(P::ManageUnits),     SMALL, || post(organisation::create_unit)),
-    route(GET,  "/v1/caseloads",                   May(P::ReadCaseloads),   SMALL, || get(organisation::list_caseloads)),
-    route(POST, "/v1/caseloads",                   May(P::ManageCaseloads), SMALL, || post(organisation::create_caseload)),
-    route(POST, "/v1/caseloads/{id}/members",      May(P::ManageCaseloads), SMALL, || post(organisation::set_member)),
-    route(GET,  "/v1/dossiers/{id}",               May(P::ReadCases),       SMALL, || get(cases::show)),
-    route(PATCH, "/v1/dossiers/{id}/board",        May(P::EditBoards),      SMALL, || patch(cases::edit_board)),
-    route(POST, "/v1/dossiers/{id}/assignment",    May(P::AssignCases),     SMALL, || post(cases::assign)),
-    route(GET,  "/v1/held",                        May(P::ReadHeld),        SMALL, || get(held::list)),
-    route(POST, "/v1/held/{id}/release",           May(P::ReviewHeld),      SMALL, || post(held::release)),
-    route(POST, "/v1/held/{id}/rejection",         May(P::ReviewHeld),      SMALL, || post(held::reject)),
-    route(GET,  "/v1/quarantine",                  May(P::ReadHeld),        SMALL, || get(quarantine::list)),
-    route(POST, "/v1/quarantine/{id}/resolution",  May(P::ReviewHeld),      SMALL, || post(quarantine::resolve)),
-    route(GET,  "/v1/receipts/unexplained",        May(P::ReadHeld),        SMALL, || get(receipts::list)),
-    route(POST, "/v1/receipts/{id}/explanation",   May(P::ReviewHeld),      SMALL, || post(receipts::explain)),
-    route(POST, "/v1/payments/{id}/reversal",      May(P::ReversePayments), SMALL, || post(reversal::reverse)),
-    route(POST, "/v1/corrections/{id}/decision",   May(P::ReversePayments), SMALL, || post(reversal::decide_correction)),
-    route(POST, "/v1/cash/counts",                 May(P::CountCash),       SMALL, || post(cash::count)),
-    route(POST, "/v1/imports/portfolio",           May(P::ImportRecords),   IMPORT, || post(imports::portfolio)),
-    route(POST, "/v1/imports/repayments",          May(P::ImportRecords),   IMPORT, || post(imports::repayments)),
-    route(POST, "/v1/imports/statements",          May(P::ImportRecords),   IMPORT, || post(imports::statements)),
-    route(GET,  "/v1/audit",                       May(P::ReadAudit),       SMALL, || get(audit::list)),
+    route(GET,  "/v1/users",                       May(P::ReadUsers),       SMALL,    || routes!(users::list),                   LIST),
+    route(POST, "/v1/users",                       May(P::ManageUsers),     SMALL,    || routes!(users::create),                 &[C::IdTaken]),
+    route(POST, "/v1/users/{id}/roles",            May(P::ManageUsers),     SMALL,    || routes!(users::set_role),               NONE),
+    route(POST, "/v1/users/{id}/deactivation",     May(P::ManageUsers),     SMALL,    || routes!(users::deactivate),             NONE),
+    route(POST, "/v1/users/{id}/enrolment-codes",  May(P::ManageDevices),   SMALL,    || routes!(users::issue_code),             NONE),
+    route(GET,  "/v1/devices",                     May(P::ReadDevices),     SMALL,    || routes!(devices::list),                 LIST),
+    route(POST, "/v1/devices/{id}/retirement",     May(P::ManageDevices),   SMALL,    || routes!(devices::retire),               NONE),
+    route(POST, "/v1/devices/{id}/loss",           May(P::ManageDevices),   SMALL,    || routes!(devices::report_lost),          NONE),
+    route(GET,  "/v1/units",                       May(P::ReadUnits),       SMALL,    || routes!(organisation::list_units),      LIST),
+    route(POST, "/v1/units",                       May(P::ManageUnits),     SMALL,    || routes!(organisation::create_unit),     NONE),
+    route(GET,  "/v1/caseloads",                   May(P::ReadCaseloads),   SMALL,    || routes!(organisation::list_caseloads),  LIST),
+    route(POST, "/v1/caseloads",                   May(P::ManageCaseloads), SMALL,    || routes!(organisation::create_caseload), NONE),
+    route(POST, "/v1/caseloads/{id}/members",      May(P::ManageCaseloads), SMALL,    || routes!(organisation::set_member),      NONE),
+    route(GET,  "/v1/dossiers/{id}",               May(P::ReadCases),       SMALL,    || routes!(cases::show),                   &[C::MalformedRequest]),
+    route(PATCH, "/v1/dossiers/{id}/board",         May(P::EditBoards),      SMALL,    || routes!(cases::edit_board),             VERSIONED),
+    route(POST, "/v1/dossiers/{id}/assignment",    May(P::AssignCases),     SMALL,    || routes!(cases::assign),                 DECISION),
+    route(GET,  "/v1/held",                        May(P::ReadHeld),        SMALL,    || routes!(held::list),                    LIST),
+    route(POST, "/v1/held/{id}/release",           May(P::ReviewHeld),      SMALL,    || routes!(held::release),                 RELEASE),
+    route(POST, "/v1/held/{id}/rejection",         May(P::ReviewHeld),      SMALL,    || routes!(held::reject),                  DECISION),
+    route(GET,  "/v1/quarantine",                  May(P::ReadHeld),        SMALL,    || routes!(quarantine::list),              LIST),
+    route(POST, "/v1/quarantine/{id}/resolution",  May(P::ReviewHeld),      SMALL,    || routes!(quarantine::resolve),           DECISION),
+    route(GET,  "/v1/receipts/unexplained",        May(P::ReadHeld),        SMALL,    || routes!(receipts::list),                LIST),
+    route(POST, "/v1/receipts/{id}/explanation",   May(P::ReviewHeld),      SMALL,    || routes!(receipts::explain),             DECISION),
+    route(POST, "/v1/payments/{id}/reversal",      May(P::ReversePayments), SMALL,    || routes!(reversal::reverse),             DECISION),
+    route(POST, "/v1/corrections/{id}/decision",   May(P::ReversePayments), SMALL,    || routes!(reversal::decide_correction),   DECISION),
+    route(POST, "/v1/cash/counts",                 May(P::CountCash),       SMALL,    || routes!(cash::count),                   COUNT),
+    route(POST, "/v1/imports/portfolio",           May(P::ImportRecords),   IMPORT,   || routes!(imports::portfolio),             ROWS),
+    route(POST, "/v1/imports/repayments",          May(P::ImportRecords),   IMPORT,   || routes!(imports::repayments),            ROWS),
+    route(POST, "/v1/imports/statements",          May(P::ImportRecords),   IMPORT,   || routes!(imports::statements),            ROWS),
+    route(GET,  "/v1/audit",                       May(P::ReadAudit),       SMALL,    || routes!(audit::list),                   LIST),
 ];
 
 /// The server's router.
@@ -144,7 +183,10 @@ pub fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
         let guard = guard::Guard { app: Arc::clone(app), route };
-        let mut handler = (route.handler)();
+        let (_, _, mut handler) = (route.handler)();
+        if route.has_effect() {
+            handler = handler.route_layer(from_fn_with_state(guard.clone(), idempotency::once));
+        }
         if matches!(route.access, May(_)) && route.method != GET {
             handler = handler.route_layer(from_fn_with_state(Arc::clone(app), layers::rerun));
         }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::extract::Json;
 use super::names;
@@ -15,20 +16,39 @@ use crate::app::App;
 use crate::on_db;
 use crate::sync::health;
 
+/// How the server is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
 const PING: &str = "select cast(count(*) as bigint) from deployment";
 /// A database that takes longer than this to say hello is not ready.
 const PING_WAIT: Duration = Duration::from_secs(2);
 
-/// `GET /healthz`: the process runs.
-pub async fn healthz() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+/// The process runs.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "operations",
+    responses((status = 200, description = "It does.", body = Health))
+)]
+pub async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok" })
 }
 
-/// `GET /readyz`: the process runs and its database answers.
-pub async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
+/// The process runs and its database answers.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "operations",
+    responses((status = 200, description = "It does.", body = Health))
+)]
+pub async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Health>, Problem> {
     let answered = tokio::time::timeout(PING_WAIT, ping(&app)).await;
     answered.map_err(|_| Problem::unavailable("The database does not answer."))??;
-    Ok(Json(json!({ "status": "ok" })))
+    Ok(Json(Health { status: "ok" }))
 }
 
 async fn ping(app: &App) -> Result<(), Problem> {
@@ -37,7 +57,15 @@ async fn ping(app: &App) -> Result<(), Problem> {
     if deployments == 1 { Ok(()) } else { Err(Problem::unavailable("The database is not this server's.")) }
 }
 
-/// `GET /metrics`: Prometheus text. While the database does not answer, what is counted in it stands still.
+/// Figures of the server, as Prometheus reads them.
+///
+/// While the database does not answer, what is counted in it stands still.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operations",
+    responses((status = 200, description = "Figures.", body = String, content_type = "text/plain"))
+)]
 pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     if !matches!(tokio::time::timeout(PING_WAIT, health::measure(&app)).await, Ok(Ok(()))) {
         tracing::warn!("the devices could not be counted for the metrics");

@@ -1,6 +1,9 @@
 //! Errors of the HTTP API: RFC 9457 problems. Status, title and whether a retry can help belong to
 //! the code and are decided here, nowhere else.
 //!
+//! Codes are spelled with hyphens and never translated; each has a page, `GET /problems/{code}`, and a
+//! problem's `type` is that page.
+//!
 //! A handler answers `Result<_, Problem>`. What the caller did is a [`Code`] with a detail for
 //! people; what went wrong inside is logged with the request's id and answered as `internal` or
 //! `unavailable`, without a word about the cause.
@@ -16,10 +19,10 @@ use crate::sync::effects::CashOverflow;
 
 /// Declares the codes with all that hangs on them.
 macro_rules! problems {
-    ($($(#[$doc:meta])* $name:ident = $status:ident, $code:literal, $title:literal, $retry:ident;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $status:ident, $code:literal, $title:literal, $retry:ident;)+) => {
         /// What went wrong, by its stable code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Code { $($(#[$doc])* $name,)+ }
+        pub enum Code { $($(#[doc = $doc])+ $name,)+ }
 
         impl Code {
             /// Every code.
@@ -40,8 +43,13 @@ macro_rules! problems {
                 match self { $(Self::$name => $title,)+ }
             }
 
+            /// What it means, for its page.
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+),)+ }
+            }
+
             /// Whether the same request may succeed later.
-            pub const fn retry(self) -> bool {
+            pub const fn retryable(self) -> bool {
                 match self { $(Self::$name => problems!(@ $retry),)+ }
             }
         }
@@ -52,53 +60,60 @@ macro_rules! problems {
 
 problems! {
     /// Not JSON, not CBOR, a parameter of another kind.
-    MalformedRequest = BAD_REQUEST, "malformed_request", "The request cannot be read", final;
+    MalformedRequest = BAD_REQUEST, "malformed-request", "The request cannot be read", final;
     /// No token, or one that is not valid any more; a device proof that does not fit.
     Unauthenticated = UNAUTHORIZED, "unauthenticated", "Who asks is not known", final;
     /// A login that does not fit.
-    WrongLogin = UNAUTHORIZED, "wrong_login", "Login or password is wrong", final;
+    WrongLogin = UNAUTHORIZED, "wrong-login", "Login or password is wrong", final;
     /// The role does not allow it.
     Forbidden = FORBIDDEN, "forbidden", "The role does not allow this", final;
     /// A decision on one's own work (D6).
-    SamePerson = FORBIDDEN, "same_person", "This needs another person", final;
+    SamePerson = FORBIDDEN, "same-person", "This needs another person", final;
     /// The device is retired, lost, or its user is no longer active.
-    DeviceRevoked = FORBIDDEN, "device_revoked", "The device is no longer in use", final;
+    DeviceRevoked = FORBIDDEN, "device-revoked", "The device is no longer in use", final;
     /// There is no such thing, or it is not the caller's to see: the same answer.
-    NotFound = NOT_FOUND, "not_found", "There is no such thing", final;
+    NotFound = NOT_FOUND, "not-found", "There is no such thing", final;
     /// The path exists, the method does not.
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "The path has no such method", final;
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "The path has no such method", final;
     /// The client was too slow.
-    RequestTimeout = REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive", retry;
+    RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request took too long to arrive", retry;
     /// What it collides with is in the detail.
     Conflict = CONFLICT, "conflict", "It collides with what is there", final;
     /// Somebody decided on it before; the first decision stands.
-    AlreadyDecided = CONFLICT, "already_decided", "It was decided before", final;
+    AlreadyDecided = CONFLICT, "already-decided", "It was decided before", final;
     /// Released, it would be held again: the detail says what is missing.
-    StillHeld = CONFLICT, "still_held", "It cannot be released as it is", final;
+    StillHeld = CONFLICT, "still-held", "It cannot be released as it is", final;
     /// The id or login is in use with other content.
-    IdTaken = CONFLICT, "id_taken", "The name or id is in use", final;
+    IdTaken = CONFLICT, "id-taken", "The name or id is in use", final;
     /// An enrolment code that another device used.
-    CodeUsed = CONFLICT, "enrolment_code_used", "The enrolment code was used by another device", final;
+    CodeUsed = CONFLICT, "enrolment-code-used", "The enrolment code was used by another device", final;
     /// A device's request number that does not go up.
-    StaleRequest = CONFLICT, "stale_request", "The request number does not go up", final;
+    StaleRequest = CONFLICT, "stale-request", "The request number does not go up", final;
     /// The row changed since it was read.
-    PreconditionFailed = PRECONDITION_FAILED, "precondition_failed", "It changed since it was read", final;
+    PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "It changed since it was read", final;
     /// Larger than the route takes.
-    TooLarge = PAYLOAD_TOO_LARGE, "too_large", "The body is too large", final;
+    TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large", final;
     /// Another media type than the route takes.
-    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The media type is not taken here", final;
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The media type is not taken here", final;
     /// Readable, and wrong.
     Validation = UNPROCESSABLE_ENTITY, "validation", "The request is not valid", final;
     /// An enrolment code that is unknown.
-    CodeUnknown = UNPROCESSABLE_ENTITY, "enrolment_code_unknown", "There is no such enrolment code", final;
+    CodeUnknown = UNPROCESSABLE_ENTITY, "enrolment-code-unknown", "There is no such enrolment code", final;
     /// An enrolment code whose time is over.
-    CodeExpired = UNPROCESSABLE_ENTITY, "enrolment_code_expired", "The enrolment code has expired", final;
+    CodeExpired = UNPROCESSABLE_ENTITY, "enrolment-code-expired", "The enrolment code has expired", final;
     /// An envelope whose signature does not fit.
-    WrongSignature = UNPROCESSABLE_ENTITY, "wrong_signature", "A signature does not fit", final;
+    WrongSignature = UNPROCESSABLE_ENTITY, "wrong-signature", "A signature does not fit", final;
+    /// Every write by POST needs an Idempotency-Key: 1 to 255 visible ASCII characters, new for every
+    /// write and the same when it is sent again.
+    IdempotencyKeyMissing = BAD_REQUEST, "idempotency-key-missing", "An Idempotency-Key is missing", final;
+    /// A request with this Idempotency-Key is being handled; ask again for its answer.
+    IdempotencyInFlight = CONFLICT, "idempotency-in-flight", "The first request is still being handled", retry;
+    /// This Idempotency-Key stands for a request with another path or body.
+    IdempotencyReused = UNPROCESSABLE_ENTITY, "idempotency-reused", "The key stands for another request", final;
     /// If-Match is missing.
-    PreconditionRequired = PRECONDITION_REQUIRED, "precondition_required", "If-Match is missing", final;
+    PreconditionRequired = PRECONDITION_REQUIRED, "precondition-required", "If-Match is missing", final;
     /// Too many attempts.
-    TooManyRequests = TOO_MANY_REQUESTS, "too_many_requests", "Too many attempts", retry;
+    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many attempts", retry;
     /// A bug of ours.
     Internal = INTERNAL_SERVER_ERROR, "internal", "The server failed", retry;
     /// The database cannot be reached, or the server is full or stopping.
@@ -111,8 +126,25 @@ pub struct Problem {
     code: Code,
     detail: String,
     more: Map<String, Value>,
+    errors: Vec<FieldError>,
+    etag: Option<String>,
     retry_after_s: Option<u32>,
     met_another: bool,
+}
+
+/// One thing that is wrong with a request that can be read.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// Where: a JSON pointer into the body (RFC 6901, empty for the whole), or `?name` for a parameter of
+    /// the query.
+    #[schema(example = "/counted/minor")]
+    pub pointer: String,
+    /// What is wrong, as a stable code.
+    #[schema(example = "range")]
+    pub code: String,
+    /// What is wrong, for people.
+    #[schema(example = "counted is not negative.")]
+    pub detail: String,
 }
 
 /// In a response's extensions: the transaction met another (a serialization failure, a deadlock) and may
@@ -123,10 +155,11 @@ pub struct MetAnother;
 impl Problem {
     /// A problem, with its words for this case.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), more: Map::new(), retry_after_s: None, met_another: false }
+        let (detail, more) = (detail.into(), Map::new());
+        Self { code, detail, more, errors: Vec::new(), etag: None, retry_after_s: None, met_another: false }
     }
 
-    /// Adds a member of the problem's own, such as `last` of `stale_request`.
+    /// Adds a member of the problem's own, such as `last` of `stale-request`.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.more.insert(name.to_owned(), value.into());
@@ -137,6 +170,13 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Names the current version, for who had an older one.
+    #[must_use]
+    pub fn tagged(mut self, etag: impl Into<String>) -> Self {
+        self.etag = Some(etag.into());
         self
     }
 
@@ -160,9 +200,21 @@ impl Problem {
         Self::new(Code::NotFound, "There is no such thing, or it is not yours to see.")
     }
 
-    /// Readable and wrong.
+    /// Readable and wrong as a whole.
     pub fn validation(detail: impl Into<String>) -> Self {
-        Self::new(Code::Validation, detail)
+        Self::invalid("", "invalid", detail)
+    }
+
+    /// Readable and wrong at one place, see [`FieldError::pointer`].
+    pub fn invalid(pointer: impl Into<String>, code: impl Into<String>, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let error = FieldError { pointer: pointer.into(), code: code.into(), detail: detail.clone() };
+        Self { errors: vec![error], ..Self::new(Code::Validation, detail) }
+    }
+
+    /// A transaction that lost to another and may succeed at once.
+    pub fn met_another() -> Self {
+        Self { met_another: true, ..Self::unavailable("Others write the same now; nothing was taken in.") }
     }
 
     /// A bug of ours or a broken world; the cause is logged and not sent.
@@ -182,7 +234,7 @@ impl From<sqlx::Error> for Problem {
         use sqlx::Error as E;
         if db::is_transient(&error) {
             tracing::warn!(error = %error, "a transaction met another");
-            return Self { met_another: true, ..Self::unavailable("Others write the same now; nothing was taken in.") };
+            return Self::met_another();
         }
         let out_of_reach = matches!(error, E::Io(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::Tls(_));
         let engine_says = matches!(error, E::Database(_)) && !db::is_constraint_violation(&error);
@@ -212,21 +264,29 @@ fn is_health(error: &sqlx::Error) -> bool {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { code, detail, more, retry_after_s, met_another } = self;
+        let Self { code, detail, more, errors, etag, retry_after_s, met_another } = self;
         let mut body = more;
+        if !errors.is_empty() {
+            body.insert("errors".to_owned(), serde_json::to_value(errors).unwrap_or_default());
+        }
         body.insert("type".to_owned(), format!("/problems/{}", code.code()).into());
         body.insert("title".to_owned(), code.title().into());
         body.insert("status".to_owned(), code.status().as_u16().into());
         body.insert("detail".to_owned(), detail.into());
         body.insert("code".to_owned(), code.code().into());
-        body.insert("retry".to_owned(), code.retry().into());
+        body.insert("retryable".to_owned(), code.retryable().into());
         body.insert("request_id".to_owned(), request_id().into());
         let mut response = (code.status(), Json(Value::Object(body))).into_response();
+        response.extensions_mut().insert(code);
         if met_another {
             response.extensions_mut().insert(MetAnother);
         }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static("en"));
+        if let Some(etag) = etag.and_then(|etag| HeaderValue::try_from(etag).ok()) {
+            headers.insert(header::ETAG, etag);
+        }
         if let Some(seconds) = retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -244,12 +304,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_unique_and_only_a_servers_or_a_queues_fault_is_worth_a_retry() {
+    fn codes_are_unique_spelled_alike_and_only_what_passes_is_worth_a_retry() {
         let codes: BTreeSet<_> = Code::ALL.iter().map(|code| code.code()).collect();
         assert_eq!(codes.len(), Code::ALL.len());
         for code in Code::ALL {
             let status = code.status().as_u16();
-            assert_eq!(code.retry(), status >= 500 || status == 429 || status == 408, "{}", code.code());
+            let passes = status >= 500 || status == 429 || status == 408 || *code == Code::IdempotencyInFlight;
+            assert_eq!(code.retryable(), passes, "{}", code.code());
+            assert!(code.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", code.code());
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::extract::{BodyRoom, Waits, read};
 use super::problem::Code;
-use super::{Access, ROUTES, Route};
+use super::{Access, ROUTES, Route, idempotency};
 use crate::auth::Role;
 use crate::testing::{Answer, TestServer, for_each_engine, sqlite};
 
@@ -36,7 +36,7 @@ fn is_problem(answer: &Answer, code: Code) -> bool {
         && body["code"] == code.code()
         && body["status"] == code.status().as_u16()
         && body["title"] == code.title()
-        && body["retry"] == code.retry()
+        && body["retryable"] == code.retryable()
         && body["detail"].as_str().is_some_and(|detail| !detail.is_empty())
         && body["request_id"].as_str().is_some_and(|id| answer.headers["x-request-id"] == id)
 }
@@ -121,6 +121,7 @@ async fn garbage(server: &TestServer) {
         b"{\"a\": 1e999}",
         deep.as_bytes(),
     ];
+    let mut number = 0;
     for route in ROUTES {
         for token in [&admin, &supervisor] {
             for body in bodies {
@@ -130,7 +131,9 @@ async fn garbage(server: &TestServer) {
                         .uri(format!("{}?limit=x&after=%00", concrete(route)))
                         .header(header::AUTHORIZATION, format!("Bearer {token}"))
                         .header(header::CONTENT_TYPE, media)
-                        .header("daybook-device", "AAAA");
+                        .header("daybook-device", "AAAA")
+                        .header(idempotency::KEY, format!("garbage-{number}"));
+                    number += 1;
                     let answer = server.send(request.body(Body::from(body.to_vec())).unwrap()).await;
                     assert!(answer.status.as_u16() < 500, "{} {}", route.path, answer.json());
                 }

@@ -10,7 +10,7 @@ pub const KEPT_MAX: usize = 100;
 const SHOWN_CHARS: usize = 40;
 
 /// A line that was not imported, or one that was and has something to be known about it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct BadLine {
     /// The line, from 1; of a JSON body, its place.
     pub line: u64,

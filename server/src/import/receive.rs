@@ -29,7 +29,7 @@ use crate::sync::world::{LineKey, LineMoney, ProviderLine, World, line_key};
 use crate::sync::{money, persist};
 
 /// What a line came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Came {
     /// It was posted to the account it names.
@@ -49,7 +49,7 @@ pub enum Came {
 }
 
 /// What became of a line.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct LineResult {
     /// The line of the file.
     pub line: u64,
@@ -60,13 +60,25 @@ pub struct LineResult {
     /// The payment that is this money.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentId>,
-    /// The column and the reason, where a person should look.
+    /// Where a person should look, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<Note>,
 }
 
-/// A column, and why a person should look at it.
-pub type Note = (&'static str, String);
+/// Where a person should look.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Note {
+    /// The column.
+    pub column: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+impl Note {
+    fn new(column: &'static str, reason: impl Into<String>) -> Self {
+        Self { column, reason: reason.into() }
+    }
+}
 
 /// PostgreSQL only: alone among envelopes, as what acts on other entries is (`sync::writer`). Else neither
 /// a line nor the capture it is to confirm would see the other.
@@ -365,7 +377,7 @@ impl Take<'_> {
         let till = match &line.cashier {
             Some(login) => match self.tills.get(login) {
                 Some(till) => Some(*till),
-                None => return result(Came::Refused, None, Some(("cashier", NO_CASHIER.to_owned()))),
+                None => return result(Came::Refused, None, Some(Note::new("cashier", NO_CASHIER))),
             },
             None => None,
         };
@@ -379,7 +391,8 @@ impl Take<'_> {
             let entry = posted.is_entry.then_some(EntryId(posted.uid.0)).filter(|_| same);
             let reason = (!same).then_some(Reason::ProviderDiffers);
             self.add(line, till, same.then_some(posted.uid), entry, reason);
-            let note = (!same).then(|| ("amount", format!("{} was posted under this reference", posted.amount)));
+            let note =
+                (!same).then(|| Note::new("amount", format!("{} was posted under this reference", posted.amount)));
             return result(if same { Came::Confirmed } else { Came::Differs }, Some(posted.uid), note);
         }
         let confirmed = self.release(line, &recorded);
@@ -392,8 +405,8 @@ impl Take<'_> {
         let (payment, reason) = self.place(line, till)?;
         self.add(line, till, Some(payment), None, reason.clone());
         let note = match (&reason, waits) {
-            (Some(reason), _) => Some(("account", no_place(reason).to_owned())),
-            (None, true) => Some(("reference", CAPTURE_DIFFERS.to_owned())),
+            (Some(reason), _) => Some(Note::new("account", no_place(reason))),
+            (None, true) => Some(Note::new("reference", CAPTURE_DIFFERS)),
             (None, false) => None,
         };
         result(if reason.is_some() { Came::Suspense } else { Came::Posted }, Some(payment), note)
@@ -404,7 +417,7 @@ impl Take<'_> {
         let same_amount = (known.amount_minor, known.currency) == (line.amount.minor, line.amount.currency);
         let same = if known.source == line.source { known.content == content(line) } else { same_amount };
         if !same {
-            return Ok((Came::Conflict, Some(("reference", CONFLICT.to_owned()))));
+            return Ok((Came::Conflict, Some(Note::new("reference", CONFLICT))));
         }
         let waits = known.reason == Some(Reason::UnknownAccount) && known.entry_uid.is_none();
         let (Some(id), true, Ok(named)) = (known.payment_uid, waits, self.destination(line)) else {

@@ -1,18 +1,24 @@
 //! Imports over REST: the same files in smaller pieces, as CSV (`text/csv`) or as JSON
 //! (`{"rows": [{"account": "L-1", "amount": "12.50"}]}`, every value a text).
 //!
-//! The same piece again does nothing, so a request whose answer was lost is sent again. A portfolio reaches
+//! An import has its own transactions, many of them, and the same piece again does nothing: so its answer is
+//! kept under its Idempotency-Key after it, and one whose answer was lost before that tells what was there
+//! already. A portfolio reaches
 //! the units of who sends it; money concerns all accounts, and takes the role at the lender's own unit.
+
+#![expect(unused_qualifications, reason = "the macro that describes a route spells its parameters' type out")]
 
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
+use axum::response::Response;
 use daybook_shared::time::Date;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
 
 use super::bad::BadLines;
 use super::money_in::{self, Kind, provider_code};
@@ -26,15 +32,18 @@ use super::{ImportError, Scope};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::auth::{Permission, User, units};
-use crate::http::extract::{Json, Query, RawBody, parse_json};
+use crate::http::answer::Answer;
+use crate::http::extract::{Query, RawBody, parse_json};
+use crate::http::idempotency::Effect;
 use crate::http::problem::{Code, Problem};
 
 /// The most rows of a request.
 pub const ROWS_MAX: usize = 5_000;
 
 /// What an import asks for beside its rows.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ImportQuery {
     /// Of a portfolio: the day of the balances; today when absent.
     as_of: Option<Date>,
@@ -60,9 +69,12 @@ impl ImportQuery {
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// Rows as JSON: each an object of texts by column. The same may come as `text/csv`.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct JsonRows {
+pub struct ImportRows {
+    /// The rows.
+    #[schema(value_type = Vec<Object>, max_items = 5000)]
     rows: Vec<Map<String, Value>>,
 }
 
@@ -78,7 +90,7 @@ fn rows(headers: &HeaderMap, body: &RawBody, columns: &'static [Column]) -> Resu
             Rows::body(body.bytes.to_vec(), columns).map_err(|error| Problem::validation(format!("{error}.")))
         }
         "application/json" => {
-            let JsonRows { rows } = parse_json(&body.bytes)?;
+            let ImportRows { rows } = parse_json(&body.bytes)?;
             too_many(rows.len()).map_or(Ok(()), Err)?;
             Ok(Rows::json(rows, columns))
         }
@@ -96,15 +108,24 @@ async fn scope(app: &App, by: &User) -> Result<(Scope, bool), Problem> {
     Ok((Scope { actor: Actor::user(by.id), units }, everywhere))
 }
 
-/// `POST /v1/imports/portfolio`: opens the accounts of the rows. What is wrong with lines is in the answer;
+/// Opens the accounts of the rows. What is wrong with lines is in the answer;
 /// the accounts of all others are there after it.
+#[utoipa::path(
+    post,
+    path = "/v1/imports/portfolio",
+    tag = "imports",
+    params(ImportQuery),
+    request_body(content = ImportRows, description = "Rows as JSON, or the same as `text/csv`: docs/import.md."),
+    responses((status = 200, description = "What was opened, and what is wrong by line.", body = PortfolioReport))
+)]
 pub async fn portfolio(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Query(query): Query<ImportQuery>,
     headers: HeaderMap,
     body: RawBody,
-) -> Result<Json<PortfolioReport>, Problem> {
+) -> Result<Response, Problem> {
     if query.provider.is_some() {
         return Err(Problem::validation("provider is of statements."));
     }
@@ -117,43 +138,67 @@ pub async fn portfolio(
     let (scope, _) = scope(&app, &by).await?;
     let accounts = Accounts::new(rows, portfolio::Reading { as_of, country: query.country()? });
     let take_over = TakeOver { app: &app, scope: &scope, as_of, mode: query.mode() };
-    Ok(Json(take_over.run(accounts, BadLines::keeping(ROWS_MAX), &ProgressBar::hidden()).await?))
+    let report = take_over.run(accounts, BadLines::keeping(ROWS_MAX), &ProgressBar::hidden()).await?;
+    let tx = effect.begin().await?;
+    effect.commit(tx, Answer::ok(&report)).await
 }
 
 /// What became of a request's lines of money.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct MoneyAnswer {
-    #[serde(flatten)]
+    /// What the import did.
     report: MoneyReport,
     /// What became of each line that could be read.
     results: Vec<LineResult>,
 }
 
-/// `POST /v1/imports/repayments`: posts payments that were recorded elsewhere.
+/// Posts payments that were recorded elsewhere.
+#[utoipa::path(
+    post,
+    path = "/v1/imports/repayments",
+    tag = "imports",
+    params(ImportQuery),
+    request_body(content = ImportRows, description = "Rows as JSON, or the same as `text/csv`: docs/import.md."),
+    responses((status = 200, description = "What became of each line.", body = MoneyAnswer))
+)]
 pub async fn repayments(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Query(query): Query<ImportQuery>,
     headers: HeaderMap,
     body: RawBody,
-) -> Result<Json<MoneyAnswer>, Problem> {
+) -> Result<Response, Problem> {
     if query.provider.is_some() {
         return Err(Problem::validation("provider is of statements."));
     }
-    money(&app, &by, &query, Kind::Repayments, (&headers, &body)).await.map(Json)
+    let answer = money(&app, &by, &query, Kind::Repayments, (&headers, &body)).await?;
+    let tx = effect.begin().await?;
+    effect.commit(tx, Answer::ok(&answer)).await
 }
 
-/// `POST /v1/imports/statements`: matches a provider's statement and posts the rest.
+/// Matches a provider's statement and posts the rest.
+#[utoipa::path(
+    post,
+    path = "/v1/imports/statements",
+    tag = "imports",
+    params(ImportQuery),
+    request_body(content = ImportRows, description = "Rows as JSON, or the same as `text/csv`: docs/import.md."),
+    responses((status = 200, description = "What became of each line.", body = MoneyAnswer))
+)]
 pub async fn statements(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Query(query): Query<ImportQuery>,
     headers: HeaderMap,
     body: RawBody,
-) -> Result<Json<MoneyAnswer>, Problem> {
+) -> Result<Response, Problem> {
     let provider = provider_code(query.provider.as_deref().unwrap_or_default());
     let provider = provider.map_err(|words| Problem::validation(format!("provider: {words}.")))?;
-    money(&app, &by, &query, Kind::Statement(provider), (&headers, &body)).await.map(Json)
+    let answer = money(&app, &by, &query, Kind::Statement(provider), (&headers, &body)).await?;
+    let tx = effect.begin().await?;
+    effect.commit(tx, Answer::ok(&answer)).await
 }
 
 async fn money(

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::bad::{BadLine, BadLines};
 use super::money_in::{Kind, Line, Reading};
-use super::receive::{Came, LineResult, receive};
+use super::receive::{Came, LineResult, Note, receive};
 use super::rows::Rows;
 use super::take_over::Mode;
 use super::{ImportError, RETRIES_MAX, Scope};
@@ -18,7 +18,7 @@ use crate::db;
 const BATCH_LINES: usize = 100;
 
 /// What an import of money did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct MoneyReport {
     /// Rows read.
     pub rows: u64,
@@ -107,8 +107,8 @@ impl TakeIn<'_> {
             }
             for result in self.batch(&lines).await? {
                 report.count(result.came);
-                if let Some((column, reason)) = &result.note {
-                    bad.push(BadLine::new(result.line, column, &result.external_ref, reason))?;
+                if let Some(Note { column, reason }) = &result.note {
+                    bad.push(BadLine::new(result.line, column, &result.external_ref, reason.as_str()))?;
                 }
                 each(result);
             }
@@ -130,7 +130,7 @@ impl TakeIn<'_> {
             match self.attempt(std::slice::from_ref(line)).await {
                 Ok(done) => results.extend(done),
                 Err(error) if error.blames_the_rows() => {
-                    let note = Some(("amount", error.to_string()));
+                    let note = Some(Note { column: "amount", reason: error.to_string() });
                     let (line, external_ref) = (line.line, line.external_ref.clone());
                     results.push(LineResult { line, external_ref, came: Came::Refused, payment: None, note });
                 }

@@ -43,7 +43,7 @@ const BATCH_INSTALMENTS: usize = 8_192;
 const NAMES_MAX: usize = 10_000;
 
 /// What an import of a portfolio did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct PortfolioReport {
     /// Rows read.
     pub rows: u64,

@@ -1,5 +1,7 @@
 //! Portfolios: tables of bad lines, the example, reruns and conflicts, on both engines.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::body::Body;
 use axum::http::{Request, header};
 use daybook_shared::time::Date;
@@ -12,6 +14,7 @@ use super::take_over::{Mode, PortfolioReport, TakeOver};
 use super::{Scope, template};
 use crate::app::App;
 use crate::auth::Role;
+use crate::http::idempotency;
 use crate::portfolio::ageing_report;
 use crate::testing::{Answer, TestServer, for_each_engine_with};
 use crate::verify::verify;
@@ -292,10 +295,14 @@ async fn an_import_that_ends_in_between_goes_on_when_it_is_run_again() {
     .await;
 }
 
+/// Keys that [`send`] has used.
+static KEYS: AtomicU64 = AtomicU64::new(0);
+
 async fn send(server: &TestServer, path: &str, token: &str, (media, body): (&str, &str)) -> Answer {
     let request = Request::post(path)
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .header(header::CONTENT_TYPE, media)
+        .header(idempotency::KEY, format!("key-{}", KEYS.fetch_add(1, Ordering::Relaxed)))
         .body(Body::from(body.to_owned()));
     server.send(request.unwrap()).await
 }
@@ -326,17 +333,17 @@ async fn over_rest_pieces_come_in_once_and_reach_as_far_as_who_sends_them() {
         assert_eq!(send(server, path, &below, json).await.code(), "forbidden");
         let answer = send(server, path, &everywhere, json).await.json();
         assert_eq!(
-            (&answer["posted"], &answer["refused"], &answer["results"][0]["came"]),
+            (&answer["report"]["posted"], &answer["report"]["refused"], &answer["results"][0]["came"]),
             (&1.into(), &1.into(), &"posted".into())
         );
-        assert!(answer["lines"][0]["reason"].as_str().unwrap().contains("a text: amounts too"), "{answer}");
-        assert_eq!(send(server, path, &everywhere, json).await.json()["present"], 1);
+        assert!(answer["report"]["lines"][0]["reason"].as_str().unwrap().contains("a text: amounts too"), "{answer}");
+        assert_eq!(send(server, path, &everywhere, json).await.json()["report"]["present"], 1);
         for (path, body, code) in [
             ("/v1/imports/statements", json, "validation"),
             ("/v1/imports/repayments?provider=X1", json, "validation"),
-            ("/v1/imports/repayments", ("text/plain", ""), "unsupported_media_type"),
+            ("/v1/imports/repayments", ("text/plain", ""), "unsupported-media-type"),
             ("/v1/imports/repayments", ("text/csv", "account\n"), "validation"),
-            ("/v1/imports/repayments", ("application/json", "{"), "malformed_request"),
+            ("/v1/imports/repayments", ("application/json", "{"), "malformed-request"),
             ("/v1/imports/portfolio?as_of=2027-01-01", csv, "validation"),
         ] {
             assert_eq!(send(server, path, &everywhere, body).await.code(), code, "{path}");

@@ -12,6 +12,7 @@ use super::{Identity, KeysError};
 pub(super) const ROOT: &str = "root.key";
 pub(super) const TOKEN: &str = "token.key";
 pub(super) const ENVELOPE: &str = "envelope.key";
+pub(super) const REST: &str = "rest.key";
 const DEPLOYMENT: &str = "deployment";
 
 pub(super) fn make_dir(dir: &Path) -> Result<(), KeysError> {

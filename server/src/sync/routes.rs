@@ -15,6 +15,7 @@ use daybook_shared::wire::sign::DeviceState;
 use super::exchange;
 use crate::app::App;
 use crate::auth::device::{self, DeviceRequest};
+use crate::http::describe::ExchangeBytes;
 use crate::http::extract::RawBody;
 use crate::http::problem::{Code, Problem};
 
@@ -22,7 +23,18 @@ use crate::http::problem::{Code, Problem};
 /// 40 envelopes; over the poorest link each goes in a request of its own.
 pub const DEPOSITS_A_MINUTE_MAX: u32 = 120;
 
-/// `POST /v1/sync`: the one exchange.
+/// The one exchange: a phone hands in what it captured and gets what is new.
+///
+/// CBOR in zstd both ways (`application/vnd.daybook.sync+cbor`); the answer is a stream of frames. The request is
+/// signed as it is sent, and carries the device's lease as its bearer token.
+#[utoipa::path(
+    post,
+    path = "/v1/sync",
+    tag = "phones",
+    params(("Daybook-Device" = String, Header, description = "The device's signed proof of this request (CBOR in base64url).")),
+    request_body(content = ExchangeBytes, content_type = "application/vnd.daybook.sync+cbor", description = "A sync request: envelopes, cursors, versions held."),
+    responses((status = 200, description = "Frames: answers to what came, then what is new.", body = ExchangeBytes, content_type = "application/vnd.daybook.sync+cbor"))
+)]
 pub async fn sync(
     State(app): State<Arc<App>>,
     uri: Uri,
@@ -44,7 +56,15 @@ pub async fn sync(
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], frames))
 }
 
-/// `POST /v1/deposit`: a device that was ever enrolled hands in what it has.
+/// A device that was ever enrolled hands in what it has, and gets an acknowledgement.
+#[utoipa::path(
+    post,
+    path = "/v1/deposit",
+    tag = "phones",
+    params(("Daybook-Device" = String, Header, description = "The device's signed proof of this request (CBOR in base64url).")),
+    request_body(content = ExchangeBytes, content_type = "application/vnd.daybook.sync+cbor", description = "A sync request with envelopes."),
+    responses((status = 200, description = "One frame: answers to what came, and the device's state.", body = ExchangeBytes, content_type = "application/vnd.daybook.sync+cbor"))
+)]
 pub async fn deposit(
     State(app): State<Arc<App>>,
     uri: Uri,

@@ -127,7 +127,9 @@ impl Office {
         for (decision, case) in decisions {
             let body = json!({ "id": decision, "caseload": to.caseload });
             let request = post(format!("/v1/dossiers/{case}/assignment"), body);
-            let answer = request.header("authorization", format!("Bearer {token}")).send().await?;
+            let request = request.header("authorization", format!("Bearer {token}"));
+            // The decision's own id: sent again, it is the same request.
+            let answer = request.header("idempotency-key", decision.to_string()).send().await?;
             let status = answer.status();
             ensure!(status.is_success(), "{case} cannot be assigned: {status} {}", answer.text().await?);
         }

@@ -1,13 +1,19 @@
 //! What people do online, over the real router: decisions, boards, assignments.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::body::Body;
 use axum::http::{Method, Request, header};
+use daybook_server::http::idempotency::KEY;
 use daybook_shared::ids::{DecisionId, DossierId, EntryId};
 use serde_json::{Value, json};
 
 use super::server::Answer;
 use super::setup::KES;
 use super::world::{Acc, Who, World};
+
+/// Idempotency keys that were used: each request is a new one.
+static KEYS: AtomicU64 = AtomicU64::new(0);
 
 impl World {
     /// A request of a signed-in person.
@@ -20,7 +26,9 @@ impl World {
             .method(method)
             .uri(path)
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token(who)))
-            .header(header::CONTENT_TYPE, "application/json");
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(KEY, format!("sim-{}", KEYS.fetch_add(1, Ordering::Relaxed)))
+            .header(header::IF_MATCH, "*");
         let body = if body.is_null() { Body::empty() } else { body.to_string().into() };
         request.body(body).expect("a request")
     }

@@ -153,7 +153,7 @@ fn numbers_that_do_not_fit_take_nothing() {
         // A request number that does not go up.
         raw.request -= 1;
         let answer = raw.send(world, &[]);
-        assert_eq!((answer.status, answer.code().as_str()), (409, "stale_request"));
+        assert_eq!((answer.status, answer.code().as_str()), (409, "stale-request"));
         assert_eq!(answer.json()["last"], raw.request);
     });
 }

@@ -26,7 +26,8 @@ fn random_bytes_to_any_endpoint_never_fail_inside() {
         let known: Vec<String> = vec![
             paid.to_string(),
             scene.world.accounts[scene.acc.0].dossier.to_string(),
-            scene.world.people[0].uid.to_string(),
+            // Not the officer of the scene: somebody may deactivate him.
+            scene.world.people[people[0].0].uid.to_string(),
             scene.raw.device.to_string(),
         ];
         scene.raw.request += 1000;
@@ -42,6 +43,8 @@ fn random_bytes_to_any_endpoint_never_fail_inside() {
                 } else {
                     let method = if scene.world.rng.random_ratio(1, 8) { Method::PUT } else { route.method.clone() };
                     let mut request = Request::builder().method(method).uri(&path).header("content-type", media);
+                    let key: u128 = scene.world.rng.random();
+                    request = request.header("idempotency-key", format!("{key:x}")).header("if-match", "*");
                     if let Some(token) = token {
                         request = request.header("authorization", format!("Bearer {token}"));
                     }

@@ -185,7 +185,7 @@ fn a_device_hands_in_so_often_a_minute_and_no_stranger_uses_that_up() {
         }
         for path in ["/v1/deposit", "/v1/sync"] {
             let answer = raw.post(world, path, body.clone());
-            assert_eq!((answer.status, answer.code().as_str()), (429, "too_many_requests"), "{path}");
+            assert_eq!((answer.status, answer.code().as_str()), (429, "too-many-requests"), "{path}");
             assert!(answer.retry_after_ms.is_some_and(|ms| (1_000..=61_000).contains(&ms)), "{path}");
         }
         world.pass_ms(60_000);

@@ -24,7 +24,7 @@ fn s1_a_lost_answer_and_a_request_sent_twice_make_one_posting() {
         let first = world.deliver(on, &request);
         let second = world.deliver(on, &request);
         assert_eq!((first.status, second.status), (200, 409));
-        assert_eq!(second.code(), "stale_request");
+        assert_eq!(second.code(), "stale-request");
         world.phones[on.0].kill();
         world.server.restart();
         let now = world.now();

@@ -225,12 +225,12 @@ fn a_board_change_that_fails_is_put_aside_and_a_supervisor_resolves_it() {
             assert_eq!(world.rest(who, Method::POST, &path, &body).status, 403);
         }
         world.give_role(amina, Role::Supervisor);
-        assert_eq!(world.rest(amina, Method::POST, &path, &body).code(), "same_person");
+        assert_eq!(world.rest(amina, Method::POST, &path, &body).code(), "same-person");
         for _ in 0..2 {
             assert_eq!(world.rest(deka, Method::POST, &path, &body).status, 204, "as often as it is sent");
         }
         let second = world.decide(deka, &path, json!({ "resolution": "Left as it is." }));
-        assert_eq!((second.status, second.code().as_str()), (409, "already_decided"));
+        assert_eq!((second.status, second.code().as_str()), (409, "already-decided"));
         let unknown = "/v1/quarantine/01957c00-0000-7000-8000-000000000003/resolution";
         assert_eq!(world.decide(deka, unknown, json!({ "resolution": "Nothing." })).status, 404);
         assert_eq!(items(&world, deka, "/v1/quarantine"), Vec::<Value>::new());

@@ -117,7 +117,7 @@ fn what_the_provider_has_otherwise_stays_held_until_a_person_puts_it_right() {
         world.sync(on);
         for held in [before, after] {
             assert_eq!(world.outcome(held), "held(PROVIDER_DIFFERS)");
-            assert_eq!(world.release(deka, held, json!({})).code(), "still_held");
+            assert_eq!(world.release(deka, held, json!({})).code(), "still-held");
         }
         assert_eq!(world.stands(acc), "active, owes 3000, paid 0, credit 0");
         // What the provider has is what counts.

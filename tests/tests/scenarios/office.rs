@@ -36,7 +36,7 @@ fn s20_a_posted_repayment_changes_only_by_a_correction_that_another_person_appro
         assert_eq!(world.cash_in_hand(amina), 700);
         // And a second decision finds the first.
         let again = world.rule_on(deka, asked, false);
-        assert_eq!((again.status, again.code().as_str()), (409, "already_decided"));
+        assert_eq!((again.status, again.code().as_str()), (409, "already-decided"));
         world.settle(&[on]);
         assert_eq!(world.shown(on, paid), "posted REVERSED");
         world.check_all(&[on]);
@@ -63,7 +63,7 @@ fn s23_taking_a_payment_back_lets_the_later_ones_pay_in_its_place() {
         assert_eq!(world.cash_in_hand(amina), 1400);
         assert_eq!(world.outcome(second), "posted LIKELY_DUPLICATE");
         let again = world.reverse(deka, first);
-        assert_eq!((again.status, again.code().as_str()), (409, "already_decided"));
+        assert_eq!((again.status, again.code().as_str()), (409, "already-decided"));
         world.settle(&[on]);
         assert_eq!(world.shown(on, third), "posted OVER_PAYOFF");
         world.check_all(&[on]);
@@ -94,7 +94,7 @@ fn s23_what_stands_in_place_of_a_payment_is_taken_back_like_any_other() {
         assert_eq!(world.stands(acc), "active, owes 3000, paid 0, credit 0");
         assert_eq!(world.cash_in_hand(amina), 0);
         let again = world.decide(deka, &path, json!({ "reason": "Nobody paid." }));
-        assert_eq!((again.status, again.code().as_str()), (409, "already_decided"));
+        assert_eq!((again.status, again.code().as_str()), (409, "already-decided"));
         let original = world.reverse(deka, paid);
         assert_eq!((original.status, original.code().as_str()), (409, "conflict"), "it was taken back long ago");
         world.settle(&[on]);
@@ -163,7 +163,7 @@ fn s23_nobody_takes_back_his_own_capture() {
         world.sync(on);
         world.give_role(amina, Role::Supervisor);
         let answer = world.reverse(amina, paid);
-        assert_eq!((answer.status, answer.code().as_str()), (403, "same_person"));
+        assert_eq!((answer.status, answer.code().as_str()), (403, "same-person"));
         assert_eq!(world.stands(acc), "active, owes 1100, paid 900, credit 0");
     });
 }

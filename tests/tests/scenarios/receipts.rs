@@ -63,7 +63,7 @@ fn s3_one_number_for_two_payments_posts_the_second_under_a_new_number() {
         assert_eq!(world.cash_in_hand(amina), 1000);
         // When the supervisor says that they differ, and gives the second a number of its own.
         let bare = world.release(deka, second, json!({}));
-        assert_eq!((bare.status, bare.code().as_str()), (409, "still_held"));
+        assert_eq!((bare.status, bare.code().as_str()), (409, "still-held"));
         assert_eq!(world.release(deka, second, json!({ "receipt": "OFFICE-000001" })).status, 204);
         // Then both are in the ledger, and the officer owes both.
         world.sync(on);
@@ -261,9 +261,9 @@ fn s8_numbers_a_lost_store_may_have_given_out_are_listed_until_they_are_explaine
             ("D01-000004", 409, "conflict"),
             ("D01-000001", 409, "conflict"),
             ("D01-000051", 409, "conflict"),
-            ("D01-000777", 404, "not_found"),
-            ("BOOK7-000001", 404, "not_found"),
-            ("D01", 404, "not_found"),
+            ("D01-000777", 404, "not-found"),
+            ("BOOK7-000001", 404, "not-found"),
+            ("D01", 404, "not-found"),
         ] {
             let answer = world.decide(deka, &format!("/v1/receipts/{number}/explanation"), why.clone());
             assert_eq!((answer.status, answer.code().as_str()), (status, code), "{number}");
@@ -314,23 +314,22 @@ fn s8_gaps_and_the_blocks_of_devices_that_ended_are_listed_page_by_page() {
         assert_eq!(unexplained(&world, deka), ["D01-000003..D01-000003", "D02-000002..D02-000050"]);
         let mut path = "/v1/receipts/unexplained?limit=1".to_owned();
         let mut seen = Vec::new();
-        for _ in 0..2 {
+        loop {
             let page = world.rest(deka, Method::GET, &path, &Value::Null).json();
             let block = &page["items"][0];
             seen.push((
                 block["first"].as_str().expect("a text").to_owned(),
                 block["officer_name"].as_str().expect("a text").to_owned(),
             ));
-            path = format!("/v1/receipts/unexplained?limit=1&after={}", page["next"].as_str().expect("a text"));
+            let Some(next) = page["next"].as_str() else { break };
+            path = format!("/v1/receipts/unexplained?limit=1&after={next}");
         }
         let text = |first: &str, name: &str| (first.to_owned(), name.to_owned());
         assert_eq!(seen, [text("D01-000001", "Amina"), text("D02-000001", "Barasa")]);
-        let last = world.rest(deka, Method::GET, &path, &Value::Null).json();
-        assert_eq!(last, json!({ "items": [] }));
         // Nobody explains his own numbers.
         world.give_role(amina, Role::Supervisor);
         let answer = world.decide(amina, "/v1/receipts/D01-000003/explanation", json!({ "reason": "Torn." }));
-        assert_eq!((answer.status, answer.code().as_str()), (403, "same_person"));
+        assert_eq!((answer.status, answer.code().as_str()), (403, "same-person"));
         // A colleague's typo explains nothing.
         let (carol, carol_on) = world.officer("Carol");
         let third = world.account(carol, Terms::months(3));

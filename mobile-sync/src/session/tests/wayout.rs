@@ -26,7 +26,7 @@ fn a_number_that_stays_stale_is_somebody_elses_too() {
     let mut server = Server::new();
     let mut phone = Phone::enrolled(&mut server);
     let install = phone.store.install().unwrap();
-    server.problems.extend((1..=3).map(|n| (409, format!("{{\"code\":\"stale_request\",\"last\":{}}}", n * 1000))));
+    server.problems.extend((1..=3).map(|n| (409, format!("{{\"code\":\"stale-request\",\"last\":{}}}", n * 1000))));
     let report = phone.sync(&mut server);
     assert_eq!((report.end, report.new_installs), (SyncEnd::UpToDate, 1));
     assert_ne!(phone.store.install().unwrap(), install);

@@ -4,28 +4,35 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::Response;
 use daybook_shared::ids::{DeviceId, UserId};
 use daybook_shared::time::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Page, PageQuery};
 use crate::app::App;
 use crate::auth::device::{self, Device, Ending};
 use crate::auth::{Permission, User};
-use crate::http::extract::{Json, Path, Query};
+use crate::http::answer::Answer;
+use crate::http::extract::Path;
+use crate::http::idempotency::Effect;
+use crate::http::paging::{Page, PageQuery, Paging};
 use crate::http::problem::Problem;
 
 /// A device, as lists show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct DeviceView {
     id: DeviceId,
     user: UserId,
+    /// active, retired or lost.
     state: &'static str,
+    /// Since when.
     state_at: Timestamp,
     enrolled_at: Timestamp,
     last_sync_at: Option<Timestamp>,
     platform: Option<String>,
+    /// The letters and digits in front of its receipt numbers.
+    #[schema(example = "D01")]
     receipt_series: String,
 }
 
@@ -44,41 +51,62 @@ impl From<Device> for DeviceView {
     }
 }
 
-/// `GET /v1/devices`.
+/// Devices of users that the caller reaches, in the order they were enrolled.
+#[utoipa::path(
+    get,
+    path = "/v1/devices",
+    tag = "devices",
+    params(PageQuery),
+    responses((status = 200, description = "A page.", body = Page<DeviceView>))
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
-    Query(page): Query<PageQuery<DeviceId>>,
-) -> Result<Json<Page<DeviceView, DeviceId>>, Problem> {
-    let limit = page.limit();
+    page: Paging<DeviceId>,
+) -> Result<Response, Problem> {
     let mut tx = app.db.read().await?;
-    let devices = device::page(&mut tx, &by, Permission::ReadDevices, (page.after, limit)).await?;
+    let devices = device::page(&mut tx, &by, Permission::ReadDevices, (page.after, page.rows())).await?;
     let views = devices.into_iter().map(DeviceView::from).collect();
-    Ok(Json(Page::new(views, limit, |view: &DeviceView| view.id)))
+    Ok(page.page(views, |view: &DeviceView| view.id))
 }
 
-/// `POST /v1/devices/{id}/retirement`.
+/// Retires a device that was given back: what it captures from now on waits for a person.
+#[utoipa::path(
+    post,
+    path = "/v1/devices/{id}/retirement",
+    tag = "devices",
+    params(("id" = DeviceId, Path, description = "The device.")),
+    responses((status = 204, description = "It is done."))
+)]
 pub async fn retire(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Path(device): Path<DeviceId>,
-) -> Result<StatusCode, Problem> {
-    end(&app, &by, device, Ending::Retirement).await
+) -> Result<Response, Problem> {
+    end(&app, &by, effect, device, Ending::Retirement).await
 }
 
-/// `POST /v1/devices/{id}/loss`.
+/// Reports a device lost or stolen: all that comes from it waits for a person, and it is told to wipe itself.
+#[utoipa::path(
+    post,
+    path = "/v1/devices/{id}/loss",
+    tag = "devices",
+    params(("id" = DeviceId, Path, description = "The device.")),
+    responses((status = 204, description = "It is done."))
+)]
 pub async fn report_lost(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    effect: Effect,
     Path(device): Path<DeviceId>,
-) -> Result<StatusCode, Problem> {
-    end(&app, &by, device, Ending::Loss).await
+) -> Result<Response, Problem> {
+    end(&app, &by, effect, device, Ending::Loss).await
 }
 
-async fn end(app: &App, by: &User, device: DeviceId, ending: Ending) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.write().await?;
+async fn end(app: &App, by: &User, effect: Effect, device: DeviceId, ending: Ending) -> Result<Response, Problem> {
+    let mut tx = effect.begin().await?;
     let found = device::find_seen(&mut tx, by, Permission::ManageDevices, device).await?;
     device::end(&mut tx, app.now(), by.actor(), &found.ok_or_else(Problem::not_found)?, ending).await?;
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    effect.commit(tx, Answer::done()).await
 }

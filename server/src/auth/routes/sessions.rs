@@ -12,6 +12,7 @@ use daybook_shared::money::Currency;
 use daybook_shared::time::Timestamp;
 use daybook_shared::wire::sign::{Algorithm, DeviceState, PublicKey};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::device::{self, GrantError};
@@ -21,22 +22,32 @@ use crate::http::extract::{Json, RawBody, parse_json};
 use crate::http::problem::{Code, Problem};
 
 /// Login and password.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
+    #[schema(example = "amina")]
     login: String,
     password: String,
 }
 
 /// An access token.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct TokenAnswer {
     access_token: String,
+    #[schema(example = "Bearer")]
     token_type: &'static str,
+    /// Seconds.
     expires_in: i64,
 }
 
-/// `POST /v1/tokens`: an access token for a login.
+/// An access token for a login.
+#[utoipa::path(
+    post,
+    path = "/v1/tokens",
+    tag = "sessions",
+    request_body = Login,
+    responses((status = 201, description = "The token.", body = TokenAnswer))
+)]
 pub async fn create_token(
     State(app): State<Arc<App>>,
     Json(login): Json<Login>,
@@ -67,13 +78,19 @@ async fn check_login(app: &App, Login { login, password }: &Login) -> Result<Use
 }
 
 /// What anyone may know of this server.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct DeploymentInfo {
     deployment: DeploymentId,
     server_key: String,
 }
 
-/// `GET /v1/deployment`.
+/// Which deployment this is, and its public key.
+#[utoipa::path(
+    get,
+    path = "/v1/deployment",
+    tag = "sessions",
+    responses((status = 200, description = "The deployment.", body = DeploymentInfo))
+)]
 pub async fn deployment(State(app): State<Arc<App>>) -> Json<DeploymentInfo> {
     Json(DeploymentInfo { deployment: app.deployment.id, server_key: server_key(&app) })
 }
@@ -83,18 +100,20 @@ fn server_key(app: &App) -> String {
 }
 
 /// What a phone sends to be enrolled.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnrolmentRequest {
     code: String,
     device: DeviceId,
     install: InstallId,
+    /// Ed25519, 32 bytes in base64url without padding.
     public_key: String,
+    #[schema(max_length = 100, example = "Android 14")]
     platform: Option<String>,
 }
 
 /// What an enrolled phone is given.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Enrolment {
     deployment: DeploymentId,
     epoch: String,
@@ -110,7 +129,7 @@ pub struct Enrolment {
 }
 
 /// Whose phone it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct EnrolledUser {
     id: UserId,
     name: String,
@@ -119,7 +138,17 @@ pub struct EnrolledUser {
 /// The longest `platform`, in characters.
 const PLATFORM_MAX: usize = 100;
 
-/// `POST /v1/enrolments`: a phone with a code becomes a device.
+/// A phone with a code becomes a device.
+///
+/// The phone proves that it has the key's secret in `Daybook-Device`, for no deployment yet.
+#[utoipa::path(
+    post,
+    path = "/v1/enrolments",
+    tag = "phones",
+    params(("Daybook-Device" = String, Header, description = "The device's signed proof of this request (CBOR in base64url).")),
+    request_body = EnrolmentRequest,
+    responses((status = 201, description = "What the phone is given.", body = Enrolment))
+)]
 pub async fn enrol(
     State(app): State<Arc<App>>,
     uri: Uri,
@@ -179,12 +208,20 @@ impl From<EnrolError> for Problem {
 }
 
 /// A device's new lease.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct LeaseAnswer {
     lease: String,
 }
 
-/// `POST /v1/leases`: the user of a device logs in again after its lease has lapsed.
+/// The user of a device logs in again after its lease has lapsed.
+#[utoipa::path(
+    post,
+    path = "/v1/leases",
+    tag = "phones",
+    params(("Daybook-Device" = String, Header, description = "The device's signed proof of this request (CBOR in base64url).")),
+    request_body = Login,
+    responses((status = 201, description = "The lease.", body = LeaseAnswer))
+)]
 pub async fn create_lease(
     State(app): State<Arc<App>>,
     uri: Uri,
