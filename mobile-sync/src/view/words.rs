@@ -17,6 +17,9 @@ pub fn of_reason(reason: &Reason) -> &'static str {
         }
         Reason::DeviceLost => "this phone was reported lost; the office compares the paper receipts",
         Reason::AwaitingProvider => "the provider has not confirmed the money yet; nothing to do",
+        Reason::ProviderDiffers => {
+            "the provider has another amount or account for this reference; the office will ask you"
+        }
         Reason::UnknownAccount => "there is no such account, or it was cancelled; the office will ask you",
         Reason::NotInHand => "the hand-over names something that is not cash in your hand; check the list",
         Reason::WrongDossier => "it is in the wrong place; the office will release it, or ask you to record it again",
@@ -51,6 +54,7 @@ pub fn of_flag(flag: &Flag) -> &'static str {
         Flag::Recovery => "the account was written off; counted as recovery",
         Flag::Reversed => "taken back by a supervisor",
         Flag::Released => "released by the office",
+        Flag::ProviderConfirmed => "confirmed by the provider",
         Flag::PromiseDate => "the promised day is out of range",
         Flag::ClockSkew => "the phone's clock was off",
         Flag::UnknownType => "a kind of record the office does not know yet",

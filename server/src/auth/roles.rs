@@ -75,6 +75,8 @@ pub enum Permission {
     CountCash,
     /// Read reports.
     ReadReports,
+    /// Take over accounts, post payments recorded elsewhere and statements.
+    ImportRecords,
 }
 
 impl Permission {
@@ -97,6 +99,7 @@ impl Permission {
         Self::ReversePayments,
         Self::CountCash,
         Self::ReadReports,
+        Self::ImportRecords,
     ];
 
     /// The roles that have it.
@@ -109,7 +112,7 @@ impl Permission {
             Self::ReadAudit => &[Auditor, Admin],
             Self::ReadCases => &[Officer, CallOfficer, Supervisor, Auditor],
             Self::EditBoards => &[Officer, CallOfficer, Supervisor],
-            Self::AssignCases | Self::ReviewHeld | Self::ReversePayments => &[Supervisor],
+            Self::AssignCases | Self::ReviewHeld | Self::ReversePayments | Self::ImportRecords => &[Supervisor],
             Self::ReadHeld => &[Supervisor, Auditor],
             Self::CountCash => &[Cashier],
             Self::ReadReports => &[Supervisor, Cashier, Auditor],
@@ -127,7 +130,8 @@ impl Permission {
             | Self::AssignCases
             | Self::ReviewHeld
             | Self::ReversePayments
-            | Self::CountCash => true,
+            | Self::CountCash
+            | Self::ImportRecords => true,
             Self::ReadUsers
             | Self::ReadDevices
             | Self::ReadUnits

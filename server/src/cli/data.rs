@@ -1,6 +1,5 @@
-//! `daybook import`, `report` and `verify`.
+//! `daybook report` and `verify`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -8,56 +7,9 @@ use daybook_shared::money::Currency;
 use daybook_shared::time::Date;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Config, NewDatabase};
-use crate::portfolio::kiva::Kiva;
-use crate::portfolio::{ageing_report, import_kiva};
+use super::Config;
+use crate::portfolio::ageing_report;
 use crate::verify;
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Import {
-    /// Open an account for every loan of a Kiva folder that has a local schedule
-    #[command(after_help = "\
-  daybook --db sqlite:kiva.db import kiva ~/kiva
-  daybook --db sqlite:kiva.db report ageing --as-of 2014-06-30
-
-The folder holds loans.csv, schedule.csv and payments.csv. Payments are not imported: they are
-captured. A second import opens nothing.")]
-    Kiva(ImportKiva),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ImportKiva {
-    /// The folder
-    dir: PathBuf,
-    /// Answer in JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    new: NewDatabase,
-}
-
-impl Import {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
-        let Self::Kiva(import) = self;
-        let kiva = Kiva::read(&import.dir)?;
-        let app = config.open_or_create(import.new).await?;
-        let report = import_kiva::import(&app.db, &kiva, app.now(), &progress("accounts")).await?;
-        app.db.close().await;
-        if import.json {
-            println!("{}", serde_json::to_string(&report)?);
-            return Ok(());
-        }
-        println!("{} accounts opened, {} were there already", report.accounts, report.present);
-        let mut reasons = std::collections::BTreeMap::<&str, usize>::new();
-        for reason in report.skipped.values() {
-            *reasons.entry(reason).or_default() += 1;
-        }
-        for (reason, loans) in reasons {
-            println!("{loans} loans left out: {reason}");
-        }
-        Ok(())
-    }
-}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Report {

@@ -4,6 +4,7 @@
 mod admin;
 mod data;
 mod demo;
+mod import;
 mod jobs;
 mod log;
 mod serve;
@@ -27,6 +28,7 @@ Examples:
   daybook serve                                   a server on 127.0.0.1:8080, data in ./daybook.db
   daybook user add --login amina --name 'Amina W.' --role officer
   daybook device code --login amina               a code to type into her phone
+  daybook import portfolio accounts.csv --check   what taking over a lender's accounts would do
   daybook report ageing --as-of 2026-03-31        what is overdue, and for how long
   daybook verify                                  is every balance what its records say?
   daybook --db postgres://daybook@db/daybook --keys /etc/daybook/keys serve --listen 0.0.0.0:8080
@@ -74,9 +76,9 @@ enum Command {
     Serve(serve::Serve),
     /// Make a lender to look at, and serve it
     Demo(demo::Demo),
-    /// Bring in accounts from elsewhere
+    /// Bring in accounts and payments from elsewhere
     #[command(subcommand)]
-    Import(data::Import),
+    Import(import::Import),
     /// Print a report
     #[command(subcommand)]
     Report(data::Report),
@@ -135,7 +137,7 @@ async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(serve) => serve.run(&config).await?,
         Command::Demo(demo) => demo.run(&config).await?,
-        Command::Import(import) => import.run(&config).await?,
+        Command::Import(import) => return import.run(&config).await,
         Command::Report(report) => report.run(&config).await?,
         Command::Verify(verify) => return verify.run(&config).await,
         Command::Migrate(migrate) => migrate.run(&config).await?,

@@ -271,6 +271,7 @@ async fn judge_again(
     if let Body::Repayment(repayment) = &entry.body {
         let value_date = repayment.value_date.min(settings.zone.date_of(held.captured_at));
         let payment = Payment { value_date, id: held.uid.into(), amount_minor: repayment.amount.minor };
+        let payment = world.as_provided(repayment, payment);
         let account_id = load::account_of(&world, entry.head.dossier, repayment.account);
         let receipt_no = repayment.receipt.as_ref().map(ToString::to_string);
         load::payments(tx, &mut world, &[Expected { account_id, payment, receipt_no }]).await?;
@@ -317,6 +318,10 @@ fn still_held(reason: &Reason) -> &'static str {
         }
         Reason::WrongDossier => "It does not belong into its dossier, and does not say what it is about.",
         Reason::WrongRef => "It acts on a record of another kind, or about somebody else.",
+        Reason::ProviderDiffers => {
+            "The provider has another amount or account under this reference: give those in `amount` and `account`, \
+             or reject it."
+        }
         Reason::MissingRef => "It acts on an entry that has not arrived.",
         Reason::NotInHand => "It names something that is not cash in the officer's hand.",
         _ => "It would be held again.",

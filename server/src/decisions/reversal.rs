@@ -37,7 +37,8 @@ use crate::sync::{judge, money, persist};
 use crate::{on_db, visible_units};
 
 /// A posted payment with the entry it came from. One that stands in place of another by an approved
-/// correction came from the entry of that other; its id is the decision's.
+/// correction came from the entry of that other; its id is the decision's. One of a provider's statement
+/// has the entry that it confirms, and is found by that too.
 #[derive(Debug, PartialEq, sqlx::FromRow)]
 struct PostedRow {
     uid: PaymentId,
@@ -67,10 +68,11 @@ const ONE: &str = concat!(
        e.outcome, e.reason, e.flags, e.captured_at, p.channel, p.amount_minor, p.currency, p.receipt_no, p.external_ref,
        p.value_date, p.state, p.account_id
      from payment p
+       left join statement_line l on l.payment_uid = p.uid
        left join decision x on x.uid = p.uid and x.kind = 'correction' left join correction c on c.entry_uid = x.subject
-       join entry e on e.uid = coalesce(c.target, p.uid) join dossier d on d.id = e.dossier_id join install i on i.id = e.install_id
+       join entry e on e.uid = coalesce(c.target, l.entry_uid, p.uid) join dossier d on d.id = e.dossier_id join install i on i.id = e.install_id
        left join dossier a on a.account_id = p.account_id
-     where p.uid = $3 and exists (select 1 from user_role r join visible v on v.id = r.unit_id
+     where p.uid = coalesce((select m.payment_uid from statement_line m where m.entry_uid = $3), $3) and exists (select 1 from user_role r join visible v on v.id = r.unit_id
                                   where r.user_id = e.user_id and r.ended_at is null)"
 );
 
@@ -121,6 +123,10 @@ async fn find(tx: &mut Tx, by: &User, payment: PaymentId) -> Result<PostedRow, P
     })?;
     row.ok_or_else(Problem::not_found)
 }
+
+/// What a phone recorded of a provider's payment that is taken back.
+const UNMATCH: &str = "update payment set state = 'reversed'
+     where state = 'matched' and uid = (select uid from entry where id = $1)";
 
 /// What should stand in place of a payment that is taken back.
 #[derive(Debug, Clone, Copy)]
@@ -196,9 +202,9 @@ async fn mirror(
     let journal = journal.ok_or_else(|| broken("a posted payment has no journal"))?;
     let event = event(decider, posted.uid.0, posted.currency);
     let account_id = posted.account_id.ok_or_else(|| broken("a posted payment has no account"))?;
-    let cash = GlAccount::officer_cash(posted.user_id);
-    // What went through suspense came from the officer's cash.
-    let through = |account| if account == GlAccount::SUSPENSE { cash } else { account };
+    // What went through suspense came from the officer's cash, or from where the provider has it.
+    let source = money::source_of(&posted.channel, posted.user_id);
+    let through = |account| if account == GlAccount::SUSPENSE { source } else { account };
     let lines: Vec<Line> =
         journal.lines().iter().map(|line| Line { account: through(line.account), minor: -line.minor }).collect();
     let to_plan: i64 =
@@ -210,6 +216,7 @@ async fn mirror(
         .journals
         .push(Journal::new(JournalKind::Reversal, event, lines).map_err(|error| Problem::internal(&error))?);
     effects.payment_states.push(payment_row(posted, "reversed"));
+    on_db!(tx, conn => sqlx::query(UNMATCH).bind(posted.entry_id).execute(conn).await.map(|_| ()))?;
     if journal.kind() == JournalKind::Recovery {
         return Ok(());
     }

@@ -155,8 +155,9 @@ impl Attempt {
         let user = parts.extensions.get::<User>().ok_or_else(|| Problem::internal(&"a write without a caller"))?;
         let media = parts.headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
         let method = parts.method.clone();
-        let fingerprint =
-            hash(b"daybook/request/1", &[method.as_str().as_bytes(), parts.uri.path().as_bytes(), media, body]);
+        // The query too: it says what is done with the body.
+        let asked = parts.uri.path_and_query().map_or(parts.uri.path(), |asked| asked.as_str());
+        let fingerprint = hash(b"daybook/request/1", &[method.as_str().as_bytes(), asked.as_bytes(), media, body]);
         let key = key_of(&parts.headers)?;
         Ok(Self { subject: user.uid, method, route, key, fingerprint, began: AtomicBool::new(false) })
     }

@@ -36,6 +36,7 @@ use crate::app::App;
 use crate::auth::Permission as P;
 use crate::auth::routes::{audit, devices, oidc, organisation, sessions, signing_in, users};
 use crate::decisions::{cases, cash, held, quarantine, receipts, reversal};
+use crate::import::routes as imports;
 use crate::sync::routes as sync;
 use problem::{Code, Problem};
 
@@ -68,6 +69,9 @@ pub struct Limits {
 const SMALL: Limits = Limits { body_bytes_max: 64 * 1024, patience: Duration::from_secs(30) };
 /// A phone's exchange, over the poorest link.
 pub const EXCHANGE: Limits = Limits { body_bytes_max: REQUEST_BYTES_MAX, patience: Duration::from_mins(15) };
+
+/// Rows of an import: a larger file is sent in pieces, or imported at the server.
+const IMPORT: Limits = Limits { body_bytes_max: 4 * 1024 * 1024, patience: Duration::from_mins(2) };
 
 /// A route. How its requests and answers look is with its handler (`#[utoipa::path]`), without which it
 /// cannot be in the table; see [`describe`].
@@ -121,6 +125,8 @@ const DECISION: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson];
 const RELEASE: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson, C::StillHeld];
 /// A count names an officer and a hand-over, which may not be there.
 const COUNT: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson, C::NotFound];
+/// Rows of an import, as CSV or JSON.
+const ROWS: &[Code] = &[C::MalformedRequest, C::Validation, C::UnsupportedMediaType];
 const ENROLMENT: &[Code] = &[
     C::Validation,
     C::CodeUnknown,
@@ -194,6 +200,9 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/v1/payments/{id}/reversal",      May(P::ReversePayments), SMALL,    || routes!(reversal::reverse),             DECISION),
     route(POST, "/v1/corrections/{id}/decision",   May(P::ReversePayments), SMALL,    || routes!(reversal::decide_correction),   DECISION),
     route(POST, "/v1/cash/counts",                 May(P::CountCash),       SMALL,    || routes!(cash::count),                   COUNT),
+    route(POST, "/v1/imports/portfolio",           May(P::ImportRecords),   IMPORT,   || routes!(imports::portfolio),             ROWS),
+    route(POST, "/v1/imports/repayments",          May(P::ImportRecords),   IMPORT,   || routes!(imports::repayments),            ROWS),
+    route(POST, "/v1/imports/statements",          May(P::ImportRecords),   IMPORT,   || routes!(imports::statements),            ROWS),
     route(GET,  "/v1/audit",                       May(P::ReadAudit),       SMALL,    || routes!(audit::list),                   LIST),
 ];
 

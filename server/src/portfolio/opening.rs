@@ -126,10 +126,11 @@ batch_row! {
     }
 }
 
+/// A customer who is known stays as he is.
 const INSERT_CUSTOMERS: &str =
     "insert into customer (uid, name, phone, national_id_masked, language, address, lat_e6, lon_e6)
      select uid, name, phone, national_id_masked, language, address, lat_e6, lon_e6 from v where true
-     returning uid, id";
+     on conflict (uid) do update set name = customer.name returning uid, id";
 
 const INSERT_ACCOUNTS: &str = "insert into account (uid, number, customer_id, unit_id, product, currency, status,
        disbursed_on, schedule_version, waterfall, stage, original_minor, outstanding_principal, outstanding_interest,
@@ -150,6 +151,32 @@ pub async fn open(
     accounts: Vec<NewAccount>,
     book: OpeningJournal,
 ) -> Result<BTreeMap<AccountId, Opened>, OpenError> {
+    open_booked(tx, now, accounts, |account, Receivable { account_id, original_minor, interest_minor }| {
+        let (event, booked_on, currency) = (account.uid.0, account.disbursed_on, account.currency);
+        let event = Event { id: event, correlation: event, booked_on, currency };
+        book(event, account_id, original_minor, interest_minor)
+    })
+    .await
+}
+
+/// What an account that is being opened owes.
+#[derive(Debug, Clone, Copy)]
+pub struct Receivable {
+    /// Its key.
+    pub account_id: i64,
+    /// All of its schedule, minor units.
+    pub original_minor: i64,
+    /// The interest in it, minor units.
+    pub interest_minor: i64,
+}
+
+/// Opens accounts with the journals that `book` makes.
+pub async fn open_booked(
+    tx: &mut Tx,
+    now: Timestamp,
+    accounts: Vec<NewAccount>,
+    book: impl Fn(&NewAccount, Receivable) -> Result<Journal, PostingError>,
+) -> Result<BTreeMap<AccountId, Opened>, OpenError> {
     let customers: BTreeMap<_, _> = accounts.iter().map(|account| (account.customer.uid, &account.customer)).collect();
     let customers: Vec<_> = customers.into_values().cloned().collect();
     let customers: Vec<(CustomerId, i64)> = batch::insert(tx, &customers, INSERT_CUSTOMERS).await?;
@@ -166,9 +193,8 @@ pub async fn open(
         let id = keys.get(&account.uid).copied().ok_or(sqlx::Error::RowNotFound)?;
         instalments.extend(account.lines.iter().map(|line| instalment_row(id, line)));
         cases.push(NewDossier::case(account.uid, id));
-        let (event, booked_on, currency) = (account.uid.0, account.disbursed_on, account.currency);
-        let event = Event { id: event, correlation: event, booked_on, currency };
-        let journal = book(event, id, row.original_minor, row.outstanding_interest);
+        let (original_minor, interest_minor) = (row.original_minor, row.outstanding_interest);
+        let journal = book(account, Receivable { account_id: id, original_minor, interest_minor });
         journals.push(journal.map_err(|error| schedule_error(account, error))?);
     }
     batch::execute(tx, &instalments, INSERT_INSTALMENTS).await?;

@@ -41,7 +41,14 @@ spelled! {
         Expired = "expired",
         /// Was in the ledger; a mirrored journal took it back.
         Reversed = "reversed",
+        /// Recorded by a phone, and the same money as a statement's payment, which has the effect.
+        Matched = "matched",
     }
+}
+
+/// A provider's reference as rows have it, however it was typed: in capitals, without spaces.
+pub fn plain_reference(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase()).collect()
 }
 
 batch_row! {

@@ -14,9 +14,10 @@ use uuid::Uuid;
 use super::effects::{
     CheckRow, CorrectionRow, Effects, HandoverItemRow, HandoverRow, PaymentRow, PromiseRow, VisitRow,
 };
-use super::world::{About, Claim, Entitlement, World};
+use super::world::{About, Claim, Entitlement, LineMoney, ProviderLine, World, line_key};
 use super::{money, records};
 use crate::ledger::posting::{self, Event, GlAccount};
+use crate::portfolio::payment::plain_reference;
 use crate::settings::Settings;
 
 /// A capture as it is judged.
@@ -295,7 +296,7 @@ fn judge_repayment(
         amount_minor: repayment.amount.minor,
         currency: repayment.amount.currency,
         receipt_no: repayment.receipt.as_ref().map(ToString::to_string),
-        external_ref: repayment.external_ref.clone(),
+        external_ref: repayment.external_ref.as_deref().map(plain_reference),
         value_date,
         booked_on: None,
         state: "held".to_owned(),
@@ -346,12 +347,26 @@ fn destination(
         if days_back > settings.backdated_days_max {
             return Err(Reason::Backdated);
         }
-        if !repayment.is_cash() {
-            return Err(Reason::AwaitingProvider);
-        }
+    }
+    if !repayment.is_cash() {
+        provided(world, capture, repayment, account_id)?;
     }
     claim_receipt(world, capture, repayment, flags)?;
     Ok(account_id)
+}
+
+/// What is not cash waits for the provider's word, or for a person's. A line of the provider's stands for
+/// one capture, and only for one that says the same: the money is the provider's affair and is booked
+/// once, whichever came first.
+fn provided(world: &World, capture: Capture<'_>, repayment: &Repayment, account_id: i64) -> Result<(), Reason> {
+    let Some(line) = world.line_of(repayment) else {
+        return if capture.release.is_some() { Ok(()) } else { Err(Reason::AwaitingProvider) };
+    };
+    if line.entry.is_some_and(|entry| entry != capture.id()) {
+        return Err(Reason::DupReceipt);
+    }
+    let same = line.amount == repayment.amount && line.account_id.is_none_or(|id| id == account_id);
+    if same && line.money != LineMoney::Unclear { Ok(()) } else { Err(Reason::ProviderDiffers) }
 }
 
 /// A receipt number stands for one repayment, and within a device's series only for one of its own.
@@ -426,9 +441,20 @@ fn post(
     effects: &mut Effects,
     settings: &Settings,
     capture: Capture<'_>,
-    payment: PaymentRow,
+    mut payment: PaymentRow,
     mut flags: Vec<Flag>,
 ) -> Outcome {
+    let key = payment.external_ref.as_deref().map(|external_ref| line_key(&payment.channel, external_ref));
+    let key = key.filter(|key| world.lines.contains_key(key));
+    if let Some(line) = key.as_ref().and_then(|key| world.lines.get(key)).cloned() {
+        flags.push(Flag::ProviderConfirmed);
+        if let LineMoney::Suspense(id) | LineMoney::Posted(id) = line.money {
+            let outcome = match_line(world, effects, settings, capture, (payment, id), (&line, flags));
+            confirm(world, key.as_ref(), capture, id, &outcome);
+            return outcome;
+        }
+        payment.value_date = line.value_date;
+    }
     let account_id = payment.account_id.expect("a payment that posts has an account");
     let account = world.accounts.get_mut(&account_id).expect("the account of a case is loaded");
     if payment.value_date < account.row.disbursed_on {
@@ -463,6 +489,7 @@ fn post(
     }
     world.dossiers.get_mut(&capture.dossier).expect("the dossier of a capture is loaded").state_changed = true;
     let state = "posted".to_owned();
+    confirm(world, key.as_ref(), capture, payment.uid, &Outcome::accepted(OutcomeState::Posted, Vec::new()));
     let row = PaymentRow { booked_on: Some(booked_on), state, debited: is_cash, ..payment };
     if capture.release.is_some_and(|release| release.recorded) {
         effects.payment_states.push(row);
@@ -473,6 +500,68 @@ fn post(
         flags.push(Flag::EvidencePending);
     }
     Outcome::accepted(OutcomeState::Posted, flags)
+}
+
+/// The provider's payment is the capture's money: out of suspense, or there already. The capture's own
+/// payment says so and has no effect.
+fn match_line(
+    world: &mut World,
+    effects: &mut Effects,
+    settings: &Settings,
+    capture: Capture<'_>,
+    (payment, id): (PaymentRow, PaymentId),
+    (line, mut flags): (&ProviderLine, Vec<Flag>),
+) -> Outcome {
+    let account_id = payment.account_id.expect("a payment that posts has an account");
+    if line.money == LineMoney::Suspense(id) {
+        let account = world.accounts.get_mut(&account_id).expect("the account of a case is loaded");
+        let booked_on = booked_on(settings, line.value_date);
+        let event = Event { id: id.0, correlation: id.0, booked_on, currency: payment.currency };
+        let paid = money::pay(account, GlAccount::SUSPENSE, event, id, line.value_date, payment.amount_minor);
+        let Ok((journal, paid_flags)) = paid else {
+            return hold_payment(world, effects, settings, capture, payment, Reason::Amount);
+        };
+        effects.journals.push(journal);
+        flags.extend(paid_flags);
+        effects.payment_states.push(PaymentRow {
+            uid: id,
+            receipt_no: None,
+            value_date: line.value_date,
+            booked_on: Some(booked_on),
+            state: "posted".to_owned(),
+            debited: false,
+            ..payment.clone()
+        });
+    }
+    if capture.release.is_some() || line.money == LineMoney::Suspense(id) {
+        world.dossiers.get_mut(&capture.dossier).expect("the dossier of a capture is loaded").state_changed = true;
+    }
+    let row = PaymentRow { booked_on: None, state: "matched".to_owned(), debited: false, ..payment };
+    if capture.release.is_some_and(|release| release.recorded) {
+        effects.payment_states.push(row);
+    } else {
+        effects.payments.push(row);
+    }
+    if capture.entry.head.attachments.as_ref().is_some_and(|files| !files.is_empty()) {
+        flags.push(Flag::EvidencePending);
+    }
+    Outcome::accepted(OutcomeState::Posted, flags)
+}
+
+/// Notes which capture a provider's line stands for, once that is posted.
+fn confirm(
+    world: &mut World,
+    key: Option<&super::world::LineKey>,
+    capture: Capture<'_>,
+    payment: PaymentId,
+    outcome: &Outcome,
+) {
+    let Some(line) = key.and_then(|key| world.lines.get_mut(key)) else { return };
+    if outcome.state == OutcomeState::Posted {
+        line.entry = Some(capture.id());
+        line.money = LineMoney::Posted(payment);
+        line.matched = true;
+    }
 }
 
 /// The day something with this value date is booked on: a closed period moves it to the first open

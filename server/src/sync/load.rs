@@ -4,20 +4,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_shared::entry::{Body, Entry};
+use daybook_shared::entry::{Body, Channel, Entry};
 use daybook_shared::ids::{
     AccountId, AckHash, AgentId, DeviceId, DossierId, EntryId, EnvelopeId, InstallId, PaymentId, UserId,
 };
+use daybook_shared::money::{Currency, Money};
 use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::outcome::{Flag, Outcome, OutcomeState, Reason};
 
 use super::records;
 use super::take::Item;
-use super::world::{About, Account, Claim, Device, Dossier, Install, Logged, Series, World};
+use super::world::{
+    About, Account, Claim, Device, Dossier, Install, LineKey, LineMoney, Logged, ProviderLine, Series, World,
+    line_key_of,
+};
 use crate::batch_row;
 use crate::db::{Tx, batch};
 use crate::portfolio::account::{self, Lock};
 use crate::portfolio::allocation::Payment;
+use crate::portfolio::payment::PaymentState;
 
 batch_row! {
     struct Key { id: i64 => "bigint" }
@@ -62,6 +67,7 @@ pub struct Needs {
     agents: BTreeSet<AgentId>,
     series: BTreeSet<String>,
     handed: BTreeSet<EntryId>,
+    lines: BTreeSet<LineKey>,
 }
 
 impl Needs {
@@ -102,6 +108,7 @@ impl Needs {
             Body::Repayment(repayment) => {
                 self.dossier(entry.head.dossier);
                 self.series.extend(repayment.receipt.as_ref().map(|receipt| receipt.series().to_owned()));
+                self.lines.extend(line_key_of(repayment));
             }
             Body::Correction(correction) => {
                 self.entries.insert(correction.target);
@@ -134,6 +141,7 @@ impl Needs {
         self.agents.extend(other.agents);
         self.series.extend(other.series);
         self.handed.extend(other.handed);
+        self.lines.extend(other.lines);
     }
 }
 
@@ -147,6 +155,7 @@ pub async fn world(tx: &mut Tx, needs: &Needs) -> sqlx::Result<World> {
     load_accounts(tx, needs, &mut world).await?;
     load_handed_over(tx, needs, &mut world).await?;
     load_series(tx, needs, &mut world).await?;
+    load_lines(tx, needs, &mut world).await?;
     Ok(world)
 }
 
@@ -340,6 +349,61 @@ async fn load_series(tx: &mut Tx, needs: &Needs, world: &mut World) -> sqlx::Res
     let keys: Vec<_> = needs.series.iter().map(|series| SeriesKey { series: series.clone() }).collect();
     let rows: Vec<(String, i64, i64)> = batch::fetch(tx, &keys, SELECT_SERIES).await?;
     world.series = rows.into_iter().map(|(series, device_id, next)| (series, Series { device_id, next })).collect();
+    Ok(())
+}
+
+batch_row! {
+    struct ReferenceKey { channel: Channel => "text", external_ref: String => "text" }
+}
+
+#[derive(sqlx::FromRow)]
+struct LineRow {
+    channel: Channel,
+    external_ref: String,
+    amount_minor: i64,
+    currency: Currency,
+    value_date: Date,
+    payment_uid: Option<PaymentId>,
+    entry_uid: Option<EntryId>,
+    state: Option<PaymentState>,
+    account_id: Option<i64>,
+}
+
+const SELECT_LINES: &str = "select l.channel, l.external_ref, l.amount_minor, l.currency, l.value_date, l.payment_uid,
+       l.entry_uid, p.state, p.account_id
+     from v join statement_line l on l.channel = v.channel and l.external_ref = v.external_ref
+       left join payment p on p.uid = l.payment_uid order by l.id";
+
+async fn load_lines(tx: &mut Tx, needs: &Needs, world: &mut World) -> sqlx::Result<()> {
+    let key = |(channel, external_ref): &LineKey| {
+        let (channel, external_ref) = (channel.clone(), external_ref.clone());
+        ReferenceKey { channel, external_ref }
+    };
+    let keys: Vec<_> = needs.lines.iter().map(key).collect();
+    // Two captures under one reference: the second waits for the first, and sees whose it is.
+    let select = locking(tx, SELECT_LINES, " for no key update of l");
+    let rows: Vec<LineRow> = batch::fetch(tx, &keys, &select).await?;
+    for LineRow {
+        channel,
+        external_ref,
+        amount_minor,
+        currency,
+        value_date,
+        payment_uid,
+        entry_uid,
+        state,
+        account_id,
+    } in rows
+    {
+        let money = match (payment_uid, state) {
+            (Some(id), Some(PaymentState::Posted)) => LineMoney::Posted(id),
+            (Some(id), Some(PaymentState::Held)) => LineMoney::Suspense(id),
+            _ => LineMoney::Unclear,
+        };
+        let amount = Money::new(amount_minor, currency);
+        let line = ProviderLine { amount, value_date, account_id, money, entry: entry_uid, matched: false };
+        world.lines.insert((channel, external_ref), line);
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_shared::entry::EntryType;
+use daybook_shared::entry::{Channel, EntryType};
 use daybook_shared::ids::{ChangeHash, DossierId, EntryId, EnvelopeId, PaymentId};
 use daybook_shared::money::Currency;
 use daybook_shared::time::Timestamp;
@@ -10,7 +10,7 @@ use daybook_shared::wire::outcome::{Outcome, Reason};
 
 use super::effects::{ChangedOutcome, Effects, MergedChange, NewEntry, NewTimelineEvent};
 use super::records::rows;
-use super::world::{About, Account, Dossier, World};
+use super::world::{About, Account, Dossier, LineMoney, World};
 use crate::batch_row;
 use crate::db::{Tx, batch};
 use crate::ledger::journal;
@@ -245,6 +245,7 @@ async fn write_money(tx: &mut Tx, world: &World, effects: &Effects, now: Timesta
     let unused = world.claims.iter().filter(|(_, claim)| claim.fresh);
     let unused: Vec<_> = unused.map(|(receipt, claim)| row(&(receipt.clone(), claim.payment))).collect();
     batch::execute(tx, &unused, DROP_CLAIMS).await?;
+    match_lines(tx, world).await?;
     journal::insert(tx, &effects.journals, now).await?;
     let changed: Vec<&Account> = world.accounts.values().filter(|account| account.dirty).collect();
     let rows: Vec<_> = changed.iter().map(|account| account.row.clone()).collect();
@@ -261,6 +262,30 @@ async fn write_money(tx: &mut Tx, world: &World, effects: &Effects, now: Timesta
     account::insert_allocations(tx, &rows(&appended)).await?;
     let keys: Vec<_> = replayed.iter().map(|account| account.row.id).collect();
     account::replace_allocations(tx, &keys, &rows(&replayed)).await
+}
+
+batch_row! {
+    struct LineRow {
+        channel: Channel => "text",
+        external_ref: String => "text",
+        payment_uid: PaymentId => "uuid",
+        entry_uid: EntryId => "uuid",
+    }
+}
+
+const MATCH_LINES: &str =
+    "update statement_line set payment_uid = v.payment_uid, entry_uid = v.entry_uid, reason = null
+     from v where statement_line.channel = v.channel and statement_line.external_ref = v.external_ref";
+
+/// Providers' lines that found their captures.
+async fn match_lines(tx: &mut Tx, world: &World) -> sqlx::Result<()> {
+    let rows = world.lines.iter().filter(|(_, line)| line.matched).filter_map(|((channel, external_ref), line)| {
+        let LineMoney::Posted(payment_uid) = line.money else { return None };
+        let (channel, external_ref) = (channel.clone(), external_ref.clone());
+        Some(LineRow { channel, external_ref, payment_uid, entry_uid: line.entry? })
+    });
+    batch::execute(tx, &rows.collect::<Vec<_>>(), MATCH_LINES).await?;
+    Ok(())
 }
 
 batch_row! {

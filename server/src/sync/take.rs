@@ -236,6 +236,7 @@ impl Group<'_> {
             let captured = self.app.settings.zone.date_of(self.capture_time(&item.arrived, entry).at);
             let value_date = repayment.value_date.min(captured);
             let payment = Payment { value_date, id: entry.head.id.into(), amount_minor: repayment.amount.minor };
+            let payment = self.world.as_provided(repayment, payment);
             let account_id = load::account_of(&self.world, entry.head.dossier, repayment.account);
             let receipt_no = repayment.receipt.as_ref().map(ToString::to_string);
             Some(Expected { account_id, payment, receipt_no })

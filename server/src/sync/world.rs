@@ -4,13 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use daybook_shared::entry::{Channel, Repayment};
 use daybook_shared::ids::{AckHash, AgentId, DeviceId, DossierId, EntryId, EnvelopeId, PaymentId, UserId};
+use daybook_shared::money::Money;
 use daybook_shared::schedule::Instalment;
 use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::outcome::Outcome;
 
 use crate::portfolio::account::{AccountRow, AllocationRow};
 use crate::portfolio::allocation::Payment;
+use crate::portfolio::payment::plain_reference;
 
 /// A device and its user.
 #[derive(Debug, Clone)]
@@ -148,6 +151,51 @@ pub struct Claim {
     pub moved: bool,
 }
 
+/// A provider's line by its channel and reference.
+pub type LineKey = (Channel, String);
+
+/// Money that others say came in under a reference: a row of `statement_line`.
+#[derive(Debug, Clone)]
+pub struct ProviderLine {
+    /// How much.
+    pub amount: Money,
+    /// The day it counts for.
+    pub value_date: Date,
+    /// The account it is for, where that is known.
+    pub account_id: Option<i64>,
+    /// Where the money is.
+    pub money: LineMoney,
+    /// The capture it confirms.
+    pub entry: Option<EntryId>,
+    /// It found its capture now.
+    pub matched: bool,
+}
+
+/// Where the money of a provider's line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineMoney {
+    /// Nowhere yet: the line has just come.
+    Fresh,
+    /// In suspense, by this payment.
+    Suspense(PaymentId),
+    /// On its account, by this payment.
+    Posted(PaymentId),
+    /// Taken back, or another amount was posted under its reference: for a person to look at.
+    Unclear,
+}
+
+/// The key of a line. What comes through an operator's agent is on the operator's statement.
+pub fn line_key(channel: &Channel, external_ref: &str) -> LineKey {
+    let channel = if *channel == Channel::Agent { Channel::MobileMoney } else { channel.clone() };
+    (channel, plain_reference(external_ref))
+}
+
+/// The line that would confirm a repayment; none for cash.
+pub fn line_key_of(repayment: &Repayment) -> Option<LineKey> {
+    let external_ref = repayment.external_ref.as_deref().filter(|_| !repayment.is_cash())?;
+    Some(line_key(&repayment.channel, external_ref))
+}
+
 /// Everything a group of envelopes may read and change.
 #[derive(Debug, Default)]
 pub struct World {
@@ -177,9 +225,27 @@ pub struct World {
     pub handed_over: BTreeMap<PaymentId, EntryId>,
     /// Cash repayments that were captured, and the officer of each.
     pub cash_payments: BTreeMap<PaymentId, i64>,
+    /// What providers say of repayments that are not cash.
+    pub lines: BTreeMap<LineKey, ProviderLine>,
 }
 
 impl World {
+    /// The line that confirms a repayment.
+    pub fn line_of(&self, repayment: &Repayment) -> Option<&ProviderLine> {
+        self.lines.get(&line_key_of(repayment)?)
+    }
+
+    /// What would be allocated for a repayment: where a provider's line is the same money, it counts for
+    /// the provider's day, and is the line's payment if that has one.
+    pub fn as_provided(&self, repayment: &Repayment, payment: Payment) -> Payment {
+        let Some(line) = self.line_of(repayment) else { return payment };
+        let id = match line.money {
+            LineMoney::Suspense(id) | LineMoney::Posted(id) => id,
+            LineMoney::Fresh | LineMoney::Unclear => payment.id,
+        };
+        Payment { value_date: line.value_date, id, ..payment }
+    }
+
     /// Puts in a dossier that is about something, in place of none or of one that was only named.
     pub fn open(&mut self, uid: DossierId, about: About, caseload: Option<i64>) {
         let (id, epoch, version) =

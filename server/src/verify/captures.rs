@@ -18,7 +18,7 @@ use super::findings::{Findings, Place};
 use super::log::LogRow;
 use crate::batch_row;
 use crate::db::{Tx, batch};
-use crate::portfolio::payment::PaymentState;
+use crate::portfolio::payment::{PaymentState, plain_reference};
 
 batch_row! {
     struct Key { uid: EntryId => "uuid" }
@@ -284,12 +284,16 @@ fn compare_payment(
     payment: &PaymentRow,
     findings: &mut Findings,
 ) {
-    let state = if payment.state == PaymentState::Reversed { "posted" } else { payment.state.code() };
+    let state = match payment.state {
+        PaymentState::Reversed | PaymentState::Matched => "posted",
+        state => state.code(),
+    };
     findings.compare(place, "state", &row.outcome.as_str(), &state);
     findings.compare(place, "source", &"field", &payment.source.as_str());
     findings.compare(place, "user_id", &Some(row.user_id), &payment.user_id);
     findings.compare(place, "channel", &repayment.channel, &payment.channel);
-    findings.compare(place, "external_ref", &repayment.external_ref, &payment.external_ref);
+    let external_ref = repayment.external_ref.as_deref().map(plain_reference);
+    findings.compare(place, "external_ref", &external_ref, &payment.external_ref);
     findings.compare(place, "reversed", &row.flagged(&Flag::Reversed), &(payment.state == PaymentState::Reversed));
     // A person who releases may put the rest right, and may reject it altogether.
     if row.flagged(&Flag::Released) || row.outcome == "refused" {
@@ -299,7 +303,10 @@ fn compare_payment(
     findings.compare(place, "amount", &amount, &(payment.amount_minor, payment.currency));
     findings.compare(place, "receipt_no", &repayment.receipt.as_ref().map(ToString::to_string), &payment.receipt_no);
     let value_date = repayment.value_date.min(zone.date_of(row.captured_at));
-    findings.compare(place, "value_date", &value_date, &payment.value_date);
+    // What a provider confirmed counts for the provider's day: `statements` compares that.
+    if !flagged(Flag::ProviderConfirmed) {
+        findings.compare(place, "value_date", &value_date, &payment.value_date);
+    }
     // A repayment that names another account than its dossier is about has none, and is held.
     let own = DossierId::case(repayment.account) == entry.head.dossier;
     let may_lack = payment.account.is_none() && row.outcome != "posted";

@@ -10,7 +10,7 @@ use super::findings::{Findings, Place};
 use crate::db::Tx;
 use crate::ledger::posting::{GlAccount, GlCode};
 use crate::on_db;
-use crate::portfolio::payment::PaymentState;
+use crate::portfolio::payment::{PaymentSource, PaymentState};
 
 type Balances = BTreeMap<(GlAccount, Currency), i64>;
 
@@ -121,6 +121,7 @@ fn strangers(balances: &Balances, findings: &mut Findings) {
 struct BookedPayment {
     uid: PaymentId,
     state: PaymentState,
+    source: PaymentSource,
     debited: bool,
     amount_minor: i64,
     credited: i64,
@@ -130,7 +131,7 @@ struct BookedPayment {
 
 /// What the books have of each payment. A payment's own journals name it as their event; what undoes
 /// them is a decision's and names it as correlation.
-const PAYMENTS: &str = "select p.uid, p.state, p.debited, p.amount_minor, coalesce(b.credited, 0) as credited,
+const PAYMENTS: &str = "select p.uid, p.state, p.source, p.debited, p.amount_minor, coalesce(b.credited, 0) as credited,
        coalesce(b.suspended, 0) as suspended, coalesce(b.cash, 0) as cash
      from payment p left join
        (select case when j.kind in ('repayment', 'identified', 'recovery', 'suspense') then j.event else j.correlation end
@@ -149,7 +150,9 @@ async fn payments(tx: &mut Tx, findings: &mut Findings) -> sqlx::Result<()> {
         let posted = payment.state == PaymentState::Posted;
         let held = payment.state == PaymentState::Held;
         findings.compare(place, "credited to account, credit and recovery", &due(posted), &payment.credited);
-        findings.compare(place, "in suspense", &due(held && payment.debited), &payment.suspended);
+        // What others say came in is real: without a place it is in suspense, charged to nobody.
+        let is_in = payment.debited || payment.source != PaymentSource::Field;
+        findings.compare(place, "in suspense", &due(held && is_in), &payment.suspended);
         if posted || held {
             findings.compare(place, "charged to the officer", &due(payment.debited), &payment.cash);
         }
@@ -157,13 +160,13 @@ async fn payments(tx: &mut Tx, findings: &mut Findings) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Held cash against suspense, without what cashiers counted too much.
+/// Held cash and what has no place yet against suspense, without what cashiers counted too much.
 const SUSPENSE: &str =
     "select j.currency, cast(-sum(l.minor) as bigint) from line l join journal j on j.id = l.journal_id
      where l.gl = 'suspense' and j.correlation not in (select c.correlation from journal c where c.kind = 'count')
      group by j.currency";
 const HELD: &str = "select currency, cast(sum(amount_minor) as bigint) from payment
-     where state = 'held' and debited group by currency";
+     where state = 'held' and (debited or source <> 'field') group by currency";
 
 async fn suspense(tx: &mut Tx, findings: &mut Findings) -> sqlx::Result<()> {
     let suspense: Vec<(Currency, i64)> = on_db!(tx, conn => sqlx::query_as(SUSPENSE).fetch_all(conn).await)?;

@@ -2,8 +2,8 @@
 //!
 //! Balances come from the journal ([`ledger`]), accounts and promises from their payments and captures
 //! ([`accounts`]), typed rows from the bytes phones made ([`log`], [`captures`]), what people decided from
-//! their decisions ([`decided`]), boards from their changes ([`boards`]), feeds from dossiers ([`feeds`]); the
-//! audit trail is a chain ([`trail`]).
+//! their decisions ([`decided`]), what was imported from its lines ([`statements`]), boards from their changes
+//! ([`boards`]), feeds from dossiers ([`feeds`]); the audit trail is a chain ([`trail`]).
 //! It reads one snapshot and changes nothing.
 //!
 //! What is taken on trust: the log itself (verdicts are not judged again, a corrected capture time is not
@@ -18,6 +18,7 @@ mod findings;
 mod ledger;
 mod log;
 mod records;
+mod statements;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -44,6 +45,8 @@ pub async fn verify(tx: &mut Tx, zone: &Zone, lines_max: usize, progress: &Progr
     log::verify(tx, zone, &mut findings, progress).await?;
     progress.set_message("decisions");
     decided::verify(tx, &mut findings).await?;
+    progress.set_message("imports");
+    statements::verify(tx, &mut findings).await?;
     progress.set_message("boards");
     boards::verify(tx, &mut findings, progress).await?;
     progress.set_message("feeds");

@@ -25,6 +25,8 @@ crate::codes! {
         DeviceLost = "DEVICE_LOST",
         /// Held: money that a provider has to confirm.
         AwaitingProvider = "AWAITING_PROVIDER",
+        /// Held: the provider has another amount, account or currency under this reference.
+        ProviderDiffers = "PROVIDER_DIFFERS",
         /// Held: no such account, or one that was cancelled.
         UnknownAccount = "UNKNOWN_ACCOUNT",
         /// Held: a hand-over names something that is not cash in the officer's hand.
@@ -84,6 +86,8 @@ crate::codes! {
         Reversed = "REVERSED",
         /// A person released it.
         Released = "RELEASED",
+        /// The provider's statement has it.
+        ProviderConfirmed = "PROVIDER_CONFIRMED",
         /// The promised day is out of the lender's range.
         PromiseDate = "PROMISE_DATE",
         /// The phone's clock was off.

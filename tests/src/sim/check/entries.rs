@@ -23,7 +23,7 @@ pub fn check(world: &World) {
                 let payment = payments.get(&PaymentId::from(id));
                 let state = payment.map(|payment| payment.0.as_str());
                 let fits = match entry.outcome.state {
-                    OutcomeState::Posted => matches!(state, Some("posted" | "reversed")),
+                    OutcomeState::Posted => matches!(state, Some("posted" | "reversed" | "matched")),
                     OutcomeState::Held => state == Some("held"),
                     _ => false,
                 };

@@ -39,7 +39,7 @@ fn sums(world: &World) {
     ));
     let payments = by_currency(world.server.rows(
         "select currency, state, cast(sum(amount_minor) as bigint) from payment
-         where state = 'posted' or (state = 'held' and debited) group by currency, state",
+         where state = 'posted' or (state = 'held' and (debited or source <> 'field')) group by currency, state",
     ));
     let currencies: std::collections::BTreeSet<_> = lines.keys().chain(payments.keys()).map(|key| &key.0).collect();
     for currency in currencies {
