@@ -304,7 +304,7 @@ fn compare_payment(
     findings.compare(place, "receipt_no", &repayment.receipt.as_ref().map(ToString::to_string), &payment.receipt_no);
     let value_date = repayment.value_date.min(zone.date_of(row.captured_at));
     // What a provider confirmed counts for the provider's day: `statements` compares that.
-    if !flagged(Flag::ProviderConfirmed) {
+    if !row.flagged(&Flag::ProviderConfirmed) {
         findings.compare(place, "value_date", &value_date, &payment.value_date);
     }
     // A repayment that names another account than its dossier is about has none, and is held.

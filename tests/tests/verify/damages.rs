@@ -20,8 +20,7 @@ pub const fn case(check: &'static str, table: &'static str, damages: &'static [&
 }
 
 /// All of it.
-pub const CASES: &[&[Case]] =
-    &[JOURNAL, ACCOUNTS, PAYMENTS, PROMISES, TYPED, LOG, DECIDED, FEEDS, RECORDS, TRAIL];
+pub const CASES: &[&[Case]] = &[JOURNAL, ACCOUNTS, PAYMENTS, PROMISES, TYPED, LOG, DECIDED, FEEDS, RECORDS, TRAIL];
 
 const BALANCE: &str = "ledger: journals balance";
 const CREDIT: &str = "ledger: credit of customers";
