@@ -3,6 +3,7 @@
 pub mod app;
 pub mod audit;
 pub mod auth;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod http;
 pub mod keys;
 pub mod ledger;
 pub mod portfolio;
+pub mod recovery;
 pub mod settings;
 pub mod spelled;
 pub mod sync;

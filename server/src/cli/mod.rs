@@ -5,6 +5,7 @@ mod admin;
 mod data;
 mod demo;
 mod log;
+mod recovery;
 mod serve;
 
 use std::path::PathBuf;
@@ -74,6 +75,13 @@ enum Command {
     Report(data::Report),
     /// Check that everything derived is as its records say
     Verify(data::Verify),
+    /// Write the whole database into one file, while the server serves
+    Backup(recovery::Backup),
+    /// Put a backup into a new, empty database
+    Restore(recovery::Restore),
+    /// What was lost and recovered, and a person's confirmation
+    #[command(subcommand)]
+    Recovery(recovery::Recovery),
     /// Create the database, or bring its tables up to date
     Migrate(admin::Migrate),
     /// Users
@@ -120,6 +128,9 @@ async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(import) => import.run(&config).await?,
         Command::Report(report) => report.run(&config).await?,
         Command::Verify(verify) => return verify.run(&config).await,
+        Command::Backup(backup) => backup.run(&config).await?,
+        Command::Restore(restore) => restore.run(&config).await?,
+        Command::Recovery(recovery) => recovery.run(&config).await?,
         Command::Migrate(migrate) => migrate.run(&config).await?,
         Command::User(user) => user.run(&config).await?,
         Command::Device(device) => device.run(&config).await?,

@@ -26,6 +26,7 @@ use crate::app::App;
 use crate::auth::Permission as P;
 use crate::auth::routes::{audit, devices, organisation, sessions, users};
 use crate::decisions::{cases, cash, held, quarantine, receipts, reversal};
+use crate::recovery::routes as recovery;
 use crate::sync::routes as sync;
 use problem::{Code, Problem};
 
@@ -128,6 +129,8 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/v1/corrections/{id}/decision",   May(P::ReversePayments), SMALL, || post(reversal::decide_correction)),
     route(POST, "/v1/cash/counts",                 May(P::CountCash),       SMALL, || post(cash::count)),
     route(GET,  "/v1/audit",                       May(P::ReadAudit),       SMALL, || get(audit::list)),
+    route(GET,  "/v1/recoveries",                  May(P::ReadAudit),       SMALL, || get(recovery::list)),
+    route(POST, "/v1/recoveries/confirmation",     May(P::ConfirmRecoveries), SMALL, || post(recovery::confirm)),
 ];
 
 /// The server's router.

@@ -21,6 +21,9 @@ pub const SYNC_BYTES_DOWN: &str = "daybook_sync_bytes_down_total";
 /// Signatures of devices that did not fit: an alarm.
 pub const SYNC_WRONG_SIGNATURES: &str = "daybook_sync_wrong_signatures_total";
 
+/// Times the database was found set back: an alarm.
+pub const RECOVERIES: &str = "daybook_recoveries_total";
+
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
@@ -51,4 +54,5 @@ fn describe() {
     describe_counter!(SYNC_BYTES_UP, "Bytes of request bodies of the exchange");
     describe_counter!(SYNC_BYTES_DOWN, "Bytes of response bodies of the exchange");
     describe_counter!(SYNC_WRONG_SIGNATURES, "Signatures of devices that did not fit");
+    describe_counter!(RECOVERIES, "Times the database was found set back");
 }

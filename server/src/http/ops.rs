@@ -6,13 +6,14 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use daybook_shared::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::extract::Json;
 use super::names;
 use super::problem::Problem;
 use crate::app::App;
-use crate::on_db;
+use crate::{on_db, recovery};
 
 const PING: &str = "select cast(count(*) as bigint) from deployment";
 /// A database that takes longer than this to say hello is not ready.
@@ -23,17 +24,25 @@ pub async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// `GET /readyz`: the process runs and its database answers.
+/// `GET /readyz`: the process runs and its database answers; and whether a recovery waits for a person.
+/// Phones are served meanwhile, so that is no reason to take the server away.
 pub async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
     let answered = tokio::time::timeout(PING_WAIT, ping(&app)).await;
-    answered.map_err(|_| Problem::unavailable("The database does not answer."))??;
-    Ok(Json(json!({ "status": "ok" })))
+    let recovered_at = answered.map_err(|_| Problem::unavailable("The database does not answer."))??;
+    Ok(Json(match recovered_at {
+        None => json!({ "status": "ok" }),
+        Some(at) => json!({ "status": "ok", "recovery": "unconfirmed", "recovered_at": at }),
+    }))
 }
 
-async fn ping(app: &App) -> Result<(), Problem> {
+/// Since when a recovery waits for a person.
+async fn ping(app: &App) -> Result<Option<Timestamp>, Problem> {
     let mut tx = app.db.read().await?;
     let deployments: i64 = on_db!(&mut tx, conn => sqlx::query_scalar(PING).fetch_one(conn).await)?;
-    if deployments == 1 { Ok(()) } else { Err(Problem::unavailable("The database is not this server's.")) }
+    if deployments != 1 {
+        return Err(Problem::unavailable("The database is not this server's."));
+    }
+    Ok(recovery::unconfirmed_since(&mut tx).await?)
 }
 
 /// `GET /metrics`: Prometheus text.

@@ -438,7 +438,7 @@ pub fn acknowledgement(
     state: DeviceState,
     at: Timestamp,
 ) -> Signed {
-    let epoch = app.deployment.epoch;
+    let epoch = app.epoch();
     let payload = Acknowledgement { epoch, device, install, number, envelope, at, state, audit_head: None };
     Signed::seal(&app.keys.server, Context::Acknowledgement, app.deployment.id, &payload)
 }

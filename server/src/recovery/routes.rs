@@ -1,0 +1,61 @@
+//! REST of recoveries: what happened, and a person's confirmation.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use daybook_shared::ids::UserId;
+use daybook_shared::time::Timestamp;
+use serde::Serialize;
+
+use super::Recovery;
+use crate::app::App;
+use crate::audit::Actor;
+use crate::auth::User;
+use crate::http::extract::Json;
+use crate::http::problem::Problem;
+
+/// A recovery, as lists show it.
+#[derive(Debug, Serialize)]
+pub struct RecoveryView {
+    epoch: String,
+    cause: &'static str,
+    at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed_by: Option<UserId>,
+}
+
+impl From<Recovery> for RecoveryView {
+    fn from(recovery: Recovery) -> Self {
+        let Recovery { epoch, cause, at, backup_at, confirmed_at, confirmed_by } = recovery;
+        Self { epoch: epoch.to_string(), cause: cause.code(), at, backup_at, confirmed_at, confirmed_by }
+    }
+}
+
+/// Every recovery of the database; few, if any.
+#[derive(Debug, Serialize)]
+pub struct Recoveries {
+    /// Payouts and exports wait for a confirmation.
+    stopped: bool,
+    items: Vec<RecoveryView>,
+}
+
+/// `GET /v1/recoveries`.
+pub async fn list(State(app): State<Arc<App>>) -> Result<Json<Recoveries>, Problem> {
+    let mut tx = app.db.read().await?;
+    let items: Vec<_> = super::list(&mut tx).await?.into_iter().map(RecoveryView::from).collect();
+    Ok(Json(Recoveries { stopped: items.iter().any(|item| item.confirmed_at.is_none()), items }))
+}
+
+/// `POST /v1/recoveries/confirmation`: somebody has looked at what was lost. Once more is fine.
+pub async fn confirm(State(app): State<Arc<App>>, Extension(user): Extension<User>) -> Result<StatusCode, Problem> {
+    let mut tx = app.db.write().await?;
+    super::confirm(&mut tx, app.now(), Actor::user(user.id)).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
