@@ -8,6 +8,9 @@ use daybook_server::recovery;
 use daybook_shared::board::Edit;
 use daybook_shared::entry::CorrectionKind;
 use daybook_shared::ids::EntryId;
+use daybook_tests::cluster::{Commits, Postgres, fresh_database};
+use daybook_tests::lender::Lender;
+use daybook_tests::loss::{self, Loss};
 use daybook_tests::sim::check::books;
 use daybook_tests::sim::{Engine, On, Terms, World};
 use serde_json::json;
@@ -427,4 +430,19 @@ fn a_backup_moves_a_lender_between_the_engines() {
         world.settle(&[on]);
         world.check_all(&[on]);
     }
+}
+
+/// Goal: I9 over HTTP, with the real program for server, backup and restore. `LOSS_CAPTURES=3000` for more.
+#[tokio::test(flavor = "multi_thread")]
+async fn phones_bring_back_what_a_server_process_lost() {
+    let captures = std::env::var("LOSS_CAPTURES").map_or(120, |text| text.parse().expect("a whole number"));
+    let loss = Loss { phones_before: 2, phones_after: 5, captures };
+    let lender = Lender::on_sqlite(loss.officers()).await.expect("a lender");
+    let empty = format!("sqlite:{}", lender.path("restored.db").display());
+    eprintln!("on SQLite: {:?}", loss::run(lender, empty, loss).await.expect("I9"));
+    let cluster = Postgres::find_or_start(Commits::Fast).expect("a PostgreSQL");
+    let database = fresh_database(&cluster.url()).await.expect("a database");
+    let empty = fresh_database(&cluster.url()).await.expect("a database");
+    let lender = Lender::on(database.url, loss.officers()).await.expect("a lender");
+    eprintln!("on PostgreSQL: {:?}", loss::run(lender, empty.url, loss).await.expect("I9"));
 }

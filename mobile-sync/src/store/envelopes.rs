@@ -69,6 +69,13 @@ impl Db<'_> {
         self.first(SQL, params![install.as_bytes(), number.cast_signed()], |row| self.envelope_of(install, row))
     }
 
+    /// Every envelope that is kept, by install and number, in the order they were sealed.
+    pub(super) fn kept_envelopes(self) -> Result<Vec<(InstallId, u64)>, StoreError> {
+        self.all("select install, number from envelope order by rowid", [], |row| {
+            Ok((bytes(row, 0, TABLE)?.into(), row.get::<_, i64>(1)?.cast_unsigned()))
+        })
+    }
+
     /// How many envelopes of the install wait for a verdict.
     pub(crate) fn count_unanswered_envelopes(self, install: InstallId) -> Result<u64, StoreError> {
         const SQL: &str = "select count(*) from envelope where install = ?1 and answered = 0";

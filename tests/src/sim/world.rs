@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use daybook_mobile_sync::session::HttpRequest;
 use daybook_mobile_sync::{Event, SyncReport};
+use daybook_server::audit::Actor;
+use daybook_server::recovery;
 use daybook_shared::ids::{AccountId, AgentId, CaseloadId, DeviceId, DossierId, UserId};
 use daybook_shared::time::{Date, Timestamp};
 use rand::SeedableRng as _;
@@ -223,6 +225,13 @@ impl World {
     pub fn restore(&mut self, backup: &Path) {
         self.server.restore(self.server.engine(), backup);
         self.note("the server's database is lost, and a backup put in its place");
+    }
+
+    /// Somebody has looked at what was lost.
+    pub fn confirm_recovery(&mut self) {
+        self.server.write(async |app, tx| {
+            recovery::confirm(tx, app.now(), Actor::OPERATOR).await.expect("a recovery can be confirmed");
+        });
     }
 
     /// Gives a request of a phone to the server.

@@ -13,6 +13,8 @@ use uuid::Uuid;
 use crate::sim::says::words;
 use crate::sim::world::{Acc, Who, World};
 
+/// Lines of a journal: ledger account, subject, amount.
+type Lines = Vec<(String, Option<i64>, i64)>;
 /// Facts of a dossier: sections by number.
 type Facts = Vec<(u8, Vec<u8>)>;
 
@@ -24,7 +26,7 @@ pub struct Books {
     /// Where accounts stand.
     pub accounts: BTreeMap<AccountId, String>,
     /// Journals by event and kind: their lines.
-    pub journals: BTreeMap<(Uuid, String), Vec<(String, Option<i64>, i64)>>,
+    pub journals: BTreeMap<(Uuid, String), Lines>,
     /// What officers owe.
     pub cash: BTreeSet<(i64, String, i64)>,
     /// Promises and what became of them.
