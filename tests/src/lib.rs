@@ -14,6 +14,7 @@ pub mod link;
 pub mod loss;
 pub mod phone;
 pub mod process;
+pub mod records;
 pub mod replay;
 pub mod tls;
 

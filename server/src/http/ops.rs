@@ -13,6 +13,7 @@ use super::extract::Json;
 use super::names;
 use super::problem::Problem;
 use crate::app::App;
+use crate::sync::health;
 use crate::{on_db, recovery};
 
 const PING: &str = "select cast(count(*) as bigint) from deployment";
@@ -45,7 +46,10 @@ async fn ping(app: &App) -> Result<Option<Timestamp>, Problem> {
     Ok(recovery::unconfirmed_since(&mut tx).await?)
 }
 
-/// `GET /metrics`: Prometheus text.
-pub async fn metrics() -> impl IntoResponse {
+/// `GET /metrics`: Prometheus text. While the database does not answer, what is counted in it stands still.
+pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    if !matches!(tokio::time::timeout(PING_WAIT, health::measure(&app)).await, Ok(Ok(()))) {
+        tracing::warn!("the devices could not be counted for the metrics");
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], names::recorder().render())
 }
