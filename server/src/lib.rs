@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod keys;
 pub mod ledger;
 pub mod portfolio;
+pub mod rebuild;
 pub mod recovery;
 pub mod settings;
 pub mod spelled;

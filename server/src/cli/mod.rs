@@ -83,6 +83,8 @@ enum Command {
     /// What was lost and recovered, and a person's confirmation
     #[command(subcommand)]
     Recovery(recovery::Recovery),
+    /// Derive again what differs from its records, and write it
+    Rebuild(recovery::Rebuild),
     /// Create the database, or bring its tables up to date
     Migrate(admin::Migrate),
     /// Users
@@ -134,6 +136,7 @@ async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::Backup(backup) => backup.run(&config).await?,
         Command::Restore(restore) => restore.run(&config).await?,
         Command::Recovery(recovery) => recovery.run(&config).await?,
+        Command::Rebuild(rebuild) => rebuild.run(&config).await?,
         Command::Migrate(migrate) => migrate.run(&config).await?,
         Command::User(user) => user.run(&config).await?,
         Command::Device(device) => device.run(&config).await?,

@@ -1,4 +1,4 @@
-//! `daybook backup`, `restore` and `recovery`: against the loss of the database.
+//! `daybook backup`, `restore`, `recovery` and `rebuild`: against the loss of the database, and its damage.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,10 @@ use serde_json::json;
 use super::Config;
 use super::data::progress;
 use crate::app::SharedRng;
-use crate::audit::Actor;
+use crate::audit::{self, Actor};
 use crate::clock::SystemClock;
 use crate::db::{Absent, Db};
-use crate::{backup, keys, recovery};
+use crate::{backup, keys, rebuild, recovery};
 
 /// Writes everything in the database, as it is at one moment, into one new file; a server on it goes on
 /// serving. The file is read again and checked before it gets its name. It holds all personal data and
@@ -128,6 +128,40 @@ impl Recovery {
             }
         }
         app.db.close().await;
+        Ok(())
+    }
+}
+
+/// Derives again what `verify` finds: accounts from their payments, promises, officers' cash, boards, feeds.
+/// A server may serve meanwhile. Say `verify` afterwards: what it still finds cannot be derived.
+#[derive(Debug, Args)]
+#[command(after_help = "  daybook rebuild && daybook verify")]
+pub(super) struct Rebuild {
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Rebuild {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
+        let app = config.open().await?;
+        let rebuilt = rebuild::rebuild(&app.db, &progress("accounts and boards")).await?;
+        let mut tx = app.db.write().await?;
+        let detail = serde_json::to_value(rebuilt)?;
+        audit::record(&mut tx, app.now(), Actor::OPERATOR, "database.rebuilt", app.deployment.id, detail).await?;
+        tx.commit().await?;
+        app.db.close().await;
+        if self.json {
+            println!("{}", serde_json::to_string(&rebuilt)?);
+            return Ok(());
+        }
+        let rebuild::Rebuilt { accounts, not_allocating, officers, boards, dossiers } = rebuilt;
+        println!(
+            "rebuilt: {accounts} accounts, cash of {officers} officers, {boards} boards, {dossiers} dossiers in feeds"
+        );
+        if not_allocating > 0 {
+            println!("{not_allocating} accounts have payments that do not allocate, and stay as they are");
+        }
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ use daybook_server::app::{App, ClockChoice, Options, SharedRng};
 use daybook_server::audit::Actor;
 use daybook_server::backup;
 use daybook_server::db::Tx;
+use daybook_server::rebuild::{Rebuilt, rebuild};
 use daybook_server::settings::Settings;
 use daybook_server::{http, on_db};
 use http_body_util::BodyExt as _;
@@ -159,6 +160,12 @@ impl Server {
             self.execute(undone);
         }
         self.restart();
+    }
+
+    /// Derives again what can be derived, as `daybook rebuild` does.
+    pub fn rebuild(&self) -> Rebuilt {
+        let (life, progress) = (self.life(), ProgressBar::hidden());
+        life.runtime.block_on(rebuild(&life.app.db, &progress)).expect("a rebuild goes on to its end")
     }
 
     /// The engine it runs on.
