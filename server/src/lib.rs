@@ -3,6 +3,7 @@
 pub mod app;
 pub mod audit;
 pub mod auth;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -14,6 +15,8 @@ pub mod jobs;
 pub mod keys;
 pub mod ledger;
 pub mod portfolio;
+pub mod rebuild;
+pub mod recovery;
 pub mod settings;
 pub mod spelled;
 pub mod sync;

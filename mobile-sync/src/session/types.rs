@@ -127,6 +127,8 @@ pub struct SyncReport {
     pub purged: Vec<DossierId>,
     /// New installs that had to be started.
     pub new_installs: u32,
+    /// Times the server was found set back, and what is kept was handed in again.
+    pub rewinds: u32,
 }
 
 impl Default for SyncReport {
@@ -144,6 +146,7 @@ impl Default for SyncReport {
             quarantined: 0,
             purged: Vec::new(),
             new_installs: 0,
+            rewinds: 0,
         }
     }
 }

@@ -31,6 +31,7 @@ mod install;
 mod kept_cash;
 mod phone;
 mod receipts;
+mod rewind;
 mod vault;
 
 use std::path::Path;
@@ -61,11 +62,12 @@ use crate::time::build_time;
 
 /// Migrations, oldest first; a file's `user_version` says how many it has had. Never edited once
 /// released: add one.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../migrations/device/0001_store.sql"),
     include_str!("../../../migrations/device/0002_upload_budget.sql"),
     include_str!("../../../migrations/device/0003_envelope_key.sql"),
     include_str!("../../../migrations/device/0004_kept_cash.sql"),
+    include_str!("../../../migrations/device/0005_recovery.sql"),
 ];
 const CHECK_VALUE: &[u8] = b"daybook/device/store/1";
 /// What a phone asks for at first, in bytes of compressed response.

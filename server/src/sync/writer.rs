@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock, Weak};
 
-use daybook_shared::ids::{DeviceId, DossierId, InstallId};
+use daybook_shared::ids::{AckHash, DeviceId, DossierId, InstallId};
 use daybook_shared::wire::exchange::Answer;
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
@@ -44,6 +44,9 @@ pub struct Job {
     pub install: InstallId,
     /// The request's number, with its first job.
     pub request_number: Option<i64>,
+    /// The newest acknowledgement that the device knows, with its request's first job: nothing is done if
+    /// the server has not got it.
+    pub after: Option<AckHash>,
     /// An envelope, if there is one.
     pub item: Option<Item>,
     /// What ends the request, with its last job.
@@ -73,6 +76,8 @@ pub enum Done {
     },
     /// The device has opened too many installs; nothing was done.
     InstallLimit,
+    /// The device has to show its newest acknowledgement; nothing was done.
+    Behind,
     /// Done.
     Done {
         /// The install's row key.
@@ -350,6 +355,7 @@ async fn run(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> sqlx::Result<Vec<Done>
     let done = jobs.iter().zip(begun).map(|(job, begun)| match begun {
         Begun::Stale(last) => Done::Stale { last },
         Begun::Limit => Done::InstallLimit,
+        Begun::Behind => Done::Behind,
         Begun::Unknown => {
             let answer = Answer::Refused { code: "install_unknown".to_owned() };
             Done::Done { install_id: 0, taken: Some(Taken::Not(answer)), finished: None }
