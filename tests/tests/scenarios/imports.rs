@@ -288,9 +288,10 @@ fn s11_payments_recorded_elsewhere_are_posted_once_and_wait_in_suspense_without_
             let came = import(world, Kind::Repayments, &rows(&number(acc)));
             came.into_iter().map(|result| result.came).collect::<Vec<_>>()
         };
-        use Came::{Posted, Present, Refused, Suspense};
-        assert_eq!(came(&world), [Posted, Posted, Posted, Suspense, Refused]);
-        assert_eq!(came(&world), [Present, Present, Present, Present, Refused]);
+        let expected = [Came::Posted, Came::Posted, Came::Posted, Came::Suspense, Came::Refused];
+        assert_eq!(came(&world), expected);
+        let again = [Came::Present, Came::Present, Came::Present, Came::Present, Came::Refused];
+        assert_eq!(came(&world), again);
         assert_eq!(world.stands(acc), "active, owes 900, paid 1100, credit 0");
         // The account comes; the same file takes its money out of suspense, and again does nothing.
         let late = world.account(amina, Terms::months(2));
