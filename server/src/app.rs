@@ -18,6 +18,7 @@ use crate::http::extract::BodyRoom;
 use crate::keys::{self, Identity, Keys, KeysError};
 use crate::on_db;
 use crate::settings::{Settings, SettingsError};
+use crate::sync::health::FleetAge;
 use crate::sync::routes::DEPOSITS_A_MINUTE_MAX;
 use crate::sync::writer::Writer;
 
@@ -46,6 +47,8 @@ pub struct App {
     pub deposits: Throttle,
     /// Tells of signatures that do not fit.
     pub alarm: Alarm,
+    /// When the metrics last had the numbers of all devices.
+    pub fleet_age: FleetAge,
     /// Room for the bodies of all requests, as they come.
     pub body_room: BodyRoom,
     /// Room for the bodies of all requests of phones, once inflated.
@@ -189,6 +192,7 @@ impl App {
             throttle: Throttle::new(LOGINS_MAX),
             deposits: Throttle::new(DEPOSITS_A_MINUTE_MAX),
             alarm: Alarm::default(),
+            fleet_age: FleetAge::default(),
             body_room: BodyRoom::new(BODY_ROOM_BYTES),
             inflated_room: BodyRoom::new(INFLATED_PERMITS_BYTES),
         }))

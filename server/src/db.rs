@@ -26,6 +26,7 @@ const CHECKPOINT_PAGES: &str = "16384";
 const SQLITE_BATCH_ROWS: usize = 64;
 /// Connections for reading (SQLite) or for everything (PostgreSQL).
 const POOL_CONNECTIONS: u32 = 8;
+/// How long a request waits for a connection that is free.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 /// For the first connection to PostgreSQL, before which nobody knows whether there is one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

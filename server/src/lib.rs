@@ -9,6 +9,7 @@ pub mod config;
 pub mod db;
 pub mod decisions;
 pub mod http;
+pub mod jobs;
 pub mod keys;
 pub mod ledger;
 pub mod portfolio;

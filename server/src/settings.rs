@@ -78,6 +78,8 @@ settings! {
     closed_through: Option<Date> = None, |_| true;
     /// How many days a device may work without a new lease.
     lease_days: i64 = daybook_shared::wire::limits::LEASE_DAYS, |v| (1..=90).contains(v);
+    /// After how many days without a sync a device in use is silent, which raises an alarm.
+    silent_device_days: i64 = 3, |v| (1..=90).contains(v);
     /// How many hours an enrolment code is good for.
     enrolment_code_hours: i64 = 72, |v| (1..=24 * 31).contains(v);
 }

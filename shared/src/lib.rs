@@ -8,6 +8,7 @@
 //! * [`entry`]: what a device captures, one file a type.
 //! * [`board`]: the shared, editable part of a dossier and the admission of a stranger's change.
 //! * [`facts`]: what the server tells a phone about a dossier.
+//! * [`messages`]: what people read for each code, in their language.
 //! * [`wire`]: envelopes, the exchange, signatures, framing, limits.
 
 pub mod board;
@@ -16,6 +17,7 @@ pub mod codes;
 pub mod entry;
 pub mod facts;
 pub mod ids;
+pub mod messages;
 pub mod money;
 pub mod schedule;
 pub mod time;

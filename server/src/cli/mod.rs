@@ -4,6 +4,7 @@
 mod admin;
 mod data;
 mod demo;
+mod jobs;
 mod log;
 mod serve;
 
@@ -85,6 +86,8 @@ enum Command {
     /// The lender's settings
     #[command(subcommand)]
     Settings(admin::Settings),
+    /// Background work: when it was done, and do it now
+    Jobs(jobs::Jobs),
 }
 
 /// Runs the program.
@@ -124,6 +127,7 @@ async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::User(user) => user.run(&config).await?,
         Command::Device(device) => device.run(&config).await?,
         Command::Settings(settings) => settings.run(&config).await?,
+        Command::Jobs(jobs) => jobs.run(&config).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,9 +8,8 @@ use clap::Args;
 
 use super::{Config, NewDatabase};
 use crate::app::{App, ClockChoice};
-use crate::http;
 use crate::http::serve::{Server, stop_signal};
-use crate::sync::compact::keep_compact;
+use crate::{http, jobs};
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.
 #[derive(Debug, Args)]
@@ -68,7 +67,7 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> anyhow::Result<()> {
     let address = server.address()?;
     println!("listening on http://{address}");
     tracing::info!(%address, deployment = %app.deployment.id, "serving");
-    let upkeep = tokio::spawn(keep_compact(Arc::clone(app)));
+    let upkeep = tokio::spawn(jobs::keep(Arc::clone(app)));
     server.run(http::router(app), stop).await;
     upkeep.abort();
     app.db.close().await;

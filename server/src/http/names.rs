@@ -4,22 +4,49 @@ use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// Requests answered, by method, route template and status.
-pub const HTTP_REQUESTS: &str = "daybook_http_requests_total";
-/// How long an answer took, by method and route template.
-pub const HTTP_SECONDS: &str = "daybook_http_request_seconds";
-/// Envelopes of phones, by `answer` (taken, expect, reactor, refused).
-pub const SYNC_ENVELOPES: &str = "daybook_sync_envelopes_total";
-/// Entries of phones, by `outcome` (posted, noted, held, refused).
-pub const SYNC_ENTRIES: &str = "daybook_sync_entries_total";
-/// Board changes of phones, by `verdict` (merged, duplicate, quarantined).
-pub const SYNC_BOARD_CHANGES: &str = "daybook_sync_board_changes_total";
-/// Bytes of request bodies of the exchange.
-pub const SYNC_BYTES_UP: &str = "daybook_sync_bytes_up_total";
-/// Bytes of response bodies of the exchange.
-pub const SYNC_BYTES_DOWN: &str = "daybook_sync_bytes_down_total";
-/// Signatures of devices that did not fit: an alarm.
-pub const SYNC_WRONG_SIGNATURES: &str = "daybook_sync_wrong_signatures_total";
+/// Declares the metrics: name, kind, and what it counts, in one place.
+macro_rules! metrics_of {
+    ($($(#[doc = $doc:literal])+ $name:ident = $kind:ident $text:literal;)+) => {
+        $($(#[doc = $doc])+ pub const $name: &str = $text;)+
+
+        /// Every metric and what it counts.
+        pub const ALL: &[(&str, &str)] = &[$(($text, concat!($($doc),+)),)+];
+
+        fn describe() {
+            $(metrics_of!(@ $kind $name, concat!($($doc),+).trim());)+
+        }
+    };
+    (@ counter $name:ident, $doc:expr) => { metrics::describe_counter!($name, $doc) };
+    (@ gauge $name:ident, $doc:expr) => { metrics::describe_gauge!($name, $doc) };
+    (@ histogram $name:ident, $doc:expr) => { metrics::describe_histogram!($name, $doc) };
+}
+
+metrics_of! {
+    /// Requests answered, by method, route template and status.
+    HTTP_REQUESTS = counter "daybook_http_requests_total";
+    /// Seconds an answer took, by method and route template.
+    HTTP_SECONDS = histogram "daybook_http_request_seconds";
+    /// Envelopes of phones, by answer (taken, expect, reactor, refused).
+    SYNC_ENVELOPES = counter "daybook_sync_envelopes_total";
+    /// Entries of phones, by outcome (posted, noted, held, refused).
+    SYNC_ENTRIES = counter "daybook_sync_entries_total";
+    /// Board changes of phones, by verdict (merged, duplicate, quarantined).
+    SYNC_BOARD_CHANGES = counter "daybook_sync_board_changes_total";
+    /// Bytes of request bodies of the exchange.
+    SYNC_BYTES_UP = counter "daybook_sync_bytes_up_total";
+    /// Bytes of response bodies of the exchange.
+    SYNC_BYTES_DOWN = counter "daybook_sync_bytes_down_total";
+    /// Signatures of devices that did not fit: an alarm.
+    SYNC_WRONG_SIGNATURES = counter "daybook_sync_wrong_signatures_total";
+    /// Devices in use, by health (ok, late, silent, never).
+    DEVICES = gauge "daybook_devices";
+    /// Entries that are held and wait for a person or another record.
+    ENTRIES_HELD = gauge "daybook_entries_held";
+    /// Board changes in quarantine that wait for a supervisor.
+    BOARD_CHANGES_QUARANTINED = gauge "daybook_board_changes_quarantined";
+    /// Turns of background jobs, by job and outcome (done, failed).
+    JOB_RUNS = counter "daybook_job_runs_total";
+}
 
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
@@ -39,16 +66,4 @@ pub fn recorder() -> &'static PrometheusHandle {
         describe();
         handle
     })
-}
-
-fn describe() {
-    use metrics::{describe_counter, describe_histogram};
-    describe_counter!(HTTP_REQUESTS, "Requests answered, by method, route template and status");
-    describe_histogram!(HTTP_SECONDS, "Seconds an answer took, by method and route template");
-    describe_counter!(SYNC_ENVELOPES, "Envelopes of phones, by answer");
-    describe_counter!(SYNC_ENTRIES, "Entries of phones, by outcome");
-    describe_counter!(SYNC_BOARD_CHANGES, "Board changes of phones, by verdict");
-    describe_counter!(SYNC_BYTES_UP, "Bytes of request bodies of the exchange");
-    describe_counter!(SYNC_BYTES_DOWN, "Bytes of response bodies of the exchange");
-    describe_counter!(SYNC_WRONG_SIGNATURES, "Signatures of devices that did not fit");
 }

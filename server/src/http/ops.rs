@@ -13,6 +13,7 @@ use super::names;
 use super::problem::Problem;
 use crate::app::App;
 use crate::on_db;
+use crate::sync::health;
 
 const PING: &str = "select cast(count(*) as bigint) from deployment";
 /// A database that takes longer than this to say hello is not ready.
@@ -36,7 +37,10 @@ async fn ping(app: &App) -> Result<(), Problem> {
     if deployments == 1 { Ok(()) } else { Err(Problem::unavailable("The database is not this server's.")) }
 }
 
-/// `GET /metrics`: Prometheus text.
-pub async fn metrics() -> impl IntoResponse {
+/// `GET /metrics`: Prometheus text. While the database does not answer, what is counted in it stands still.
+pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    if !matches!(tokio::time::timeout(PING_WAIT, health::measure(&app)).await, Ok(Ok(()))) {
+        tracing::warn!("the devices could not be counted for the metrics");
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], names::recorder().render())
 }

@@ -5,12 +5,10 @@
 //! Departures stay as the newest row of their dossier; hence a cursor from before a compaction costs
 //! bytes and loses nothing, and the pages of a full membership (`relist`) are never needed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_shared::time::{DAY_MS, Timestamp};
 
-use crate::app::App;
 use crate::db::Db;
 use crate::on_db;
 
@@ -31,20 +29,7 @@ const DELETE_SUPERSEDED: &str = "delete from feed where caseload_id = $1 and seq
 const RAISE_PRUNED: &str = "update caseload set pruned_to = $2 where id = $1 and pruned_to < $2";
 
 /// How often a server compacts.
-const EVERY: Duration = Duration::from_mins(10);
-
-/// Compacts again and again, until the task is ended.
-pub async fn keep_compact(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(EVERY);
-    loop {
-        ticks.tick().await;
-        match compact(&app.db, app.now()).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "superseded feed rows are gone"),
-            Err(error) => tracing::warn!(%error, "the feed was not compacted"),
-        }
-    }
-}
+pub const EVERY: Duration = Duration::from_mins(10);
 
 /// Compacts every caseload's feed; returns how many rows went.
 pub async fn compact(db: &Db, now: Timestamp) -> sqlx::Result<u64> {

@@ -15,6 +15,7 @@ pub mod exchange;
 pub mod facts;
 pub mod finish;
 pub mod frames;
+pub mod health;
 pub mod install;
 pub mod judge;
 pub mod load;

@@ -20,6 +20,7 @@ use crate::time::Timestamp;
 /// come on top.
 const PACK_OPS_MAX: usize = 240;
 const _: () = assert!(PACK_OPS_MAX as u64 + 16 <= CHANGE_OPS_MAX && CHANGE_OPS_MAX <= CHANGE_PREDS_MAX);
+/// Bytes of a change that is packed.
 const PACK_BYTES_MAX: usize = CHANGE_BYTES_MAX - 4096;
 
 /// What an edit made.

@@ -13,6 +13,7 @@ use crate::ids::{ChangeHash, sha256};
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const TYPE_CHANGE: u8 = 1;
 const TYPE_DEFLATED: u8 = 2;
+/// Other actors that one change names.
 const OTHER_ACTORS_MAX: u64 = 256;
 const DEFLATE_BIT: u64 = 8;
 /// 9999-12-31T23:59:59Z in seconds. A wild time would overflow the document's delta columns.
