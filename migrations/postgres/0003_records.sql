@@ -143,16 +143,16 @@ CREATE INDEX float_check_agent ON float_check (agent_uid, captured_at);
 
 -- Issues of agents. severity: 1 to 4. txn_refs: how many transactions it names.
 CREATE TABLE issue_report (
-  entry_uid    UUID NOT NULL PRIMARY KEY,
-  dossier_id   BIGINT NOT NULL REFERENCES dossier (id),
-  user_id      BIGINT NOT NULL REFERENCES app_user (id),
-  captured_at  TIMESTAMPTZ NOT NULL,
-  agent_uid    UUID NOT NULL,
-  category     TEXT NOT NULL,
-  severity     BIGINT NOT NULL,
-  text         TEXT NOT NULL,
-  txn_refs     BIGINT NOT NULL,
-  first_seen   TIMESTAMPTZ NOT NULL
+  entry_uid      UUID NOT NULL PRIMARY KEY,
+  dossier_id     BIGINT NOT NULL REFERENCES dossier (id),
+  user_id        BIGINT NOT NULL REFERENCES app_user (id),
+  captured_at    TIMESTAMPTZ NOT NULL,
+  agent_uid      UUID NOT NULL,
+  category       TEXT NOT NULL,
+  severity       BIGINT NOT NULL,
+  text           TEXT NOT NULL,
+  txn_refs       BIGINT NOT NULL,
+  first_seen_at  TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX issue_report_dossier ON issue_report (dossier_id);
 CREATE INDEX issue_report_agent ON issue_report (agent_uid);

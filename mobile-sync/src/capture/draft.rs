@@ -101,11 +101,11 @@ pub enum What {
 }
 
 impl What {
-    /// What an entry says; none for a repayment, which takes its receipt number first.
-    pub(super) fn into_body(self) -> Result<Body, RepaymentDraft> {
-        Ok(match self {
+    /// What an entry says. A repayment takes its receipt number first, elsewhere.
+    pub(super) fn into_body(self) -> Body {
+        match self {
             Self::Visit { visit, .. } => Body::Visit(visit),
-            Self::Repayment(draft) => return Err(draft),
+            Self::Repayment(_) => unreachable!("a repayment is made with its receipt number"),
             Self::Promise { promise, .. } => Body::Promise(promise),
             Self::Correction { correction, .. } => Body::Correction(correction),
             Self::CashHandover(handover) => Body::CashHandover(handover),
@@ -122,7 +122,7 @@ impl What {
             Self::IssueReport(report) => Body::IssueReport(report),
             Self::IssueEvent(event) => Body::IssueEvent(event),
             Self::Training(training) => Body::Training(training),
-        })
+        }
     }
 }
 

@@ -248,13 +248,13 @@ impl Db<'_> {
         uncounted: &[Money],
         warnings: &mut Vec<Warning>,
     ) -> Result<Made, CaptureError> {
-        let body = match what.into_body() {
-            Ok(body) => body,
-            Err(draft) => {
+        let body = match what {
+            What::Repayment(draft) => {
                 let state = self.section::<State>(dossier, SectionKind::State)?;
                 warnings.extend(rules::over_payoff(&draft.amount, state.as_ref()));
                 return self.repayment_of(draft, dossier, here, uncounted);
             }
+            record => record.into_body(),
         };
         match &body {
             Body::Promise(promise) => rules::promise(promise, self.currency_of(dossier)?, here.today)?,

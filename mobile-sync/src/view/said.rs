@@ -1,8 +1,8 @@
 //! What an entry says, in a line. Codes are shown as they are; OTHER ones as they came.
 
 use daybook_shared::entry::{
-    Body, CallAttempt, CaseHandover, CheckAnswer, ContactChange, ContactUpdate, DeviceEvent, FloatCheck, IssueEvent,
-    Personal, StopEvent, Training, WeeklyContact,
+    Body, CallAttempt, CaseHandover, CheckAnswer, Checklist, ContactChange, ContactUpdate, DeviceEvent, FloatCheck,
+    IssueEvent, Personal, StopEvent, Training, WeeklyContact,
 };
 use daybook_shared::money::Money;
 
@@ -102,19 +102,17 @@ fn device(event: &DeviceEvent) -> String {
 }
 
 fn weekly(contact: &WeeklyContact) -> String {
-    let mut text = format!("{}, met {}", contact.mode, contact.met);
-    let missing = contact.checklist.iter().flat_map(daybook_shared::entry::Checklist::answers);
+    let mut parts = vec![format!("{}, met {}", contact.mode, contact.met)];
+    let missing = contact.checklist.iter().flat_map(Checklist::answers);
     let missing: Vec<_> =
         missing.filter(|(_, answer)| **answer == CheckAnswer::No).map(|(question, _)| question).collect();
     if !missing.is_empty() {
-        text.push_str(&format!(", missing: {}", missing.join(" ")));
+        parts.push(format!("missing: {}", missing.join(" ")));
     }
     for (about, words) in [("complains", &contact.complaints), ("competitors", &contact.competitor_notes)] {
-        if let Some(words) = words {
-            text.push_str(&format!("; {about}: {}", words.as_str()));
-        }
+        parts.extend(words.as_ref().map(|words| format!("{about}: {}", words.as_str())));
     }
-    text
+    parts.join("; ")
 }
 
 fn float(check: &FloatCheck) -> String {

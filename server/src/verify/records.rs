@@ -52,7 +52,7 @@ const FLOAT_CHECK: &str =
      from v join float_check t on t.entry_uid = v.uid join dossier d on d.id = t.dossier_id";
 const ISSUE_REPORT: &str =
     "select t.entry_uid as uid, t.entry_uid, d.uid as dossier, t.user_id, t.captured_at, t.agent_uid,
-       t.category, t.severity, t.text, t.txn_refs, t.first_seen
+       t.category, t.severity, t.text, t.txn_refs, t.first_seen_at
      from v join issue_report t on t.entry_uid = v.uid join dossier d on d.id = t.dossier_id";
 const ISSUE_EVENT: &str =
     "select t.entry_uid as uid, t.entry_uid, d.uid as dossier, t.user_id, t.captured_at, t.agent_uid,

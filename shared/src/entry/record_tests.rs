@@ -2,7 +2,7 @@
 
 use super::tests::{head, kes};
 use super::*;
-use crate::ids::{AccountId, AgentId};
+use crate::ids::AccountId;
 use crate::time::Date;
 
 const AGENT: [u8; 16] = [7; 16];
@@ -388,7 +388,7 @@ fn rules_of_records_of_an_agent() {
         ("valid before its day", changed!(Training(training()): valid_to = Some(day().plus_days(-1))), false),
         ("valid, and failed", changed!(Training(training()): passed = false), false),
         ("failed", changed!(Training(training()): passed = false, valid_to = None), true),
-        ("a training of nothing", changed!(Training(training()): module = "".into()), false),
+        ("a training of nothing", changed!(Training(training()): module = String::new()), false),
         ("nobody was taught", changed!(Training(training()): attendee = "".into()), false),
     ]);
 }

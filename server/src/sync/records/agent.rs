@@ -96,7 +96,7 @@ batch_row! {
         /// How many transactions it names.
         txn_refs: i64 => "bigint",
         /// Since when, by the phone's clock.
-        first_seen: Timestamp => "timestamptz",
+        first_seen_at: Timestamp => "timestamptz",
     }
 }
 batch_row! {
@@ -245,7 +245,7 @@ impl IssueReportRow {
             severity: report.severity.into(),
             text: report.text.clone(),
             txn_refs: count(report.txn_refs.as_deref().unwrap_or_default().iter()),
-            first_seen: report.first_seen,
+            first_seen_at: report.first_seen,
         }
     }
 }

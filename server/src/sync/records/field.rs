@@ -1,9 +1,9 @@
 //! Rows of what officers record of cases and of their days.
 
 use daybook_shared::entry::{
-    Attempts, CallAttempt, CallChannel, CaseHandover, CaseLevel, Complaint, ComplaintKind, ContactChange, ContactField,
-    ContactSource, ContactUpdate, DeviceEvent, DeviceEventKind, Disposition, NumberRef, Personal, SkipReason,
-    StopEvent, StopEventKind,
+    Attempts, CallAttempt, CallChannel, CaseHandover, CaseHandoverReason, CaseLevel, Complaint, ComplaintKind,
+    ContactChange, ContactField, ContactSource, ContactUpdate, DeviceEvent, DeviceEventKind, Disposition, NumberRef,
+    Personal, SkipReason, StopEvent, StopEventKind,
 };
 use daybook_shared::ids::{AccountId, DeviceId, DossierId, EntryId};
 use daybook_shared::money::Currency;
@@ -242,7 +242,7 @@ impl ComplaintRow {
 impl CaseHandoverRow {
     /// What a case hand-over says.
     pub fn of(source: Source<'_>, handover: &CaseHandover) -> Self {
-        let reasons: Vec<_> = handover.reasons.iter().map(|reason| reason.code()).collect();
+        let reasons: Vec<_> = handover.reasons.iter().map(CaseHandoverReason::code).collect();
         let tried = |count: fn(&Attempts) -> u32| handover.attempts.as_ref().map(|tried| i64::from(count(tried)));
         Self {
             entry_uid: source.entry_uid(),

@@ -135,9 +135,9 @@ const INSERT_FLOAT_CHECK: &str =
      from v join dossier d on d.uid = v.dossier where true";
 const INSERT_ISSUE_REPORT: &str =
     "insert into issue_report (entry_uid, dossier_id, user_id, captured_at, agent_uid, category,
-       severity, text, txn_refs, first_seen)
+       severity, text, txn_refs, first_seen_at)
      select v.entry_uid, d.id, v.user_id, v.captured_at, v.agent_uid, v.category, v.severity, v.text,
-       v.txn_refs, v.first_seen
+       v.txn_refs, v.first_seen_at
      from v join dossier d on d.uid = v.dossier where true";
 const INSERT_ISSUE_EVENT: &str =
     "insert into issue_event (entry_uid, dossier_id, user_id, captured_at, agent_uid, issue_uid, kind,
