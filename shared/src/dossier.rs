@@ -173,7 +173,7 @@ mod tests {
     fn every_entry_and_the_board_are_found_by_name() {
         let entries = entries();
         let document = AutoCommit::load(&of(&entries, Some(&board()))).unwrap();
-        let shown = Json::from(&automerge::AutoSerde::from(&document));
+        let shown = serde_json::to_value(automerge::AutoSerde::from(&document)).unwrap();
         assert_eq!(
             (&shown["format"], &shown["dossier"]),
             (&Json::from(FORMAT), &Json::from(DossierId::from([2; 16]).to_string()))
