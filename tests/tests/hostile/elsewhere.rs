@@ -45,7 +45,7 @@ fn case(there: &There, route: &Route) -> (String, &'static str, Value) {
         "/v1/caseloads/{id}/members" => of(&there.caseload, json!({ "user": there.user, "member": true })),
         "/v1/dossiers/{id}" => of(&there.dossier, Value::Null),
         "/v1/dossiers/{id}/board" => of(&there.dossier, json!({ "edits": [{ "add_tag": "x" }] })),
-        "/v1/dossiers/{id}/assignment" => of(&there.dossier, with(decision, json!({ "caseload": null }))),
+        "/v1/dossiers/{id}/assignment" => of(&there.dossier, with(decision, json!({ "caseload": there.caseload }))),
         "/v1/held/{id}/release" => of(&there.held, decision),
         "/v1/held/{id}/rejection" => of(&there.held, with(decision, json!({ "reason": "REJECTED" }))),
         "/v1/quarantine/{id}/resolution" => of(&there.change, with(decision, json!({ "resolution": "Seen." }))),
@@ -77,12 +77,14 @@ fn furnish(scene: &mut Scene) -> There {
     let change = BoardChange { dossier, n: 0, change: b"no change".to_vec() };
     raw.upload(&scene.world, &[foreign.encode()], vec![change]);
     assert!(scene.world.outcome(held).starts_with("held"), "{}", scene.world.outcome(held));
+    // Not the officer of the scene, who is to go on: this one is deactivated.
+    let clerk = scene.world.person("clerk", Role::Officer);
     let changes: Vec<(Uuid,)> = scene.world.server.rows("select uid from quarantine");
     let caseload = scene.world.people[scene.amina.0].caseload.unwrap().1;
     let receipts: Vec<(String,)> =
         scene.world.server.rows("select receipt_no from payment where state = 'posted' and receipt_no is not null");
     There {
-        user: scene.world.people[scene.amina.0].uid.to_string(),
+        user: scene.world.people[clerk.0].uid.to_string(),
         device: scene.raw.device.to_string(),
         caseload: caseload.to_string(),
         dossier: dossier.to_string(),
