@@ -315,6 +315,8 @@ fn still_held(reason: &Reason) -> &'static str {
         Reason::CurrencyMismatch => {
             "The money is not in the account's currency: give the amount at the recorded rate in `amount`."
         }
+        Reason::WrongDossier => "It does not belong into its dossier, and does not say what it is about.",
+        Reason::WrongRef => "It acts on a record of another kind, or about somebody else.",
         Reason::MissingRef => "It acts on an entry that has not arrived.",
         Reason::NotInHand => "It names something that is not cash in the officer's hand.",
         _ => "It would be held again.",

@@ -11,6 +11,7 @@ mod feed;
 mod links;
 mod office;
 mod receipts;
+mod records;
 
 use daybook_tests::sim::{Engine, World};
 
