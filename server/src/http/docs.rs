@@ -142,6 +142,6 @@ fn first_line(schema: &Value) -> String {
 
 fn paragraphs(value: &Value) -> String {
     let about = value.as_str().unwrap_or_default();
-    let parts: Vec<_> = about.split("\n\n").filter(|part| !part.is_empty()).map(text).collect();
-    if parts.is_empty() { String::new() } else { format!("<p>{}</p>", parts.join("</p><p>")) }
+    let parts = about.split("\n\n").filter(|part| !part.is_empty());
+    parts.fold(String::new(), |page, part| page + "<p>" + &text(part) + "</p>")
 }
