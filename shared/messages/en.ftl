@@ -17,6 +17,18 @@ type-PROMISE = promise to pay
 type-CORRECTION = correction
 type-CASH_HANDOVER = cash hand-over
 type-TRANSACTION_CHECK = transaction check
+type-CALL_ATTEMPT = call attempt
+type-CONTACT_UPDATE = contact update
+type-COMPLAINT = complaint
+type-CASE_HANDOVER = case hand-over
+type-STOP_EVENT = stop of the day plan
+type-DEVICE_EVENT = event of the phone
+type-WEEKLY_CONTACT = weekly contact
+type-FLOAT_CHECK = float check
+type-ISSUE_REPORT = issue report
+type-ISSUE_EVENT = event of an issue
+type-TRAINING = training
+type-AGENT_REGISTRATION = agent registration
 type-OTHER = record of a newer app
 
 ## Why an entry is held or refused, and what to do about it
@@ -34,6 +46,8 @@ reason-AWAITING_PROVIDER = the provider has not confirmed the money yet; nothing
 reason-PROVIDER_DIFFERS = the provider has another amount or account for this reference; the office will ask you
 reason-UNKNOWN_ACCOUNT = there is no such account, or it was cancelled; the office will ask you
 reason-NOT_IN_HAND = the hand-over names something that is not cash in your hand; check the list
+reason-WRONG_DOSSIER = it is in the wrong place; the office will release it, or ask you to record it again
+reason-WRONG_REF = what it is about is another kind of record; look at it, and record it again
 reason-MALFORMED = the record was damaged; record it again and tell the office
 reason-FIELD = a field breaks its rule; record it again
 reason-FOREIGN = it was recorded by another phone than the one that sent it; the office looks into it

@@ -17,6 +17,18 @@ type-PROMISE = ahadi ya kulipa
 type-CORRECTION = marekebisho
 type-CASH_HANDOVER = makabidhiano ya fedha taslimu
 type-TRANSACTION_CHECK = ukaguzi wa muamala
+type-CALL_ATTEMPT = jaribio la kupiga simu
+type-CONTACT_UPDATE = mabadiliko ya mawasiliano
+type-COMPLAINT = malalamiko
+type-CASE_HANDOVER = makabidhiano ya kesi
+type-STOP_EVENT = kituo cha mpango wa siku
+type-DEVICE_EVENT = tukio la simu
+type-WEEKLY_CONTACT = mawasiliano ya wiki
+type-FLOAT_CHECK = ukaguzi wa salio la wakala
+type-ISSUE_REPORT = ripoti ya tatizo
+type-ISSUE_EVENT = tukio la tatizo
+type-TRAINING = mafunzo
+type-AGENT_REGISTRATION = usajili wa wakala
 type-OTHER = rekodi ya programu mpya zaidi
 
 ## Kwa nini rekodi imesimamishwa au imekataliwa, na la kufanya
@@ -34,6 +46,8 @@ reason-AWAITING_PROVIDER = mtoa huduma bado hajathibitisha fedha; huna la kufany
 reason-PROVIDER_DIFFERS = mtoa huduma ana kiasi au akaunti tofauti kwa kumbukumbu hii; ofisi itakuuliza
 reason-UNKNOWN_ACCOUNT = hakuna akaunti kama hiyo, au ilifutwa; ofisi itakuuliza
 reason-NOT_IN_HAND = makabidhiano yanataja kitu ambacho si fedha taslimu zilizo mkononi mwako; angalia orodha
+reason-WRONG_DOSSIER = iko mahali pasipofaa; ofisi itairuhusu, au itakuomba uirekodi tena
+reason-WRONG_REF = inayoihusu ni rekodi ya aina nyingine; iangalie, kisha rekodi tena
 reason-MALFORMED = rekodi imeharibika; rekodi tena na uiambie ofisi
 reason-FIELD = sehemu moja haifuati kanuni yake; rekodi tena
 reason-FOREIGN = ilirekodiwa kwenye simu tofauti na iliyoituma; ofisi inachunguza

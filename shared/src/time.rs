@@ -113,6 +113,12 @@ impl Date {
         (date.year(), date.month(), date.day())
     }
 
+    /// The week as ISO 8601 counts it: its year, which is not always the day's, and its number from 1.
+    pub fn iso_week(self) -> (i16, i8) {
+        let week = self.civil().iso_week_date();
+        (week.year(), week.week())
+    }
+
     /// This day moved by `days`.
     #[must_use]
     pub fn plus_days(self, days: i32) -> Self {
@@ -338,6 +344,20 @@ mod tests {
         let at: Timestamp = "2026-11-22T05:51:17.25Z".parse().unwrap();
         assert_eq!((at.millis(), at.to_string().as_str()), (1_795_326_677_250, "2026-11-22T05:51:17.25Z"));
         assert_eq!(Date::from_days(i32::MIN).to_string(), "0001-01-01");
+    }
+
+    #[test]
+    fn weeks_are_those_of_iso_8601() {
+        for (text, week) in [
+            ("2026-12-31", (2026, 53)),
+            ("2027-01-03", (2026, 53)),
+            ("2027-01-04", (2027, 1)),
+            ("2024-12-30", (2025, 1)),
+            ("0001-01-01", (1, 1)),
+            ("9999-12-31", (9999, 52)),
+        ] {
+            assert_eq!(text.parse::<Date>().unwrap().iso_week(), week, "{text}");
+        }
     }
 
     #[test]

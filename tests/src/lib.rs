@@ -12,6 +12,7 @@ pub mod lender;
 pub mod link;
 pub mod phone;
 pub mod process;
+pub mod records;
 pub mod replay;
 pub mod tls;
 

@@ -50,6 +50,7 @@ fn lender(engine: Engine) -> (World, Cast, Vec<On>) {
     for index in 0..4 {
         world.account(people[index % 3].0, Terms::months(3));
     }
+    let agent = world.agent(people[0].0);
     let from: Timestamp = world.now().plus_ms(3_600_000);
     world.pass_days(10);
     world.assign(Acc(0), Some(people[1].0));
@@ -61,6 +62,7 @@ fn lender(engine: Engine) -> (World, Cast, Vec<On>) {
     let cast = Cast {
         devices: people.iter().enumerate().map(|(index, person)| device(index, person)).collect(),
         accounts: world.accounts.iter().map(|account| account.uid).collect(),
+        agent,
         from,
         days: 30,
         zone: Zone::named("Africa/Nairobi").unwrap(),

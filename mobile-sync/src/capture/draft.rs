@@ -1,8 +1,9 @@
 //! What an app hands over to be recorded.
 
 use daybook_shared::entry::{
-    Attachment, CashHandover, Channel, Correction, CustomerAck, Gps, Promise, ReceiptNumber, Repayment,
-    TransactionCheck, Visit,
+    AgentRegistration, Attachment, Body, CallAttempt, CaseHandover, CashHandover, Channel, Complaint, ContactUpdate,
+    Correction, CustomerAck, DeviceEvent, FloatCheck, Gps, IssueEvent, IssueReport, Promise, ReceiptNumber, Repayment,
+    StopEvent, Training, TransactionCheck, Visit, WeeklyContact,
 };
 use daybook_shared::ids::{AccountId, DossierId, EntryId};
 use daybook_shared::money::Money;
@@ -58,6 +59,71 @@ pub enum What {
     CashHandover(CashHandover),
     /// A look at one of an agent's transactions. Belongs to the agent's present quarter.
     TransactionCheck(TransactionCheck),
+    /// An attempt to reach a customer about an account.
+    CallAttempt {
+        /// The account.
+        account: AccountId,
+        /// The attempt.
+        call: CallAttempt,
+    },
+    /// Where the customer of an account can be reached.
+    ContactUpdate {
+        /// The account.
+        account: AccountId,
+        /// The proposal.
+        update: ContactUpdate,
+    },
+    /// A customer objects. Belongs to the case, or, when it is confidential, to the officer's day.
+    Complaint(Complaint),
+    /// A case should go to another level.
+    CaseHandover {
+        /// The account.
+        account: AccountId,
+        /// The request.
+        handover: CaseHandover,
+    },
+    /// What became of a stop. Belongs to the officer's day, as do the next two.
+    StopEvent(StopEvent),
+    /// Something about this phone.
+    DeviceEvent(DeviceEvent),
+    /// Somebody wants to become an agent.
+    AgentRegistration(AgentRegistration),
+    /// A contact with an agent. Belongs to the agent's present quarter, as do the next four.
+    WeeklyContact(WeeklyContact),
+    /// What an agent has at hand.
+    FloatCheck(FloatCheck),
+    /// An issue of an agent; to the officer's day when it is confidential.
+    IssueReport(IssueReport),
+    /// What happened to an issue; to the officer's day beside a confidential one.
+    IssueEvent(IssueEvent),
+    /// Somebody at an agent's was taught.
+    Training(Training),
+}
+
+impl What {
+    /// What an entry says. A repayment takes its receipt number first, elsewhere.
+    pub(super) fn into_body(self) -> Body {
+        match self {
+            Self::Visit { visit, .. } => Body::Visit(visit),
+            Self::Repayment(_) => unreachable!("a repayment is made with its receipt number"),
+            Self::Promise { promise, .. } => Body::Promise(promise),
+            Self::Correction { correction, .. } => Body::Correction(correction),
+            Self::CashHandover(handover) => Body::CashHandover(handover),
+            Self::TransactionCheck(check) => Body::TransactionCheck(check),
+            Self::CallAttempt { call, .. } => Body::CallAttempt(call),
+            Self::ContactUpdate { update, .. } => Body::ContactUpdate(update),
+            Self::Complaint(complaint) => Body::Complaint(complaint),
+            Self::CaseHandover { handover, .. } => Body::CaseHandover(handover),
+            Self::StopEvent(event) => Body::StopEvent(event),
+            Self::DeviceEvent(event) => Body::DeviceEvent(event),
+            Self::AgentRegistration(registration) => Body::AgentRegistration(registration),
+            Self::WeeklyContact(contact) => Body::WeeklyContact(contact),
+            Self::FloatCheck(check) => Body::FloatCheck(check),
+            Self::IssueReport(report) => Body::IssueReport(report),
+            Self::IssueEvent(event) => Body::IssueEvent(event),
+            Self::Training(training) => Body::Training(training),
+        }
+    }
 }
 
 /// A repayment before it has its receipt number.

@@ -1,6 +1,6 @@
-//! Which account a person means. Shows nothing, so it works while the views are locked.
+//! Which account or agent a person means. Shows nothing, so it works while the views are locked.
 
-use daybook_shared::ids::{AccountId, DossierId};
+use daybook_shared::ids::{AccountId, AgentId, DossierId};
 
 use crate::store::{Store, StoreError};
 
@@ -16,6 +16,15 @@ impl Store {
             }
         }
         Ok(id)
+    }
+
+    /// The agent with this code, or whose id this is. Any other id is taken for an agent this phone does
+    /// not hold; `None` for a text that is neither a code here nor an id.
+    pub fn agent_named(&self, text: &str) -> Result<Option<AgentId>, StoreError> {
+        let id = text.parse::<AgentId>().ok();
+        let profiles = self.read().agent_profiles()?;
+        let named = profiles.into_iter().find(|(_, profile)| profile.code.eq_ignore_ascii_case(text));
+        Ok(named.map(|(_, profile)| profile.agent).or(id))
     }
 
     /// The dossier of the account that [`Self::account_named`] finds.

@@ -12,10 +12,11 @@
 
 mod board;
 mod draft;
+pub(crate) mod home;
 mod lookup;
 mod rules;
 
-use daybook_shared::entry::{Body, Entry, EntryError, EntryType, Head, ReceiptNumber, SCHEMA_VERSION};
+use daybook_shared::entry::{Body, Complaint, Entry, EntryError, EntryType, Head, ReceiptNumber, SCHEMA_VERSION};
 use daybook_shared::facts::{Profile, SectionKind, State};
 use daybook_shared::ids::{DossierId, EntryId};
 use daybook_shared::money::{Currency, Money, MoneyError};
@@ -222,9 +223,9 @@ impl Db<'_> {
         // What a reader would not take must not be stored: length and depth are checked here.
         Entry::decode(&bytes)?;
         let cash = cash::of(&entry.body);
-        if matches!(entry.body, Body::CashHandover(_)) {
+        if dossier == DossierId::day(here.enrolment.user, here.today) {
             self.open_day(dossier)?;
-        } else if basis.is_none() {
+        } else if basis.is_none() && !self.is_new_quarter(dossier, here.today)? {
             warnings.push(Warning::NotHeld);
         }
         self.insert_capture(&NewEntry { id, dossier, bytes: &bytes, is_cash: cash.is_some() }, rng)?;
@@ -239,25 +240,6 @@ impl Db<'_> {
         Ok(Stored { captured, cash, generation })
     }
 
-    /// The dossier an entry belongs to, derived from what it is about.
-    fn dossier_for(self, what: &What, here: &Circumstances) -> Result<DossierId, CaptureError> {
-        Ok(match what {
-            What::Visit { account, .. } | What::Promise { account, .. } => DossierId::case(*account),
-            What::Repayment(draft) => DossierId::case(draft.account),
-            What::Correction { dossier: Some(dossier), .. } => *dossier,
-            What::Correction { dossier: None, correction } => {
-                let target = self.entry(correction.target)?;
-                target.ok_or(CaptureError::UnknownTarget(correction.target))?.dossier
-            }
-            What::CashHandover(_) => DossierId::day(here.enrolment.user, here.today),
-            What::TransactionCheck(check) => {
-                let (year, month, _) = here.today.ymd();
-                let quarter = u8::try_from((month - 1) / 3 + 1).expect("a month is 1 to 12");
-                DossierId::agent(check.agent, year, quarter)
-            }
-        })
-    }
-
     fn body_of(
         self,
         what: What,
@@ -266,24 +248,23 @@ impl Db<'_> {
         uncounted: &[Money],
         warnings: &mut Vec<Warning>,
     ) -> Result<Made, CaptureError> {
-        Ok(match what {
-            What::Visit { visit, .. } => Made::plain(EntryType::Visit, Body::Visit(visit)),
-            What::Promise { promise, .. } => {
-                rules::promise(&promise, self.currency_of(dossier)?, here.today)?;
-                Made::plain(EntryType::Promise, Body::Promise(promise))
-            }
-            What::Correction { correction, .. } => Made::plain(EntryType::Correction, Body::Correction(correction)),
-            What::CashHandover(handover) => {
-                self.check_handover(&handover.repayments)?;
-                Made::plain(EntryType::CashHandover, Body::CashHandover(handover))
-            }
-            What::TransactionCheck(check) => Made::plain(EntryType::TransactionCheck, Body::TransactionCheck(check)),
+        let body = match what {
             What::Repayment(draft) => {
                 let state = self.section::<State>(dossier, SectionKind::State)?;
                 warnings.extend(rules::over_payoff(&draft.amount, state.as_ref()));
-                self.repayment_of(draft, dossier, here, uncounted)?
+                return self.repayment_of(draft, dossier, here, uncounted);
             }
-        })
+            record => record.into_body(),
+        };
+        match &body {
+            Body::Promise(promise) => rules::promise(promise, self.currency_of(dossier)?, here.today)?,
+            Body::Complaint(Complaint { account, amount: Some(amount), .. }) => {
+                rules::currency(amount, self.currency_of(DossierId::case(*account))?)?;
+            }
+            Body::CashHandover(handover) => self.check_handover(&handover.repayments)?,
+            _ => {}
+        }
+        Ok(Made::plain(body))
     }
 
     fn repayment_of(
@@ -375,7 +356,8 @@ struct Stored {
 }
 
 impl Made {
-    fn plain(entry_type: EntryType, body: Body) -> Self {
+    fn plain(body: Body) -> Self {
+        let entry_type = body.entry_type().expect("a draft is of a type this build knows");
         Self { entry_type, body, provisional: false, took_number: false }
     }
 }

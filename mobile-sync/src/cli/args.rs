@@ -1,5 +1,7 @@
 //! What can be typed.
 
+pub(crate) mod records;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +41,9 @@ A day with a phone:
   daybook-phone promise KE-1001 500 2026-12-01
   daybook-phone repay KE-1001 250                  cash; prints the receipt number
   daybook-phone repay KE-1001 250 --channel MOBILE_MONEY --ref MPESA:QF12AB34
+  daybook-phone call KE-1001 RPC_PROMISED --seconds 95
+  daybook-phone contact KE-1001 PHONE +254711000002 --source NEIGHBOUR --consent
+  daybook-phone weekly AG-17 --check branding=Y --check float_ok=N --gps -1.286,36.817
   daybook-phone note KE-1001 'gate is behind the school'
   daybook-phone cash                               what is in your hand
   daybook-phone handover --to CASHIER              all of it
@@ -91,6 +96,19 @@ pub(crate) enum Command {
     Case {
         /// The case.
         case: String,
+    },
+    /// The agents of this phone.
+    Agents,
+    /// One agent with what was recorded.
+    Agent {
+        /// The agent's code or id.
+        agent: String,
+    },
+    /// What belongs to a day of yours: hand-overs, stops, registrations, confidential complaints.
+    Day {
+        /// The business date; today when absent.
+        #[arg(value_name = "YYYY-MM-DD")]
+        date: Option<String>,
     },
     /// Record a visit.
     Visit {
@@ -181,7 +199,7 @@ pub(crate) enum Command {
     },
     /// Record a look at one of an agent's transactions.
     Check {
-        /// The agent's id.
+        /// The agent's code or id.
         agent: String,
         /// The operator's reference.
         txn_ref: String,
@@ -197,6 +215,8 @@ pub(crate) enum Command {
         #[arg(long)]
         book: Option<String>,
     },
+    #[command(flatten)]
+    Record(records::Record),
     /// Write the shared note of a case; what colleagues write meanwhile is merged.
     Note {
         /// The case.

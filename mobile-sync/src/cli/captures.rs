@@ -39,7 +39,8 @@ impl Phone<'_> {
                 let draft = self.draft_of(command)?;
                 let now = self.clock.now();
                 let captured = self.store.capture(draft, now, &mut self.rng).map_err(hint)?;
-                self.say_captured(command, &captured)
+                let left = self.cash_left(command)?;
+                self.say_captured(&captured, left)
             }
         }
     }
@@ -47,7 +48,7 @@ impl Phone<'_> {
     fn draft_of(&self, command: &Command) -> Result<Draft> {
         Ok(match command {
             Command::Visit { case, outcome, met, kind, gps, no_fix, reasons, note, minutes } => {
-                let position = gps.as_deref().map(position).transpose()?;
+                let gps = fix(gps.as_ref())?;
                 let ended_at = self.clock.now().wall;
                 let person_met = code("--met", met, PersonMet::ALL)?;
                 let reasons = reasons.iter().map(|reason| code("--reason", reason, VisitReason::ALL));
@@ -68,13 +69,6 @@ impl Phone<'_> {
                     id_shown: None,
                     customer_invited: None,
                 };
-                let gps = position.map(|Position { lat_e6, lon_e6 }| Gps {
-                    lat_e6,
-                    lon_e6,
-                    accuracy_m: 10,
-                    age_s: 0,
-                    mock: false,
-                });
                 Draft { gps, ..Draft::from(What::Visit { account: self.account(case)?, visit }) }
             }
             Command::Repay { .. } => self.repayment_of(command)?,
@@ -98,7 +92,7 @@ impl Phone<'_> {
             Command::Check { agent, txn_ref, amount, txn_type, result, book } => {
                 let book = book.as_deref().map(|book| self.money(book, self.currency()?)).transpose()?;
                 What::TransactionCheck(TransactionCheck {
-                    agent: agent.parse().context("an agent is named by its id")?,
+                    agent: self.agent_named(agent)?,
                     txn_ref: txn_ref.clone(),
                     txn_type: code("--type", txn_type, CheckedTransaction::ALL)?,
                     amount: self.money(amount, self.currency()?)?,
@@ -202,11 +196,11 @@ impl Phone<'_> {
         Ok((left > 0).then(|| format!("{left} more repayments are to be handed over: run handover again")))
     }
 
-    fn say_captured(&self, command: &Command, captured: &Captured) -> Result<()> {
+    pub(super) fn say_captured(&self, captured: &Captured, more: Option<String>) -> Result<()> {
         let Captured { id, dossier, receipt, provisional, warnings } = captured;
         let receipt = receipt.as_ref().map(ToString::to_string);
         let mut warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-        warnings.extend(self.cash_left(command)?);
+        warnings.extend(more);
         if self.args.json {
             let unsent = self.unsent()?;
             return say(&json!({
@@ -245,24 +239,24 @@ impl Phone<'_> {
         account.ok_or_else(|| anyhow!("this phone holds no case {named:?} (daybook-phone list, or find TEXT)"))
     }
 
-    fn currency_of(&self, account: AccountId) -> Result<Currency> {
+    pub(super) fn currency_of(&self, account: AccountId) -> Result<Currency> {
         let known = self.store.currency_of(DossierId::case(account))?;
         known.map_or_else(|| self.currency(), Ok)
     }
 
-    fn currency(&self) -> Result<Currency> {
+    pub(super) fn currency(&self) -> Result<Currency> {
         self.store.currency()?.ok_or_else(|| anyhow!("this phone is not enrolled yet (daybook-phone enrol URL CODE)"))
     }
 
     #[expect(clippy::unused_self, reason = "reads as what the phone makes of a text")]
-    fn money(&self, text: &str, currency: Currency) -> Result<Money> {
+    pub(super) fn money(&self, text: &str, currency: Currency) -> Result<Money> {
         Ok(Money::parse(text, currency)?)
     }
 }
 
 /// A code as typed, in any case. The library keeps codes it does not know, because newer apps send
 /// them; what is typed here and not known is a slip, and would be on its way to the office for good.
-fn code<T>(what: &str, text: &str, known: &[T]) -> Result<T>
+pub(super) fn code<T>(what: &str, text: &str, known: &[T]) -> Result<T>
 where
     T: FromStr<Err = Infallible> + PartialEq + Display,
 {
@@ -274,8 +268,15 @@ where
     bail!("not stored: {what} {text:?} is not known; it is one of {}", names.join(", "))
 }
 
-fn day(text: &str) -> Result<Date> {
+pub(super) fn day(text: &str) -> Result<Date> {
     text.parse().map_err(|_| anyhow!("{text:?} is not a day: it looks like 2026-12-01"))
+}
+
+/// A fix at a position that was typed.
+pub(super) fn fix(typed: Option<&String>) -> Result<Option<Gps>> {
+    let position = typed.map(|text| position(text)).transpose()?;
+    let fix = |Position { lat_e6, lon_e6 }| Gps { lat_e6, lon_e6, accuracy_m: 10, age_s: 0, mock: false };
+    Ok(position.map(fix))
 }
 
 /// `LAT,LON` in decimal degrees.

@@ -8,6 +8,7 @@ mod args;
 mod captures;
 pub mod clock;
 pub mod home;
+mod records;
 mod shows;
 
 use std::io::Write;
@@ -63,6 +64,10 @@ fn run(args: &Args) -> Result<()> {
         Command::List { near } => phone.list(near.as_deref()),
         Command::Find { text } => phone.find(&text.join(" ")),
         Command::Case { case } => phone.case(case),
+        Command::Agents => phone.agents(),
+        Command::Agent { agent } => phone.agent(agent),
+        Command::Day { date } => phone.day(date.as_deref()),
+        Command::Record(record) => phone.record_command(record),
         Command::Pending => phone.pending(),
         Command::Held => phone.held(),
         Command::Cash => phone.cash(),

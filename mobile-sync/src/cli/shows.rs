@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use daybook_shared::ids::DossierId;
 use serde::Serialize;
 
-use super::captures::position;
+use super::captures::{day, position};
 use super::{Phone, say};
 use crate::view::{CaseSummary, EntryView};
 
@@ -87,6 +87,42 @@ impl Phone<'_> {
             if board.unsent > 0 {
                 line!(out, "{} changes of the board unsent", board.unsent);
             }
+        })
+    }
+
+    pub(super) fn agents(&self) -> Result<()> {
+        let agents = self.store.view(self.clock.now())?.agents()?;
+        self.show(&agents, |out| {
+            for agent in &agents {
+                let outlet = agent.outlet.as_deref().unwrap_or_default();
+                let unsent = if agent.unsent > 0 { format!("  {} unsent", agent.unsent) } else { String::new() };
+                line!(out, "{:<12} {:<28} {outlet}{unsent}", agent.code, agent.name);
+            }
+            line!(out, "{} agents", agents.len());
+        })
+    }
+
+    pub(super) fn agent(&self, named: &str) -> Result<()> {
+        let view = self.store.view(self.clock.now())?;
+        let agent = view.agent(self.agent_named(named)?)?;
+        let agent = agent.ok_or_else(|| anyhow!("this phone does not hold {named:?} (daybook-phone agents)"))?;
+        self.show(&agent, |out| {
+            let summary = &agent.summary;
+            line!(out, "{}  {}  {}", summary.code, summary.name, summary.outlet.as_deref().unwrap_or_default());
+            for entry in &agent.entries {
+                show_entry(out, entry);
+            }
+        })
+    }
+
+    pub(super) fn day(&self, date: Option<&str>) -> Result<()> {
+        let view = self.store.view(self.clock.now())?;
+        let shown = view.day(date.map_or_else(|| Ok(view.today()), day)?)?;
+        self.show(&shown, |out| {
+            for entry in &shown.entries {
+                show_entry(out, entry);
+            }
+            line!(out, "{} records on {}", shown.entries.len(), shown.date);
         })
     }
 

@@ -148,6 +148,19 @@ impl Db<'_> {
         Ok(profiles)
     }
 
+    /// Agents' files here with their profiles, by id.
+    pub(crate) fn agent_profiles(self) -> Result<Vec<(DossierId, AgentProfile)>, StoreError> {
+        const SQL: &str = "select s.dossier, s.bytes from section s join dossier d on d.id = s.dossier \
+            where s.kind = ?1 and d.kind = ?2 order by s.dossier";
+        let kind = SectionKind::Profile.number();
+        self.all(SQL, params![kind, kind_number(BoardKind::Agent)], |row| {
+            let dossier = DossierId::from(bytes(row, 0, SECTION)?);
+            let plain = self.open(place(&row_of(dossier, kind)), &row.get::<_, Vec<u8>>(1)?)?;
+            let profile = minicbor::decode(&plain).map_err(|_| StoreError::BadRow { table: SECTION })?;
+            Ok((dossier, profile))
+        })
+    }
+
     /// Dossiers that no caseload holds any more and of which nothing waits for a verdict.
     pub(crate) fn purgeable(self) -> Result<Vec<DossierId>, StoreError> {
         const SQL: &str = "select id from dossier d where opened_here = 0 \

@@ -1,12 +1,13 @@
 //! An entry as people see it.
 
-use daybook_shared::entry::{Body, Entry};
+use daybook_shared::entry::Entry;
 use daybook_shared::ids::{DossierId, EntryId};
 use daybook_shared::money::Money;
 use daybook_shared::time::Timestamp;
 use daybook_shared::wire::outcome::Outcome;
 use serde::Serialize;
 
+use super::said::said;
 use super::words;
 use crate::store::{EntryState, StoredEntry};
 
@@ -64,34 +65,5 @@ impl EntryView {
             reason_words: reason.map(words::of_reason),
             flags: flags.iter().map(words::of_flag).collect(),
         }
-    }
-}
-
-/// Amount, receipt number and a line of text.
-fn said(body: &Body) -> (Option<Money>, Option<String>, String) {
-    match body {
-        Body::Visit(visit) => {
-            let note = visit.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-            (None, None, format!("{} visit, {}, met {}{note}", visit.kind, visit.outcome, visit.person_met))
-        }
-        Body::Repayment(repayment) => {
-            let receipt = repayment.receipt.as_ref().map(ToString::to_string);
-            let by = repayment.external_ref.as_deref().map(|reference| format!(" {reference}")).unwrap_or_default();
-            (Some(repayment.amount), receipt, format!("{}{by} for {}", repayment.channel, repayment.value_date))
-        }
-        Body::Promise(promise) => {
-            (Some(promise.amount), None, format!("promised for {} by {}", promise.promised_date, promise.channel))
-        }
-        Body::Correction(correction) => {
-            (None, None, format!("{} of {}: {}", correction.kind, correction.target, correction.reason))
-        }
-        Body::CashHandover(handover) => {
-            let count = handover.repayments.len();
-            (Some(handover.declared), None, format!("handed to {}, {count} repayments", handover.to))
-        }
-        Body::TransactionCheck(check) => {
-            (Some(check.amount), None, format!("{} {}: {}", check.txn_type, check.txn_ref, check.result))
-        }
-        Body::Unknown => (None, None, String::new()),
     }
 }

@@ -10,14 +10,16 @@
 mod case;
 pub mod cash;
 mod entry;
+mod files;
 mod near;
+mod said;
 pub mod words;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use daybook_shared::entry::{Body, Entry, HANDOVER_REPAYMENTS_MAX};
-use daybook_shared::ids::{CustomerId, DossierId, EntryId};
+use daybook_shared::ids::{AgentId, CustomerId, DossierId, EntryId, UserId};
 use daybook_shared::money::Money;
 use daybook_shared::time::{Date, Timestamp};
 
@@ -26,6 +28,7 @@ use serde::Serialize;
 
 pub use case::{BoardShown, CaseSummary, CaseView, Due, PromiseView, TaskShown, TimelineView};
 pub use entry::EntryView;
+pub use files::{AgentSummary, AgentView, DayView};
 pub use near::{Position, metres};
 
 use crate::Moment;
@@ -121,10 +124,11 @@ pub struct Customer {
     pub accounts: Vec<CaseSummary>,
 }
 
-/// The open views. Holds nothing but the store and the business date.
+/// The open views. Holds nothing but the store, whose phone it is, and the business date.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     db: Db<'a>,
+    user: UserId,
     today: Date,
 }
 
@@ -149,7 +153,7 @@ impl Store {
         if phone.lease_lapsed(now) {
             return Err(ViewError::LeaseLapsed);
         }
-        Ok(View { db, today: enrolment.zone.date_of(phone.estimated(now)) })
+        Ok(View { db, user: enrolment.user, today: enrolment.zone.date_of(phone.estimated(now)) })
     }
 
     /// How this phone stands.
@@ -236,6 +240,21 @@ impl View<'_> {
     /// One case with all there is about it; `None` if it is not here.
     pub fn case(&self, dossier: DossierId) -> Result<Option<CaseView>, StoreError> {
         case::case(self.db, dossier, self.today)
+    }
+
+    /// All agents with a file here, by code.
+    pub fn agents(&self) -> Result<Vec<AgentSummary>, StoreError> {
+        files::agents(self.db, self.today)
+    }
+
+    /// One agent with what was recorded; `None` if no file is here.
+    pub fn agent(&self, agent: AgentId) -> Result<Option<AgentView>, StoreError> {
+        files::agent(self.db, agent, self.today)
+    }
+
+    /// The officer's own day of this business date, with what belongs to it.
+    pub fn day(&self, date: Date) -> Result<DayView, StoreError> {
+        files::day(self.db, self.user, date)
     }
 
     /// Own captures without a verdict, in the order of capture.

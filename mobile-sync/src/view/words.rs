@@ -22,6 +22,8 @@ pub fn of_reason(reason: &Reason) -> &'static str {
         }
         Reason::UnknownAccount => "there is no such account, or it was cancelled; the office will ask you",
         Reason::NotInHand => "the hand-over names something that is not cash in your hand; check the list",
+        Reason::WrongDossier => "it is in the wrong place; the office will release it, or ask you to record it again",
+        Reason::WrongRef => "what it is about is another kind of record; look at it, and record it again",
         Reason::Malformed => "the record was damaged; record it again and tell the office",
         Reason::Field => "a field breaks its rule; record it again",
         Reason::Foreign => "it was recorded by another phone than the one that sent it; the office looks into it",

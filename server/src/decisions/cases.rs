@@ -139,9 +139,11 @@ struct EntryView {
     flags: Option<String>,
 }
 
+/// What is confidential is shown to its author and to those who review.
 const SELECT_ENTRIES: &str =
     "select e.uid as id, e.entry_type, u.uid as author, e.captured_at, e.received_at, e.outcome, e.reason, e.flags
-     from entry e join app_user u on u.id = e.user_id where e.dossier_id = $1 order by e.version desc limit $2";
+     from entry e join app_user u on u.id = e.user_id
+     where e.dossier_id = $1 and (not e.confidential or e.user_id = $2 or $3) order by e.version desc limit $4";
 
 /// A dossier: where its account stands, its board, its newest entries.
 #[utoipa::path(
@@ -163,8 +165,9 @@ pub async fn show(
         Some(id) => account::load_accounts(&mut tx, &[id], Lock::No).await?.pop(),
         None => None,
     };
+    let reviews = by.roles.iter().any(|(role, _)| role.may(Permission::ReadHeld));
     let entries: Vec<EntryView> = on_db!(&mut tx, conn => {
-        sqlx::query_as(SELECT_ENTRIES).bind(row.id).bind(ENTRIES_SHOWN).fetch_all(conn).await
+        sqlx::query_as(SELECT_ENTRIES).bind(row.id).bind(by.id).bind(reviews).bind(ENTRIES_SHOWN).fetch_all(conn).await
     })?;
     let board = boards::confirmed(&row.kind, row.bytes.as_deref())?.map(|board| board.view().into());
     let account = account.map(|row| -> Result<AccountView, Problem> {

@@ -316,6 +316,8 @@ fn still_held(reason: &Reason) -> &'static str {
         Reason::CurrencyMismatch => {
             "The money is not in the account's currency: give the amount at the recorded rate in `amount`."
         }
+        Reason::WrongDossier => "It does not belong into its dossier, and does not say what it is about.",
+        Reason::WrongRef => "It acts on a record of another kind, or about somebody else.",
         Reason::ProviderDiffers => {
             "The provider has another amount or account under this reference: give those in `amount` and `account`, \
              or reject it."

@@ -9,6 +9,7 @@ use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::outcome::Outcome;
 use uuid::Uuid;
 
+use super::records::rows::Records;
 use crate::batch_row;
 use crate::ledger::posting::Journal;
 
@@ -235,6 +236,8 @@ pub struct NewEntry {
     pub user_id: i64,
     /// As the phone made it.
     pub bytes: Vec<u8>,
+    /// Only its author and those who review may read it.
+    pub confidential: bool,
     /// Corrected capture time.
     pub captured_at: Timestamp,
     /// When it came.
@@ -325,6 +328,8 @@ pub struct Effects {
     pub handover_items: Vec<HandoverItemRow>,
     /// Transaction checks.
     pub checks: Vec<CheckRow>,
+    /// Records without money.
+    pub records: Records,
     /// Journals.
     pub journals: Vec<Journal>,
     /// Changes of officers' cash.

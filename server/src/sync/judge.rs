@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::effects::{
     CheckRow, CorrectionRow, Effects, HandoverItemRow, HandoverRow, PaymentRow, PromiseRow, VisitRow,
 };
-use super::money;
 use super::world::{About, Claim, Entitlement, LineMoney, ProviderLine, World, line_key};
+use super::{money, records};
 use crate::ledger::posting::{self, Event, GlAccount};
 use crate::portfolio::payment::plain_reference;
 use crate::settings::Settings;
@@ -125,6 +125,7 @@ fn judge_record(
         }
         Body::Unknown => flags.push(Flag::UnknownType),
         Body::Repayment(_) => unreachable!("repayments are judged on their own"),
+        _ => return records::judge(world, effects, settings, capture, flags),
     }
     if capture.entry.head.attachments.as_ref().is_some_and(|files| !files.is_empty()) {
         flags.push(Flag::EvidencePending);

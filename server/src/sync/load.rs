@@ -12,6 +12,7 @@ use daybook_shared::money::{Currency, Money};
 use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::outcome::{Flag, Outcome, OutcomeState, Reason};
 
+use super::records;
 use super::take::Item;
 use super::world::{
     About, Account, Claim, Device, Dossier, Install, LineKey, LineMoney, Logged, ProviderLine, Series, World,
@@ -116,14 +117,16 @@ impl Needs {
                 self.entries.extend(&handover.repayments);
                 self.handed.extend(&handover.repayments);
             }
-            Body::TransactionCheck(check) => {
-                self.agents.insert(check.agent);
+            Body::IssueEvent(event) => {
+                self.entries.insert(event.issue);
             }
             Body::Promise(_) => {
                 self.accounts.insert(entry.head.dossier);
             }
-            Body::Visit(_) | Body::Unknown => {}
+            _ => {}
         }
+        self.agents.extend(records::agent_of(&entry.body));
+        self.dossiers.extend(records::account_of(&entry.body).map(DossierId::case));
     }
 
     /// Both.

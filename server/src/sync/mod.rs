@@ -22,6 +22,7 @@ pub mod load;
 pub mod money;
 pub mod persist;
 pub mod read;
+pub mod records;
 pub mod routes;
 pub mod take;
 pub mod time;

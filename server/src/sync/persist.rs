@@ -9,6 +9,7 @@ use daybook_shared::time::Timestamp;
 use daybook_shared::wire::outcome::{Outcome, Reason};
 
 use super::effects::{ChangedOutcome, Effects, MergedChange, NewEntry, NewTimelineEvent};
+use super::records::rows;
 use super::world::{About, Account, Dossier, LineMoney, World};
 use crate::batch_row;
 use crate::db::{Tx, batch};
@@ -24,6 +25,7 @@ pub async fn persist(tx: &mut Tx, world: &mut World, effects: Effects, now: Time
     batch::execute(tx, &effects.acknowledgements, INSERT_ACKNOWLEDGEMENTS).await?;
     insert_entries(tx, world, &effects.entries).await?;
     insert_typed(tx, &effects).await?;
+    rows::insert(tx, &effects.records).await?;
     write_money(tx, world, &effects, now).await?;
     write_outcomes(tx, &effects).await?;
     write_boards(tx, world, &effects).await?;
@@ -132,6 +134,7 @@ batch_row! {
         install_id: i64 => "bigint",
         user_id: i64 => "bigint",
         bytes: Vec<u8> => "bytea",
+        confidential: bool => "boolean",
         captured_at: Timestamp => "timestamptz",
         received_at: Timestamp => "timestamptz",
         outcome: String => "text",
@@ -142,9 +145,9 @@ batch_row! {
 
 const INSERT_ENTRIES: &str =
     "insert into entry (uid, dossier_id, version, outcome_version, entry_type, device_id, install_id,
-       user_id, bytes, captured_at, received_at, outcome, reason, flags)
-     select uid, dossier_id, version, version, entry_type, device_id, install_id, user_id, bytes, captured_at,
-       received_at, outcome, reason, flags from v where true";
+       user_id, bytes, confidential, captured_at, received_at, outcome, reason, flags)
+     select uid, dossier_id, version, version, entry_type, device_id, install_id, user_id, bytes, confidential,
+       captured_at, received_at, outcome, reason, flags from v where true";
 
 async fn insert_entries(tx: &mut Tx, world: &World, entries: &[NewEntry]) -> sqlx::Result<()> {
     let rows = entries.iter().map(|entry| EntryRow {
@@ -156,6 +159,7 @@ async fn insert_entries(tx: &mut Tx, world: &World, entries: &[NewEntry]) -> sql
         install_id: entry.install_id,
         user_id: entry.user_id,
         bytes: entry.bytes.clone(),
+        confidential: entry.confidential,
         captured_at: entry.captured_at,
         received_at: entry.received_at,
         outcome: entry.outcome.state.code().to_owned(),
@@ -442,6 +446,7 @@ batch_row! {
     struct DossierVersions {
         id: i64 => "bigint",
         version: i64 => "bigint",
+        profile_version: Option<i64> => "bigint",
         state_version: Option<i64> => "bigint",
         promises_version: Option<i64> => "bigint",
         timeline_version: Option<i64> => "bigint",
@@ -450,6 +455,7 @@ batch_row! {
 }
 
 const UPDATE_DOSSIERS: &str = "update dossier set version = v.version,
+       profile_version = coalesce(v.profile_version, dossier.profile_version),
        state_version = coalesce(v.state_version, dossier.state_version),
        promises_version = coalesce(v.promises_version, dossier.promises_version),
        timeline_version = coalesce(v.timeline_version, dossier.timeline_version),
@@ -460,6 +466,7 @@ async fn update_dossiers(tx: &mut Tx, world: &World) -> sqlx::Result<()> {
     let rows = world.dossiers.values().filter(|dossier| dossier.dirty).map(|dossier| DossierVersions {
         id: dossier.id,
         version: dossier.version,
+        profile_version: dossier.profile_changed.then_some(dossier.version),
         state_version: dossier.state_changed.then_some(dossier.version),
         promises_version: dossier.promises_changed.then_some(dossier.version),
         timeline_version: dossier.timeline_changed.then_some(dossier.version),

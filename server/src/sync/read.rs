@@ -332,12 +332,17 @@ struct OutcomeRow {
     flags: Option<String>,
 }
 
+/// What is confidential goes to its author only, whoever else holds the dossier.
 const SELECT_ENTRIES: &str = "select e.dossier_id, e.version, e.bytes, e.user_id, e.outcome, e.reason, e.flags
      from v join entry e on e.dossier_id = v.id and e.version > v.base and e.version <= v.upto
-     where v.from_nothing or e.install_id <> v.install_id";
+     where (v.from_nothing or e.install_id <> v.install_id)
+       and (not e.confidential or e.user_id = (select r.user_id from install i join device r on r.id = i.device_id
+                                               where i.id = v.install_id))";
 const SELECT_OUTCOMES: &str = "select e.dossier_id, e.uid, e.outcome_version, e.outcome, e.reason, e.flags
      from v join entry e on e.dossier_id = v.id and e.outcome_version > v.base and e.version <= v.base
-     where e.outcome_version > e.version and e.install_id <> v.install_id";
+     where e.outcome_version > e.version and e.install_id <> v.install_id
+       and (not e.confidential or e.user_id = (select r.user_id from install i join device r on r.id = i.device_id
+                                               where i.id = v.install_id))";
 const SELECT_CHANGES: &str = "select c.dossier_id, c.version, c.bytes
      from v join board_change c on c.dossier_id = v.id and c.version > v.base and c.version <= v.upto
      where c.install_id is null or c.install_id <> v.install_id";

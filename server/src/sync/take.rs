@@ -86,7 +86,8 @@ impl Item {
 
     /// Whether an entry of it acts on another entry, which may not have arrived.
     pub fn acts_on_others(&self) -> bool {
-        self.entries().any(|entry| matches!(entry.body, Body::Correction(_) | Body::CashHandover(_)))
+        self.entries()
+            .any(|entry| matches!(entry.body, Body::Correction(_) | Body::CashHandover(_) | Body::IssueEvent(_)))
     }
 
     /// Whether it carries board changes.
@@ -323,6 +324,7 @@ impl Group<'_> {
             install_id,
             user_id,
             bytes: bytes.to_vec(),
+            confidential: entry.is_confidential(),
             captured_at: time.at,
             received_at: self.received_at,
             outcome: outcome.clone(),

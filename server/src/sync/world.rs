@@ -80,6 +80,8 @@ pub struct Dossier {
     pub version: i64,
     /// The version of the newest board change.
     pub board_version: i64,
+    /// Facts: the profile section changed.
+    pub profile_changed: bool,
     /// Facts: the state section changed.
     pub state_changed: bool,
     /// Facts: the promises section changed.
@@ -254,7 +256,9 @@ impl World {
         let epoch = epoch + i64::from(caseload.is_some());
         let history = caseload.map(|caseload| (Timestamp::EPOCH, Some(caseload))).into_iter().collect();
         let dossier = Dossier::loaded(id, uid, about, caseload, (epoch, version, 0), history);
-        self.dossiers.insert(uid, Dossier { opened: true, ..dossier });
+        // What a phone opens of an agent says who that is, like a file the office opens.
+        let profile_changed = matches!(about, About::Agent(_));
+        self.dossiers.insert(uid, Dossier { opened: true, profile_changed, ..dossier });
     }
 
     /// The caseload a user holds now with the lowest key: where his own day dossiers live.
@@ -353,6 +357,7 @@ impl Dossier {
             epoch,
             version,
             board_version,
+            profile_changed: false,
             state_changed: false,
             promises_changed: false,
             timeline_changed: false,

@@ -110,9 +110,20 @@ const REVERSED: &str = "select d.uid, x.at, 'REVERSED', p.amount_minor, x.user_i
      join payment p on p.uid = j.correlation join dossier d on d.account_id = p.account_id
      where x.kind in ('reversal', 'correction')";
 
+/// What phones recorded of a case. (Its rows are what the entries say: `captures`.)
+const RECORDED: &str = "select d.uid, r.captured_at, r.code, cast(null as bigint), r.user_id
+     from (select dossier_id, captured_at, 'CALL_ATTEMPT' as code, user_id from call_attempt
+           union all select dossier_id, captured_at, 'CONTACT_UPDATE', user_id from contact_update
+           union all select dossier_id, captured_at, 'COMPLAINT', user_id from complaint
+             where kind not in ('CONDUCT', 'FRAUD')
+           union all select dossier_id, captured_at, 'CASE_HANDOVER', user_id from case_handover) r
+     join dossier d on d.id = r.dossier_id where d.kind = 'case'";
+
 async fn timeline(tx: &mut Tx, findings: &mut Findings) -> sqlx::Result<()> {
     let stored: Vec<Event> = on_db!(&mut *tx, conn => sqlx::query_as(EVENTS).fetch_all(conn).await)?;
     let mut derived: Vec<Event> = on_db!(&mut *tx, conn => sqlx::query_as(REVERSED).fetch_all(conn).await)?;
+    let recorded: Vec<Event> = on_db!(&mut *tx, conn => sqlx::query_as(RECORDED).fetch_all(conn).await)?;
+    derived.extend(recorded);
     let assigned: Vec<(Timestamp, i64, String)> = on_db!(tx, conn => sqlx::query_as(ASSIGNED).fetch_all(conn).await)?;
     derived.extend(assigned.into_iter().filter_map(|(at, user, detail)| {
         Some((Detail::of(&detail).dossier?, at, "ASSIGNED".to_owned(), None, Some(user)))

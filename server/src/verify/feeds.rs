@@ -123,7 +123,7 @@ async fn versions(tx: &mut Tx, findings: &mut Findings) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Versions at which a section of a dossier changed for certain: when a case was opened, when something
+/// Versions at which a section of a dossier changed for certain: when a case or an agent's file was opened, when something
 /// came that the section shows.
 const SECTIONS: &str = "select d.id, r.section, max(r.version),
        case r.section when 'profile' then d.profile_version when 'schedule' then d.schedule_version
@@ -131,6 +131,7 @@ const SECTIONS: &str = "select d.id, r.section, max(r.version),
          when 'timeline' then d.timeline_version else d.board_version end
      from dossier d join
        (select id as dossier_id, 'profile' as section, 1 as version from dossier where account_id is not null
+        union all select id, 'profile', 1 from dossier where agent_id is not null
         union all select id, 'schedule', 1 from dossier where account_id is not null
         union all select id, 'state', 1 from dossier where account_id is not null
         union all select e.dossier_id, 'state', e.outcome_version from entry e join payment p on p.uid = e.uid

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use daybook_shared::entry::{Body, Entry, EntryType};
 use daybook_shared::ids::{DeviceId, DossierId, EntryId, PaymentId};
 use daybook_shared::time::{Timestamp, Zone};
-use daybook_shared::wire::outcome::Reason;
+use daybook_shared::wire::outcome::{Flag, Reason};
 use indicatif::ProgressBar;
 
 use super::findings::{Findings, Place};
-use super::{PAGE_ROWS, captures};
+use super::{PAGE_ROWS, captures, records};
 use crate::batch_row;
 use crate::db::{Tx, batch};
 use crate::on_db;
@@ -28,6 +28,7 @@ pub struct LogRow {
     /// Key of its author.
     pub user_id: i64,
     bytes: Vec<u8>,
+    confidential: bool,
     /// Corrected capture time.
     pub captured_at: Timestamp,
     /// Where it ended.
@@ -38,8 +39,15 @@ pub struct LogRow {
     pub flags: Option<String>,
 }
 
+impl LogRow {
+    /// Whether its outcome has this flag.
+    pub fn flagged(&self, flag: &Flag) -> bool {
+        self.flags.iter().flat_map(|flags| flags.split(' ')).any(|code| code == flag.code())
+    }
+}
+
 const SELECT_PAGE: &str = "select e.id, e.uid, d.uid as dossier_uid, e.dossier_id, e.entry_type, v.uid as device,
-       e.user_id, e.bytes, e.captured_at, e.outcome, e.reason, e.flags
+       e.user_id, e.bytes, e.confidential, e.captured_at, e.outcome, e.reason, e.flags
      from entry e join dossier d on d.id = e.dossier_id join device v on v.id = e.device_id
      where e.id > $1 order by e.id limit $2";
 
@@ -56,6 +64,7 @@ pub async fn verify(tx: &mut Tx, zone: &Zone, findings: &mut Findings, progress:
         let read = rows.len() as u64;
         let entries: Vec<_> = rows.into_iter().filter_map(|row| decoded(row, findings)).collect();
         captures::verify(tx, zone, &entries, findings).await?;
+        records::verify(tx, zone, &entries, findings).await?;
         waiting.verify(tx, &entries, findings).await?;
         progress.inc(read);
     }
@@ -73,6 +82,7 @@ fn decoded(row: LogRow, findings: &mut Findings) -> Option<(LogRow, Entry)> {
             let said = (entry.head.id, entry.head.dossier, &entry.head.entry_type, entry.head.device);
             let stored = (row.uid, row.dossier_uid, &row.entry_type, row.device);
             findings.compare(place, "id, dossier, type, device", &said, &stored);
+            findings.compare(place, "confidential", &entry.is_confidential(), &row.confidential);
             Some((row, entry))
         }
         Err(error) => {
@@ -128,13 +138,14 @@ fn acts_on(entry: &Entry) -> &[EntryId] {
     match &entry.body {
         Body::Correction(correction) => std::slice::from_ref(&correction.target),
         Body::CashHandover(handover) => &handover.repayments,
+        Body::IssueEvent(event) => std::slice::from_ref(&event.issue),
         _ => &[],
     }
 }
 
 /// Rows that derive from the log and have no entry in it, table by table. What a person put in place of a
 /// payment has a decision instead.
-const STRAYS: [(&str, &str); 6] = [
+const STRAYS: [(&str, &str); 18] = [
     (
         "payment",
         "select p.uid from payment p left join entry e on e.uid = p.uid left join decision d on d.uid = p.uid
@@ -150,6 +161,45 @@ const STRAYS: [(&str, &str); 6] = [
     (
         "transaction_check",
         "select t.entry_uid from transaction_check t left join entry e on e.uid = t.entry_uid where e.id is null",
+    ),
+    (
+        "call_attempt",
+        "select t.entry_uid from call_attempt t left join entry e on e.uid = t.entry_uid where e.id is null",
+    ),
+    (
+        "contact_update",
+        "select t.entry_uid from contact_update t left join entry e on e.uid = t.entry_uid where e.id is null",
+    ),
+    ("complaint", "select t.entry_uid from complaint t left join entry e on e.uid = t.entry_uid where e.id is null"),
+    (
+        "case_handover",
+        "select t.entry_uid from case_handover t left join entry e on e.uid = t.entry_uid where e.id is null",
+    ),
+    ("stop_event", "select t.entry_uid from stop_event t left join entry e on e.uid = t.entry_uid where e.id is null"),
+    (
+        "device_event",
+        "select t.entry_uid from device_event t left join entry e on e.uid = t.entry_uid where e.id is null",
+    ),
+    (
+        "weekly_contact",
+        "select t.entry_uid from weekly_contact t left join entry e on e.uid = t.entry_uid where e.id is null",
+    ),
+    (
+        "float_check",
+        "select t.entry_uid from float_check t left join entry e on e.uid = t.entry_uid where e.id is null",
+    ),
+    (
+        "issue_report",
+        "select t.entry_uid from issue_report t left join entry e on e.uid = t.entry_uid where e.id is null",
+    ),
+    (
+        "issue_event",
+        "select t.entry_uid from issue_event t left join entry e on e.uid = t.entry_uid where e.id is null",
+    ),
+    ("training", "select t.entry_uid from training t left join entry e on e.uid = t.entry_uid where e.id is null"),
+    (
+        "agent_registration",
+        "select t.entry_uid from agent_registration t left join entry e on e.uid = t.entry_uid where e.id is null",
     ),
 ];
 

@@ -16,6 +16,7 @@ mod feeds;
 mod findings;
 mod ledger;
 mod log;
+mod records;
 mod statements;
 #[cfg(test)]
 mod tests;

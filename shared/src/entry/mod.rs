@@ -10,19 +10,43 @@
 //! them before it stores, the server before it judges. Rules that need the server's rows (who was
 //! assigned, which account, which currency) live with the server's admission.
 
+mod agent_registration;
+mod call_attempt;
+mod case_handover;
 mod cash_handover;
+mod complaint;
+mod contact_update;
 mod correction;
+mod device_event;
+mod float_check;
+mod issue;
+mod personal;
 mod promise;
 mod repayment;
+mod stop_event;
+mod training;
 mod transaction_check;
 mod visit;
+mod weekly_contact;
 
+pub use agent_registration::{AgentRegistration, IdKind};
+pub use call_attempt::{CALL_SECONDS_MAX, CallAttempt, CallChannel, Disposition, NumberRef};
+pub use case_handover::{Attempts, CaseHandover, CaseHandoverReason, CaseLevel};
 pub use cash_handover::{CashHandover, HANDOVER_REPAYMENTS_MAX, HandoverTo};
+pub use complaint::{Complaint, ComplaintKind};
+pub use contact_update::{ContactChange, ContactField, ContactSource, ContactUpdate};
 pub use correction::{Correction, CorrectionKind, Proposed};
+pub use device_event::{DeviceEvent, DeviceEventKind, ReceiptRange};
+pub use float_check::{FloatCheck, FloatSource, Rebalancing, RebalancingDirection};
+pub use issue::{ISSUE_TXN_REFS_MAX, IssueCategory, IssueEvent, IssueEventKind, IssueReport};
+pub use personal::{Personal, masked};
 pub use promise::{PROMISE_DAYS_MAX, Promise, PromiseChannel};
 pub use repayment::{Channel, CustomerAck, ReceiptNumber, Repayment};
+pub use stop_event::{SkipReason, StopEvent, StopEventKind};
+pub use training::Training;
 pub use transaction_check::{CheckResult, CheckedTransaction, TransactionCheck};
 pub use visit::{NextAction, PersonMet, Visit, VisitKind, VisitOutcome, VisitReason};
+pub use weekly_contact::{AgentMet, CheckAnswer, Checklist, WeeklyContact, WeeklyMode};
 
 use minicbor::{Decode, Encode};
 
@@ -54,6 +78,30 @@ crate::codes! {
         CashHandover = "CASH_HANDOVER",
         /// A look at one of an agent's transactions.
         TransactionCheck = "TRANSACTION_CHECK",
+        /// An attempt to reach a customer.
+        CallAttempt = "CALL_ATTEMPT",
+        /// Where a customer can be reached.
+        ContactUpdate = "CONTACT_UPDATE",
+        /// A customer objects to us.
+        Complaint = "COMPLAINT",
+        /// A case should go to another level.
+        CaseHandover = "CASE_HANDOVER",
+        /// What became of a stop of a day plan.
+        StopEvent = "STOP_EVENT",
+        /// Something about the phone itself.
+        DeviceEvent = "DEVICE_EVENT",
+        /// A contact with an agent.
+        WeeklyContact = "WEEKLY_CONTACT",
+        /// What an agent has at hand.
+        FloatCheck = "FLOAT_CHECK",
+        /// An issue of an agent.
+        IssueReport = "ISSUE_REPORT",
+        /// What happened to an issue.
+        IssueEvent = "ISSUE_EVENT",
+        /// Somebody at an agent's was taught.
+        Training = "TRAINING",
+        /// Somebody wants to become an agent.
+        AgentRegistration = "AGENT_REGISTRATION",
     }
 
     /// What an attachment shows.
@@ -151,23 +199,80 @@ pub struct Head {
     pub attachments: Option<Vec<Attachment>>,
 }
 
-/// What was captured.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
+/// Declares [`Body`]: a type's name is that of its body.
+macro_rules! bodies {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// What was captured.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Body {
+            $($(#[$doc])* $name($name),)+
+            /// A type this build does not know: kept, shown as OTHER.
+            Unknown,
+        }
+
+        impl Body {
+            fn decode(entry_type: &EntryType, bytes: &[u8]) -> Result<Self, minicbor::decode::Error> {
+                match entry_type {
+                    $(EntryType::$name => minicbor::decode(bytes).map(Self::$name),)+
+                    EntryType::Other(_) => Ok(Self::Unknown),
+                }
+            }
+
+            fn encode(&self) -> Vec<u8> {
+                match self {
+                    $(Self::$name(body) => cbor::to_vec(body),)+
+                    Self::Unknown => unreachable!("a phone never makes an entry of a type it does not know"),
+                }
+            }
+
+            /// The type of such an entry; none for a type this build does not know.
+            pub fn entry_type(&self) -> Option<EntryType> {
+                match self {
+                    $(Self::$name(_) => Some(EntryType::$name),)+
+                    Self::Unknown => None,
+                }
+            }
+        }
+    };
+}
+
+bodies! {
     /// A visit.
-    Visit(Visit),
+    Visit,
     /// A repayment.
-    Repayment(Repayment),
+    Repayment,
     /// A promise.
-    Promise(Promise),
+    Promise,
     /// A correction.
-    Correction(Correction),
+    Correction,
     /// A cash hand-over.
-    CashHandover(CashHandover),
+    CashHandover,
     /// A transaction check.
-    TransactionCheck(TransactionCheck),
-    /// A type this build does not know: kept, shown as OTHER.
-    Unknown,
+    TransactionCheck,
+    /// A call attempt.
+    CallAttempt,
+    /// A contact update.
+    ContactUpdate,
+    /// A complaint.
+    Complaint,
+    /// A case hand-over.
+    CaseHandover,
+    /// A stop event.
+    StopEvent,
+    /// A device event.
+    DeviceEvent,
+    /// A weekly contact.
+    WeeklyContact,
+    /// A float check.
+    FloatCheck,
+    /// An issue report.
+    IssueReport,
+    /// An issue event.
+    IssueEvent,
+    /// A training.
+    Training,
+    /// An agent registration.
+    AgentRegistration,
 }
 
 /// A decoded entry. The bytes it came from stay the record.
@@ -214,17 +319,8 @@ impl Entry {
         let shape = |error: minicbor::decode::Error| EntryError::Shape(error.to_string());
         let head: Head = minicbor::decode(bytes).map_err(shape)?;
         let raw: BodyBytes = minicbor::decode(bytes).map_err(shape)?;
-        let body = raw.body.0;
-        let body = match head.entry_type {
-            EntryType::Visit => minicbor::decode(body).map(Body::Visit),
-            EntryType::Repayment => minicbor::decode(body).map(Body::Repayment),
-            EntryType::Promise => minicbor::decode(body).map(Body::Promise),
-            EntryType::Correction => minicbor::decode(body).map(Body::Correction),
-            EntryType::CashHandover => minicbor::decode(body).map(Body::CashHandover),
-            EntryType::TransactionCheck => minicbor::decode(body).map(Body::TransactionCheck),
-            EntryType::Other(_) => Ok(Body::Unknown),
-        };
-        Ok(Self { head, body: body.map_err(shape)? })
+        let body = Body::decode(&head.entry_type, raw.body.0).map_err(shape)?;
+        Ok(Self { head, body })
     }
 
     /// The entry as bytes: the one time it is encoded, on the phone that made it.
@@ -232,16 +328,7 @@ impl Entry {
     /// # Panics
     /// On a body of an unknown type, which only [`Entry::decode`] makes.
     pub fn encode(&self) -> Vec<u8> {
-        let body = match &self.body {
-            Body::Visit(body) => cbor::to_vec(body),
-            Body::Repayment(body) => cbor::to_vec(body),
-            Body::Promise(body) => cbor::to_vec(body),
-            Body::Correction(body) => cbor::to_vec(body),
-            Body::CashHandover(body) => cbor::to_vec(body),
-            Body::TransactionCheck(body) => cbor::to_vec(body),
-            Body::Unknown => unreachable!("a phone never makes an entry of a type it does not know"),
-        };
-        append_body(&self.head, &body)
+        append_body(&self.head, &self.body.encode())
     }
 
     /// The rules that need nothing but the entry.
@@ -258,14 +345,37 @@ impl Entry {
         {
             return Err(field("gps", "latitude within 90 and longitude within 180 degrees"));
         }
+        let gps = self.head.gps.as_ref();
         match &self.body {
-            Body::Visit(body) => body.check(self.head.gps.as_ref()),
+            Body::Visit(body) => body.check(gps),
             Body::Repayment(body) => body.check(),
             Body::Promise(body) => body.check(),
             Body::Correction(body) => body.check(),
             Body::CashHandover(body) => body.check(),
             Body::TransactionCheck(body) => body.check(),
+            Body::CallAttempt(body) => body.check(),
+            Body::ContactUpdate(body) => body.check(gps),
+            Body::Complaint(body) => body.check(),
+            Body::CaseHandover(body) => body.check(),
+            Body::StopEvent(body) => body.check(),
+            Body::DeviceEvent(body) => body.check(),
+            Body::WeeklyContact(body) => body.check(gps),
+            Body::FloatCheck(body) => body.check(),
+            Body::IssueReport(body) => body.check(),
+            Body::IssueEvent(body) => body.check(),
+            Body::Training(body) => body.check(),
+            Body::AgentRegistration(body) => body.check(gps),
             Body::Unknown => Ok(()),
+        }
+    }
+
+    /// Whether nobody but its author and those who review may read it, whoever holds its dossier. Such
+    /// an entry belongs to its author's own day, and no feed gives it to anybody else.
+    pub fn is_confidential(&self) -> bool {
+        match &self.body {
+            Body::Complaint(complaint) => complaint.is_confidential(),
+            Body::IssueReport(report) => report.is_confidential(),
+            _ => false,
         }
     }
 }
@@ -319,5 +429,7 @@ fn amount(minor: i64) -> Result<(), EntryError> {
     if (1..=crate::money::Money::MINOR_MAX).contains(&minor) { Ok(()) } else { Err(EntryError::Amount) }
 }
 
+#[cfg(test)]
+mod record_tests;
 #[cfg(test)]
 mod tests;

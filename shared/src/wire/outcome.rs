@@ -31,6 +31,10 @@ crate::codes! {
         UnknownAccount = "UNKNOWN_ACCOUNT",
         /// Held: a hand-over names something that is not cash in the officer's hand.
         NotInHand = "NOT_IN_HAND",
+        /// Held: it is in a kind of dossier, or in somebody's, where such a record does not belong.
+        WrongDossier = "WRONG_DOSSIER",
+        /// Refused: what it acts on is a record of another kind, or about somebody else.
+        WrongRef = "WRONG_REF",
         /// Refused: the bytes are not an entry.
         Malformed = "MALFORMED",
         /// Refused: a field breaks its rule.

@@ -12,6 +12,7 @@ use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::envelope::PhoneTime;
 
 use super::seeds::{Seed, seed};
+use crate::records::{self, About};
 
 /// The capturing device's id.
 pub(super) const DEVICE: [u8; 16] = [2; 16];
@@ -62,14 +63,19 @@ fn day(days: i32) -> Date {
 
 /// One entry of every type, with every field.
 pub(super) fn each_type() -> Vec<(&'static str, Entry)> {
-    vec![
+    let mut each = vec![
         ("visit", Entry { head: head(EntryType::Visit), body: Body::Visit(visit()) }),
         ("repayment", Entry { head: head(EntryType::Repayment), body: Body::Repayment(repayment()) }),
         ("promise", Entry { head: head(EntryType::Promise), body: Body::Promise(promise()) }),
         ("correction", Entry { head: head(EntryType::Correction), body: Body::Correction(correction()) }),
         ("cash_handover", Entry { head: head(EntryType::CashHandover), body: Body::CashHandover(handover()) }),
         ("check", Entry { head: head(EntryType::TransactionCheck), body: Body::TransactionCheck(check()) }),
-    ]
+    ];
+    let (link, at, today) = ([21; 16].into(), at(0), day(0));
+    let about = About { account: [15; 16].into(), agent: [17; 16].into(), issue: link, link, at, today };
+    let entry = |body: Body| Entry { head: head(body.entry_type().expect("a known type")), body };
+    each.extend(records::each(about).into_iter().map(|(name, body)| (name, entry(body))));
+    each
 }
 
 fn visit() -> Visit {
@@ -144,6 +150,17 @@ pub(super) fn entry() -> Vec<Seed> {
         edit(&mut entry);
         seed(name, entry.encode())
     };
+    // What breaks a rule of its type, or is of no build's list.
+    let last = |name: &str, edit: fn(&mut Entry)| {
+        let mut entry = each_type().pop().expect("there are types").1;
+        edit(&mut entry);
+        seed(name, entry.encode())
+    };
+    seeds.extend([
+        last("registration_unmasked", |entry| set_id_number(entry, "12345678")),
+        last("registration_of_many_stars", |entry| set_id_number(entry, &"*".repeat(4000))),
+        last("registration_in_the_past", |entry| entry.head.captured_at = Timestamp::EPOCH),
+    ]);
     seeds.extend([
         with("no_gps", |entry| entry.head.gps = None),
         with("attachments", |entry| {
@@ -151,7 +168,7 @@ pub(super) fn entry() -> Vec<Seed> {
             let one = Attachment { sha256: Hash([1; 32]), mime: "image/jpeg".into(), bytes: 40_000, kind };
             entry.head.attachments = Some(vec![one; 8]);
         }),
-        with("type_of_tomorrow", |entry| entry.head.entry_type = EntryType::from_code("TRAINING")),
+        with("type_of_tomorrow", |entry| entry.head.entry_type = EntryType::from_code("SURVEY")),
         with("nul_in_a_code", |entry| entry.head.entry_type = EntryType::from_code("A\0B")),
         with("zero", |entry| set_amount(entry, 0)),
         with("negative", |entry| set_amount(entry, i64::MIN)),
@@ -185,5 +202,11 @@ pub(super) fn entry() -> Vec<Seed> {
 fn set_amount(entry: &mut Entry, minor: i64) {
     if let Body::Repayment(repayment) = &mut entry.body {
         repayment.amount.minor = minor;
+    }
+}
+
+fn set_id_number(entry: &mut Entry, number: &str) {
+    if let Body::AgentRegistration(registration) = &mut entry.body {
+        registration.id_number_masked = number.into();
     }
 }

@@ -79,7 +79,7 @@ fn envelopes() -> Vec<Seed> {
     let mut relayed = plain.clone();
     relayed[1] = 1;
     let mut strange = each[0].clone();
-    strange.head.entry_type = daybook_shared::entry::EntryType::from_code("TRAINING");
+    strange.head.entry_type = daybook_shared::entry::EntryType::from_code("SURVEY");
     vec![
         seed("empty", sealed(&[], vec![])),
         seed("one_of_each", sealed(&each, vec![])),

@@ -2,10 +2,10 @@
 //! without what sync.md I3 excludes (two captures under one receipt number of nobody's or one block).
 
 use daybook_shared::entry::{
-    Body, CashHandover, Channel, Correction, CorrectionKind, CustomerAck, Entry, EntryType, HandoverTo, Head, Promise,
-    PromiseChannel, ReceiptNumber, Repayment, SCHEMA_VERSION,
+    Body, CashHandover, Channel, Correction, CorrectionKind, CustomerAck, Entry, EntryType, HandoverTo, Head,
+    IssueCategory, Promise, PromiseChannel, ReceiptNumber, Repayment, SCHEMA_VERSION,
 };
-use daybook_shared::ids::{AccountId, AckHash, BootId, DeviceId, DossierId, EntryId, UserId};
+use daybook_shared::ids::{AccountId, AckHash, AgentId, BootId, DeviceId, DossierId, EntryId, UserId};
 use daybook_shared::money::{Currency, Money};
 use daybook_shared::time::{DAY_MS, Timestamp, Zone};
 use rand::RngExt as _;
@@ -13,6 +13,7 @@ use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::setup::KES;
+use crate::records::{self, About};
 
 /// What captures are about: who may make them, and about what.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Cast {
     pub devices: Vec<(DeviceId, UserId, String)>,
     /// Accounts.
     pub accounts: Vec<AccountId>,
+    /// An agent whose file of all these days is the first device's.
+    pub agent: AgentId,
     /// The first instant of a capture.
     pub from: Timestamp,
     /// How many days captures are spread over.
@@ -46,13 +49,14 @@ pub struct Made {
 pub fn some(cast: &Cast, count: usize, rng: &mut ChaCha8Rng) -> Vec<Made> {
     let mut made: Vec<Made> = Vec::new();
     let mut cash: Vec<(usize, EntryId)> = Vec::new();
+    let mut issues: Vec<EntryId> = Vec::new();
     for number in 1..=count {
         let device = rng.random_range(0..cast.devices.len());
         let at = cast.from.plus_ms(rng.random_range(0..cast.days * DAY_MS));
         let account = *cast.accounts.choose(rng).expect("a cast has accounts");
         let id = EntryId::new(at, rng);
         let case = DossierId::case(account);
-        let (entry_type, dossier, body) = match rng.random_range(0..20) {
+        let (entry_type, dossier, body) = match rng.random_range(0..24) {
             0..13 => {
                 cash.push((device, id));
                 (EntryType::Repayment, case, Body::Repayment(repayment(cast, (device, account, at), number, rng)))
@@ -62,6 +66,18 @@ pub fn some(cast: &Cast, count: usize, rng: &mut ChaCha8Rng) -> Vec<Made> {
                 let (_, target) = *cash.choose(rng).expect("not empty");
                 let (kind, reason) = (CorrectionKind::Void, "Typed twice.".to_owned());
                 (EntryType::Correction, case, Body::Correction(Correction { target, kind, proposed: None, reason }))
+            }
+            18 => {
+                issues.push(id);
+                let report = records::issue_report(about(cast, (account, id, at)), IssueCategory::Network);
+                (EntryType::IssueReport, file(cast), Body::IssueReport(report))
+            }
+            19..22 => {
+                // Of a report, or of something that is none.
+                let known: Vec<_> = issues.iter().chain(cash.iter().map(|(_, id)| id)).copied().collect();
+                let issue = known.choose(rng).copied().unwrap_or_else(|| EntryId::new(at, rng));
+                let event = records::issue_event(about(cast, (account, issue, at)));
+                (EntryType::IssueEvent, file(cast), Body::IssueEvent(event))
             }
             _ => {
                 let day = DossierId::day(cast.devices[device].1, cast.zone.date_of(at));
@@ -80,6 +96,15 @@ pub fn some(cast: &Cast, count: usize, rng: &mut ChaCha8Rng) -> Vec<Made> {
         made.push(Made { device, at, id, bytes: entry.encode() });
     }
     made
+}
+
+fn file(cast: &Cast) -> DossierId {
+    let (year, month, _) = cast.zone.date_of(cast.from).ymd();
+    DossierId::agent(cast.agent, year, u8::try_from((month - 1) / 3 + 1).expect("a month is 1 to 12"))
+}
+
+fn about(cast: &Cast, (account, issue, at): (AccountId, EntryId, Timestamp)) -> About {
+    About { account, agent: cast.agent, issue, link: issue, at, today: cast.zone.date_of(at) }
 }
 
 /// Shuffles, repeats some, and cuts into groups.

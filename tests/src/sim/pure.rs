@@ -14,7 +14,7 @@ use daybook_server::sync::effects::Effects;
 use daybook_server::sync::judge::{self, Capture};
 use daybook_server::sync::world::{About, Account, Claim, Device, Dossier, Logged, Series, World};
 use daybook_shared::entry::{Body, Entry};
-use daybook_shared::ids::{AccountId, DeviceId, DossierId, EntryId, UserId};
+use daybook_shared::ids::{AccountId, AgentId, DeviceId, DossierId, EntryId, UserId};
 use daybook_shared::money::Currency;
 use daybook_shared::schedule::{Instalment, Portions, outstanding};
 use daybook_shared::time::{Date, Timestamp, Zone};
@@ -114,6 +114,7 @@ pub fn cast() -> Cast {
     Cast {
         devices: devices.collect(),
         accounts: (1..=ACCOUNTS).map(account_id).collect(),
+        agent: AgentId::from([0x7a; 16]),
         from: "2027-03-01T06:00:00Z".parse().expect("a time"),
         days: 30,
         zone: Zone::utc(),
@@ -146,6 +147,11 @@ impl Books {
             let caseload = (key != 4).then_some(2);
             world.dossiers.insert(uid, Dossier::loaded(key, uid, About::Case(key), caseload, (2, 1, 0), history));
         }
+        let (agent, key) = (cast().agent, ACCOUNTS + 1);
+        let uid = DossierId::agent(agent, 2027, 1);
+        let history = vec![(Timestamp::EPOCH, Some(1))];
+        world.agents.insert(agent, (1, Some(1)));
+        world.dossiers.insert(uid, Dossier::loaded(key, uid, About::Agent(1), Some(1), (1, 1, 0), history));
         let settings = Settings { currency: KES, ..Settings::default() };
         Self { world, effects: Effects::default(), settings, waiting: BTreeMap::new() }
     }

@@ -31,9 +31,11 @@ pub struct OnServer {
     pub outcome: Outcome,
     /// The key of its dossier.
     pub dossier_id: i64,
+    /// The key of its author, where only he gets it from a feed.
+    pub only_for: Option<i64>,
 }
 
-type EntryRow = (EntryId, i64, Vec<u8>, String, Option<Reason>, Option<String>, i64);
+type EntryRow = (EntryId, i64, Vec<u8>, String, Option<Reason>, Option<String>, i64, i64, bool);
 
 fn outcome_of(state: &str, reason: Option<Reason>, flags: Option<&str>) -> Outcome {
     let flags = flags.map(|flags| flags.split(' ').map(Flag::from_code).collect());
@@ -147,11 +149,12 @@ impl World {
 
     /// All entries the server has.
     pub fn entries(&self) -> std::collections::BTreeMap<EntryId, OnServer> {
-        let rows: Vec<EntryRow> =
-            self.server.rows("select uid, id, bytes, outcome, reason, flags, dossier_id from entry");
-        let entry = |(uid, id, bytes, outcome, reason, flags, dossier_id): EntryRow| {
+        let rows: Vec<EntryRow> = self
+            .server
+            .rows("select uid, id, bytes, outcome, reason, flags, dossier_id, user_id, confidential from entry");
+        let entry = |(uid, id, bytes, outcome, reason, flags, dossier_id, user_id, confidential): EntryRow| {
             let outcome = outcome_of(&outcome, reason, flags.as_deref());
-            (uid, OnServer { id, bytes, outcome, dossier_id })
+            (uid, OnServer { id, bytes, outcome, dossier_id, only_for: confidential.then_some(user_id) })
         };
         rows.into_iter().map(entry).collect()
     }

@@ -1,15 +1,16 @@
 //! What officers do in a storm: they capture and write on boards. (The office: [`super::office`].)
 
-use daybook_mobile_sync::capture::{CaptureError, EditBoardError, Override, What};
+use daybook_mobile_sync::capture::{CaptureError, Draft, EditBoardError, Override, What};
 use daybook_shared::board::Edit;
-use daybook_shared::entry::{Channel, CorrectionKind, Visit, VisitKind};
-use daybook_shared::ids::{DossierId, EntryId};
+use daybook_shared::entry::{Body, Channel, ComplaintKind, CorrectionKind, IssueCategory, Visit, VisitKind};
+use daybook_shared::ids::{AgentId, DossierId, EntryId};
 use daybook_shared::money::{Currency, Money};
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
 use uuid::Uuid;
 
 use super::world::{Acc, On, Who, World};
+use crate::records::{self, About};
 
 const USD: Currency = Currency::new(*b"USD").expect("three capital letters");
 /// The longest note of a visit; entries fill frames then.
@@ -30,6 +31,8 @@ pub struct Work {
     pub ended: (Vec<Who>, Vec<On>),
     /// Cash captures by phone, for hand-overs and corrections.
     cash: Vec<(On, EntryId, i64)>,
+    /// Issues that were reported, and of which agent.
+    issues: Vec<(AgentId, EntryId)>,
     /// Receipt numbers that were given out, for typing them again.
     receipts: Vec<String>,
 }
@@ -39,13 +42,14 @@ impl Work {
     pub fn capture(&mut self, world: &mut World, on: On) {
         let acc = pick_account(world, on);
         match world.rng.random_range(0..100) {
-            0..25 => visit(world, on, acc),
-            25..50 => self.cash(world, on, acc),
-            50..54 => other_money(world, on, acc),
-            54..62 => promise(world, on, acc),
-            62..67 => self.correction(world, on),
-            67..72 => self.handover(world, on),
-            72..77 => check(world, on),
+            0..20 => visit(world, on, acc),
+            20..45 => self.cash(world, on, acc),
+            45..49 => other_money(world, on, acc),
+            49..57 => promise(world, on, acc),
+            57..62 => self.correction(world, on),
+            62..67 => self.handover(world, on),
+            67..71 => check(world, on),
+            71..83 => self.record(world, on, acc),
             _ => write_on_board(world, on),
         }
     }
@@ -73,6 +77,33 @@ impl Work {
             self.cash.push((on, id, minor));
             self.receipts.extend(receipt);
         }
+    }
+
+    /// Some record without money; of complaints and issues of any kind, so that some are confidential.
+    fn record(&mut self, world: &mut World, on: On, acc: Acc) {
+        let moment = world.phones[on.0].moment(world.now());
+        let today = world.phones[on.0].store().business_date(moment).expect("an enrolled phone");
+        let Some((agent, _)) = world.agents.choose(&mut world.rng).copied() else { return };
+        let link = EntryId::new(moment.wall, &mut world.rng);
+        let account = world.accounts[acc.0].uid;
+        // A report that may be another phone's and come later, be another agent's, or never come.
+        let known = self.issues.choose(&mut world.rng).copied().filter(|_| !world.rng.random_ratio(1, 10));
+        let (agent, issue) = known.unwrap_or((agent, link));
+        let about = About { account, agent, issue, link, at: moment.wall, today };
+        let mut bodies = records::each(about);
+        let (_, mut body) = bodies.swap_remove(world.rng.random_range(0..bodies.len()));
+        match &mut body {
+            Body::Complaint(complaint) => {
+                complaint.kind = ComplaintKind::ALL.choose(&mut world.rng).expect("there are kinds").clone();
+            }
+            Body::IssueReport(report) => {
+                report.category = IssueCategory::ALL.choose(&mut world.rng).expect("there are categories").clone();
+            }
+            _ => {}
+        }
+        let is_report = matches!(body, Body::IssueReport(_));
+        let captured = record(world, on, records::draft(body, account));
+        self.issues.extend(captured.filter(|_| is_report).map(|(id, _)| (agent, id)));
     }
 
     /// The number of a paper receipt, or of somebody else's by mistake.
@@ -123,7 +154,7 @@ fn pick_account(world: &mut World, on: On) -> Acc {
 }
 
 /// Records a draft; what the phone's own rules refuse was never captured.
-fn record(world: &mut World, on: On, what: What) -> Option<(EntryId, Option<String>)> {
+fn record(world: &mut World, on: On, what: impl Into<Draft>) -> Option<(EntryId, Option<String>)> {
     let now = world.now();
     match world.phones[on.0].capture(what, now, &mut world.rng) {
         Ok(captured) => {

@@ -12,6 +12,7 @@ mod imports;
 mod links;
 mod office;
 mod receipts;
+mod records;
 
 use daybook_tests::sim::{Engine, World};
 

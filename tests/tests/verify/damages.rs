@@ -3,6 +3,8 @@
 //! Statements are the same on both engines. A damage is one statement, or several with `;` between where
 //! rows depend on each other. What the keys and amounts stand for is in `story.rs`.
 
+use super::record_damages::RECORDS;
+
 /// Damages, each of which the same check must notice in the same table.
 pub struct Case {
     /// The check.
@@ -13,12 +15,12 @@ pub struct Case {
     pub damages: &'static [&'static str],
 }
 
-const fn case(check: &'static str, table: &'static str, damages: &'static [&'static str]) -> Case {
+pub const fn case(check: &'static str, table: &'static str, damages: &'static [&'static str]) -> Case {
     Case { check, table, damages }
 }
 
 /// All of it.
-pub const CASES: &[&[Case]] = &[JOURNAL, ACCOUNTS, PAYMENTS, PROMISES, TYPED, LOG, DECIDED, FEEDS];
+pub const CASES: &[&[Case]] = &[JOURNAL, ACCOUNTS, PAYMENTS, PROMISES, TYPED, LOG, DECIDED, FEEDS, RECORDS];
 
 const BALANCE: &str = "ledger: journals balance";
 const CREDIT: &str = "ledger: credit of customers";
@@ -32,20 +34,20 @@ const INSTALMENTS: &str = "accounts: instalments";
 const ALLOCATIONS: &str = "accounts: allocations";
 const PAYMENT: &str = "log: payments are what their entries say";
 const RECEIPTS: &str = "log: receipt numbers";
-const STRAY: &str = "log: typed rows have an entry";
+pub const STRAY: &str = "log: typed rows have an entry";
 const PROMISE: &str = "accounts: promises";
 const ACTIVE: &str = "accounts: active promise";
-const ROWS: &str = "log: typed rows are what their entries say";
-const ENTRIES: &str = "log: entries are what their bytes say";
+pub const ROWS: &str = "log: typed rows are what their entries say";
+pub const ENTRIES: &str = "log: entries are what their bytes say";
 const OUTCOMES: &str = "log: outcomes have their reason";
-const WAITING: &str = "log: what waits";
+pub const WAITING: &str = "log: what waits";
 const BOARDS: &str = "boards: merged from their changes";
 const RULED: &str = "decisions: what was ruled";
-const TIMELINE: &str = "decisions: timeline";
+pub const TIMELINE: &str = "decisions: timeline";
 const SEQUENCE: &str = "feeds: sequence";
 const PRESENT: &str = "feeds: dossiers are present";
 const VERSIONS: &str = "feeds: versions";
-const SECTIONS: &str = "feeds: versions of sections";
+pub const SECTIONS: &str = "feeds: versions of sections";
 const GONE: &str = "feeds: who left is gone";
 const ASSIGNED: &str = "feeds: assignments";
 

@@ -4,8 +4,9 @@
 use daybook_mobile_sync::capture::What;
 use daybook_server::auth::Role;
 use daybook_shared::board::Edit;
-use daybook_shared::entry::{Correction, CorrectionKind, Proposed};
+use daybook_shared::entry::{Body, ComplaintKind, Correction, CorrectionKind, IssueCategory, Proposed};
 use daybook_shared::ids::EntryId;
+use daybook_tests::records::{self, About};
 use daybook_tests::sim::{Acc, Engine, On, Terms, World};
 use serde_json::json;
 
@@ -52,6 +53,9 @@ pub fn told(engine: Engine) -> World {
     world.sync(on);
     assert_eq!(world.outcome(waiting), "held(MISSING_REF)");
 
+    every_record(&mut world, on, acc);
+    world.sync(on);
+
     world.pass_ms(60_000);
     assert_eq!(world.reassign(deka, left, Some(barasa)).status, 204);
     world.settle(&[on, other]);
@@ -68,6 +72,22 @@ fn captures(world: &mut World, on: On, acc: Acc) -> EntryId {
     let (agent, _) = world.agents[0];
     world.transaction_check(on, agent);
     world.cash(on, acc, 1_500)
+}
+
+/// One of each record without money, and the event of a report that has not come.
+fn every_record(world: &mut World, on: On, acc: Acc) {
+    let (at, today, account) = (world.now(), world.today(), world.accounts[acc.0].uid);
+    let unknown = EntryId::new(at, &mut world.rng);
+    let mut about = About { account, agent: world.agents[0].0, issue: unknown, link: unknown, at, today };
+    world.record(on, records::draft(Body::IssueEvent(records::issue_event(about)), account));
+    about.issue =
+        world.record(on, records::draft(Body::IssueReport(records::issue_report(about, IssueCategory::App)), account));
+    let others = records::each(about).into_iter().filter(|(name, _)| *name != "issue_report");
+    for (_, body) in others {
+        world.record(on, records::draft(body, account));
+    }
+    let conduct = records::complaint(about, ComplaintKind::Conduct);
+    world.record(on, records::draft(Body::Complaint(conduct), account));
 }
 
 fn correct(world: &mut World, on: On, acc: Acc, target: EntryId, amount_minor: Option<i64>) -> EntryId {

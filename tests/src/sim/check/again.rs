@@ -18,7 +18,7 @@ use crate::sim::upload::frames_of;
 use crate::sim::world::{On, World};
 
 /// Tables that a repeated upload must leave alone, and what of them is compared.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 29] = [
     ("entry", "uid"),
     ("envelope", "uid"),
     ("payment", "uid"),
@@ -31,6 +31,19 @@ const TABLES: [(&str, &str); 16] = [
     ("cash_handover", "entry_uid"),
     ("handover_item", "payment_uid"),
     ("dossier", "id"),
+    ("timeline_event", "dossier_id, version"),
+    ("call_attempt", "entry_uid"),
+    ("contact_update", "entry_uid"),
+    ("complaint", "entry_uid"),
+    ("case_handover", "entry_uid"),
+    ("stop_event", "entry_uid"),
+    ("device_event", "entry_uid"),
+    ("weekly_contact", "entry_uid"),
+    ("float_check", "entry_uid"),
+    ("issue_report", "entry_uid"),
+    ("issue_event", "entry_uid"),
+    ("training", "entry_uid"),
+    ("agent_registration", "entry_uid"),
     ("board_change", "dossier_id, version"),
     ("quarantine", "id"),
     ("feed", "caseload_id, seq"),

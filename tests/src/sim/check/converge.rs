@@ -105,7 +105,7 @@ fn with_server(world: &World, fresh: On) {
         assert_eq!(i64::try_from(held.version), Ok(version), "I4: version of {dossier}");
         let of_dossier: BTreeMap<_, _> = entries
             .iter()
-            .filter(|(_, entry)| entry.dossier_id == id)
+            .filter(|(_, entry)| entry.dossier_id == id && entry.only_for.is_none_or(|author| author == user))
             .map(|(uid, entry)| (*uid, (entry.bytes.clone(), Some(entry.outcome.clone()))))
             .collect();
         assert_eq!(held.entries, of_dossier, "I4: entries of {dossier}");
