@@ -337,15 +337,31 @@ async fn run_caught(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> Result<Vec<Done
 const LOCK_SHARED: &str = "lock table waiting in row share mode";
 const LOCK_ALONE: &str = "lock table waiting in exclusive mode";
 
+/// What a transaction may run beside, on PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Envelopes.
+    Envelopes,
+    /// None: what acts on another entry, or on one that may be arriving.
+    None,
+}
+
+/// Takes the lock that says what this transaction may run beside; SQLite has one writer.
+pub async fn lock(tx: &mut Tx, beside: Beside) -> sqlx::Result<()> {
+    if let Tx::Postgres(tx) = tx {
+        let alone = beside == Beside::None;
+        sqlx::query(if alone { LOCK_ALONE } else { LOCK_SHARED }).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
 /// The order within a transaction: request numbers, envelopes, ends of requests.
 async fn run(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> sqlx::Result<Vec<Done>> {
     let now = app.now();
-    if let Tx::Postgres(tx) = tx {
-        // What acts on another entry is alone among envelopes: else neither it nor the one that it waits
-        // for would see the other.
-        let acts = jobs.iter().filter_map(|job| job.item.as_ref()).any(Item::acts_on_others);
-        sqlx::query(if acts { LOCK_ALONE } else { LOCK_SHARED }).execute(&mut **tx).await?;
-    }
+    // What acts on another entry is alone among envelopes: else neither it nor the one that it waits for
+    // would see the other.
+    let acts = jobs.iter().filter_map(|job| job.item.as_ref()).any(Item::acts_on_others);
+    lock(tx, if acts { Beside::None } else { Beside::Envelopes }).await?;
     let begun = install::begin(tx, jobs, now).await?;
     let going = jobs.iter_mut().zip(&begun).filter(|(_, begun)| matches!(begun, Begun::Open(_)));
     let mut items: Vec<&mut Item> = going.filter_map(|(job, _)| job.item.as_mut()).collect();

@@ -273,6 +273,7 @@ fn orders(steps: usize) -> Vec<Vec<usize>> {
 
 #[test]
 fn s11_payments_recorded_elsewhere_are_posted_once_and_wait_in_suspense_without_an_account() {
+    use Came::{Posted, Present, Refused, Suspense};
     on_every_engine(|mut world| {
         let (amina, on) = world.officer("Amina");
         let grace = world.person("grace", Role::Cashier);
@@ -288,16 +289,13 @@ fn s11_payments_recorded_elsewhere_are_posted_once_and_wait_in_suspense_without_
             let came = import(world, Kind::Repayments, &rows(&number(acc)));
             came.into_iter().map(|result| result.came).collect::<Vec<_>>()
         };
-        let expected = [Came::Posted, Came::Posted, Came::Posted, Came::Suspense, Came::Refused];
-        assert_eq!(came(&world), expected);
-        let again = [Came::Present, Came::Present, Came::Present, Came::Present, Came::Refused];
-        assert_eq!(came(&world), again);
+        assert_eq!(came(&world), [Posted, Posted, Posted, Suspense, Refused]);
+        assert_eq!(came(&world), [Present, Present, Present, Present, Refused]);
         assert_eq!(world.stands(acc), "active, owes 900, paid 1100, credit 0");
         // The account comes; the same file takes its money out of suspense, and again does nothing.
         let late = world.account(amina, Terms::months(2));
-        let found = [Came::Present, Came::Present, Came::Present, Came::Posted, Came::Refused];
-        assert_eq!(came(&world), found);
-        assert_eq!(came(&world), again);
+        assert_eq!(came(&world), [Present, Present, Present, Posted, Refused]);
+        assert_eq!(came(&world), [Present, Present, Present, Present, Refused]);
         assert_eq!(world.stands(late), "active, owes 1900, paid 100, credit 0");
         let gl: Vec<(String, i64)> = world.server.rows(
             "select gl, cast(sum(minor) as bigint) from line where gl in ('till', 'bank', 'suspense') group by gl order by gl",
