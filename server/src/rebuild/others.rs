@@ -109,7 +109,7 @@ const WRONG: &str = "
       select f.caseload_id, f.dossier_id, f.version, f.present, f.epoch from feed f
       join (select caseload_id, dossier_id, max(seq) as seq from feed group by caseload_id, dossier_id) n
         on n.caseload_id = f.caseload_id and n.seq = f.seq)
-    select d.caseload_id, d.id, d.version, d.epoch, true
+    select d.caseload_id, d.id, d.version, d.epoch, true as is_there
     from dossier d left join newest f on f.caseload_id = d.caseload_id and f.dossier_id = d.id
     where d.caseload_id is not null
       and (f.present is null or not f.present or f.version <> d.version or f.epoch <> d.epoch)
