@@ -91,7 +91,7 @@ async fn refuse_if_used(db: &Db, url: &str) -> Result<(), BackupError> {
     let mut tx = db.read().await?;
     for table in tables::all(&mut tx).await? {
         let rows = tables::count(&mut tx, &table.info.name).await?;
-        if rows > 0 {
+        if !tables::is_new(&table.info.name, rows) {
             let what = format!("table {} has {rows} rows", table.info.name);
             // A URL of PostgreSQL may hold a password.
             let place = if url.starts_with("sqlite:") { url } else { "the database" }.to_owned();
@@ -140,6 +140,7 @@ async fn load(
     for info in &manifest.tables {
         targets.push(Target::of(tx, info).await?);
     }
+    tables::clear_seeds(tx).await?;
     let (mut reader, _) = Reader::open(file)?;
     let counts = loop {
         match reader.read_item()? {

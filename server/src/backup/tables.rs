@@ -102,6 +102,23 @@ async fn in_order(tx: &mut Tx, mut tables: Vec<Table>) -> sqlx::Result<Vec<Table
     Ok(order)
 }
 
+/// Tables that have a row from their migration on. A database with nothing else is new.
+const SEEDED: &[&str] = &["audit_head"];
+
+/// Whether so many rows of a table come from its migration.
+pub fn is_new(table: &str, rows: i64) -> bool {
+    rows == 0 || (rows == 1 && SEEDED.contains(&table))
+}
+
+/// Takes out what migrations put into new tables, before a backup's rows are put in.
+pub async fn clear_seeds(tx: &mut Tx) -> sqlx::Result<()> {
+    for table in SEEDED {
+        let sql = format!("delete from {}", quoted(table));
+        on_db!(tx, conn => sqlx::query(AssertSqlSafe(sql)).execute(conn).await.map(|_| ()))?;
+    }
+    Ok(())
+}
+
 /// How many rows a table has.
 pub async fn count(tx: &mut Tx, table: &str) -> sqlx::Result<i64> {
     let sql = format!("select count(*) from {}", quoted(table));

@@ -40,7 +40,11 @@ fn case(there: &There, route: &Route) -> (String, &'static str, Value) {
     let decision = json!({ "id": Uuid::from_u128(7) });
     match route.path {
         "/v1/users/{id}/roles" => of(&there.user, json!({ "role": "officer", "unit": NOWHERE, "held": true })),
-        "/v1/users/{id}/deactivation" | "/v1/users/{id}/enrolment-codes" => of(&there.user, json!({})),
+        "/v1/users/{id}/deactivation" | "/v1/users/{id}/enrolment-codes" | "/v1/users/{id}/sessions/revocation" => {
+            of(&there.user, json!({}))
+        }
+        "/v1/users/{id}/sessions" => of(&there.user, Value::Null),
+        "/v1/users/{id}/password" => of(&there.user, json!({ "password": "a pasture of long words" })),
         "/v1/devices/{id}/retirement" | "/v1/devices/{id}/loss" => of(&there.device, json!({})),
         "/v1/caseloads/{id}/members" => of(&there.caseload, json!({ "user": there.user, "member": true })),
         "/v1/dossiers/{id}" => of(&there.dossier, Value::Null),
