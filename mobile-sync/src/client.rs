@@ -142,6 +142,7 @@ impl Client {
                 Some(Effect::Finished(report)) => return Ok(report),
                 Some(Effect::Wait { ms }) => {
                     tell(session.last_failure(), ms);
+                    // The session's own backoff, carried out: it alone decides how long.
                     tokio::time::sleep(Duration::from_millis(ms)).await;
                     session.handle(store, clock(), rng, Event::TimerFired)?
                 }

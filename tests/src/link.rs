@@ -247,6 +247,7 @@ async fn meet(mut phone: TcpStream, server: &Server, fate: Fate) -> std::io::Res
     match fate {
         Fate::Pass | Fate::Drop => carry(&mut phone, server, &request, usize::MAX).await.map(drop),
         Fate::Delay { ms } => {
+            // The delay is the fault itself; nothing waits here for something to have happened.
             tokio::time::sleep(Duration::from_millis(ms)).await;
             carry(&mut phone, server, &request, usize::MAX).await.map(drop)
         }
@@ -271,6 +272,7 @@ async fn meet(mut phone: TcpStream, server: &Server, fate: Fate) -> std::io::Res
         }
         Fate::KillDuring { micros } => {
             let upstream = send(server, &request).await?;
+            // Where in its work the server dies is the seed's choice; what is asserted holds wherever it is.
             tokio::time::sleep(Duration::from_micros(micros)).await;
             server.kill_and_restart().await.map_err(std::io::Error::other)?;
             drop(upstream);
@@ -287,6 +289,7 @@ async fn meet(mut phone: TcpStream, server: &Server, fate: Fate) -> std::io::Res
             let mut upstream = send(server, &request).await?;
             while let Ok(byte) = upstream.read_u8().await {
                 phone.write_u8(byte).await?;
+                // The slowness is the fault itself.
                 tokio::time::sleep(Duration::from_millis(ms)).await;
             }
             Ok(())

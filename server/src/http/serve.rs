@@ -76,6 +76,7 @@ impl Server {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection cannot be accepted");
+                    // Mostly the process is out of file descriptors: asking again at once would only spin.
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -317,7 +317,8 @@ fn head(cells: &mut Cells<'_>, reading: &Reading) -> Option<FileAccount> {
 }
 
 const STAGES: &str = "CALL, FIELD, LEGAL, WRITE_OFF_REVIEW";
-/// Until the account's own is known.
+/// ISO 4217's code for no currency, in a head that is read before the currency is: `account` puts the account's
+/// own in its place, or gives no account. So a row that lacks both has both faults told.
 const NO_CURRENCY: Currency = Currency::new(*b"XXX").expect("three capital letters");
 
 /// All but the last four characters hidden, unless the file hides them itself.

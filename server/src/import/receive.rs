@@ -5,6 +5,9 @@
 //! is that money. If one is held(AWAITING_PROVIDER) and says the same, it is released through the verdict
 //! that every capture gets; what says something else stays held(PROVIDER_DIFFERS), for a person. A capture
 //! that comes after its line finds it in the same verdict (`sync::judge`), so the order does not matter.
+//!
+//! The file is long as a line is followed through it without a jump: what is read under the lock, which of
+//! the cases it is, what that brings about.
 
 use std::collections::{BTreeMap, BTreeSet};
 
