@@ -10,6 +10,7 @@ use rand::rngs::SysRng;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
+use crate::attachments::routes::PIECES_A_MINUTE_MAX;
 use crate::audit::seal::KnownHead;
 use crate::auth::alarm::Alarm;
 use crate::auth::guesses::Guesses;
@@ -51,6 +52,8 @@ pub struct App {
     pub oidc: Option<Provider>,
     /// Slows down devices that may only hand in.
     pub deposits: Throttle,
+    /// Slows down devices that hand in pieces of files.
+    pub pieces: Throttle,
     /// The head of the audit trail, as this replica last saw it.
     pub audit_head: KnownHead,
     /// Writes that are being handled, by their Idempotency-Key.
@@ -208,6 +211,7 @@ impl App {
             guesses: Guesses::default(),
             oidc,
             deposits: Throttle::new(DEPOSITS_A_MINUTE_MAX),
+            pieces: Throttle::new(PIECES_A_MINUTE_MAX),
             audit_head: KnownHead::default(),
             in_flight: InFlight::default(),
             alarm: Alarm::default(),

@@ -1,6 +1,7 @@
 //! The Daybook server. Capabilities are modules: rules (pure), SQL and routes in small files.
 
 pub mod app;
+pub mod attachments;
 pub mod audit;
 pub mod auth;
 pub mod cli;
