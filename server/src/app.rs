@@ -18,6 +18,8 @@ use crate::auth::oidc::{OidcError, Provider, Secret};
 use crate::auth::throttle::Throttle;
 use crate::clock::{FileClock, FileClockError, SystemClock};
 use crate::db::{Absent, Db, OpenError, Tx};
+use crate::hints::Hub;
+use crate::hints::routes::STREAMS_A_MINUTE_MAX;
 use crate::http::extract::BodyRoom;
 use crate::http::idempotency::InFlight;
 use crate::keys::{self, Identity, Keys, KeysError};
@@ -52,6 +54,10 @@ pub struct App {
     pub oidc: Option<Provider>,
     /// Slows down devices that may only hand in.
     pub deposits: Throttle,
+    /// Tells who is online that something moved.
+    pub hints: Hub,
+    /// Slows down devices that begin streams of hints.
+    pub streams: Throttle,
     /// Slows down devices that hand in pieces of files.
     pub pieces: Throttle,
     /// The head of the audit trail, as this replica last saw it.
@@ -211,6 +217,8 @@ impl App {
             guesses: Guesses::default(),
             oidc,
             deposits: Throttle::new(DEPOSITS_A_MINUTE_MAX),
+            hints: Hub::default(),
+            streams: Throttle::new(STREAMS_A_MINUTE_MAX),
             pieces: Throttle::new(PIECES_A_MINUTE_MAX),
             audit_head: KnownHead::default(),
             in_flight: InFlight::default(),

@@ -113,6 +113,7 @@ pub async fn run(app: &App, job: &Job) -> sqlx::Result<Outcome> {
     let mut tx = app.db.write().await?;
     note(&mut tx, job, app.now(), &outcome).await?;
     tx.commit().await?;
+    app.hints.nudge();
     Ok(outcome)
 }
 

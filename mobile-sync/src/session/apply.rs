@@ -96,6 +96,7 @@ impl Applying<'_> {
             self.db.forget_versions()?;
             self.db.set_caseloads_hash(0)?;
             self.db.set_news_seen(0)?;
+            self.db.send_files_again()?;
             self.applied.news = true;
         }
         Ok(())

@@ -14,11 +14,15 @@
 //! 4. Go on while there is more, or while there is something left to send; wait and try again,
 //!    with full jitter, when the connection or the server failed.
 //!
+//! Then files that entries name go up, as far as the session's budget for them reaches ([`files`]): they
+//! hold up nothing, and change nothing about how the session ended.
+//!
 //! A phone that was revoked only hands in (`POST /v1/deposit`) and learns whether that changed.
 
 mod answers;
 mod apply;
 mod backoff;
+mod files;
 mod problem;
 mod request;
 mod types;
@@ -32,6 +36,8 @@ use rand::Rng;
 use crate::Moment;
 use crate::store::{Store, StoreError, WayOut};
 pub use backoff::{BACKOFF_MS_MAX, BACKOFF_MS_MIN, RETRY_AFTER_MS_MAX};
+pub use files::FILES_BYTES_MAX;
+use files::{Files, Piece};
 use problem::Problem;
 pub(crate) use problem::{code_of, stale_request};
 use request::Sent;
@@ -68,6 +74,8 @@ enum Phase {
     Reading(Reading),
     ReadingProblem { sent: Sent, status: u16, retry_after_ms: Option<u64>, body: Vec<u8> },
     Waiting,
+    SendingFile(Piece),
+    FilesWaiting,
     Done,
 }
 
@@ -94,6 +102,7 @@ pub struct Session {
     /// The envelope the server would not read: nothing after it can be taken this time.
     refused: Option<(u64, String)>,
     last_failure: GaveUp,
+    files: Files,
 }
 
 impl Default for Session {
@@ -105,6 +114,11 @@ impl Default for Session {
 impl Session {
     /// A session that has not begun.
     pub fn new() -> Self {
+        Self::with_files(FILES_BYTES_MAX)
+    }
+
+    /// A session that sends at most so many bytes of files; none where bytes are dear.
+    pub fn with_files(bytes_max: u64) -> Self {
         Self {
             phase: Phase::Idle,
             report: SyncReport::default(),
@@ -115,6 +129,7 @@ impl Session {
             asked_twice: false,
             refused: None,
             last_failure: GaveUp::Unreachable,
+            files: Files::new(bytes_max),
         }
     }
 
@@ -175,6 +190,8 @@ impl Session {
             (Phase::ReadingProblem { sent, status, retry_after_ms, body }, Event::BodyEnd | Event::TransportFailed) => {
                 Some(self.end_problem(&sent, Problem::read(status, retry_after_ms, &body), store, now, rng)?)
             }
+            (Phase::SendingFile(piece), event) => self.piece_event(piece, event, store, now, rng)?,
+            (Phase::FilesWaiting, Event::TimerFired) => Some(self.next_piece(store)?),
             (phase, _) => {
                 self.phase = phase;
                 None
@@ -297,10 +314,10 @@ impl Session {
             if left && moved {
                 return self.begin_round(store, now, rng);
             }
-            return Ok(self.finish(SyncEnd::Locked(phone.state)));
+            return self.files_then(SyncEnd::Locked(phone.state), store);
         }
         if phone.login_required && !to_send {
-            return Ok(self.finish(SyncEnd::LoginRequired));
+            return self.files_then(SyncEnd::LoginRequired, store);
         }
         let wishes = (phone.send_cursors || phone.send_have) && !self.asked_twice;
         self.asked_twice |= phone.send_cursors || phone.send_have;
@@ -315,7 +332,13 @@ impl Session {
             Some((number, code)) => SyncEnd::EnvelopeRefused { number, code },
             None => SyncEnd::UpToDate,
         };
-        Ok(self.finish(end))
+        self.files_then(end, store)
+    }
+
+    /// The data has gone as far as it can: files go now, and then the session ends like this.
+    fn files_then(&mut self, end: SyncEnd, store: &mut Store) -> Result<Effect, SessionError> {
+        self.report.end = end;
+        self.next_piece(store)
     }
 
     /// A response that broke off or made no sense: smaller pieces next time.

@@ -12,8 +12,6 @@
 mod receive;
 pub mod routes;
 pub mod settle;
-#[cfg(test)]
-mod tests;
 
 use std::time::Duration;
 

@@ -5,13 +5,13 @@
 //! once one is taken. When all is there the pieces are hashed, one at a time in memory, outside of any
 //! transaction that writes; what does not have the hash that the entry names is thrown away.
 
-use daybook_shared::ids::{Hash, InstallId};
+use daybook_shared::ids::Hash;
 use daybook_shared::time::Date;
 use sha2::{Digest as _, Sha256};
 
 use super::settle;
 use crate::app::App;
-use crate::auth::device::DeviceRequest;
+use crate::auth::device::{self, DeviceRequest};
 use crate::db::{self, Tx};
 use crate::http::problem::{Code, Problem};
 use crate::on_db;
@@ -96,9 +96,6 @@ impl From<Failed> for Problem {
     }
 }
 
-const RAISE_REQUEST: &str =
-    "update install set last_request = $1 where device_id = $2 and uid = $3 and last_request < $1";
-const SELECT_LAST_REQUEST: &str = "select last_request from install where device_id = $1 and uid = $2";
 const COUNT_NAMED: &str = "select count(*) from entry_attachment where sha256 = $1 and size_bytes = $2 and device_id = $3";
 const INSERT_UPLOAD: &str =
     "insert into attachment_upload (device_id, sha256, size_bytes, received_bytes, begun_at, touched_at)
@@ -109,10 +106,10 @@ const ADVANCE: &str = "update attachment_upload set received_bytes = received_by
      where id = $3 and received_bytes = $4 and complete_at is null";
 const INSERT_CHUNK: &str = "insert into attachment_chunk (upload_id, first_byte, bytes) values ($1, $2, $3)";
 
-async fn append(app: &App, device: &DeviceRequest, piece: Piece<'_>) -> Result<Upload, Failed> {
-    let (device_id, now) = (device.device.id, app.now());
+async fn append(app: &App, request: &DeviceRequest, piece: Piece<'_>) -> Result<Upload, Failed> {
+    let (device_id, now) = (request.device.id, app.now());
     let mut tx = app.db.write().await?;
-    raise_request(&mut tx, device_id, device.install, device.number).await?;
+    device::take_number(&mut tx, request).await?.map_err(Failed::Refused)?;
     let Piece { sha256, size, offset, bytes } = piece;
     let named: i64 = on_db!(&mut tx, conn => {
         sqlx::query_scalar(COUNT_NAMED).bind(sha256).bind(size).bind(device_id).fetch_one(conn).await
@@ -150,28 +147,6 @@ async fn append(app: &App, device: &DeviceRequest, piece: Piece<'_>) -> Result<U
     count_bytes(&mut tx, app, device_id, length).await?;
     tx.commit().await?;
     Ok(Upload { received_bytes: offset + length, ..upload })
-}
-
-/// A request's number only goes up, as in the exchange: what was overheard cannot be sent again. An install
-/// that never handed in an envelope has no entry that names a file.
-async fn raise_request(tx: &mut Tx, device_id: i64, install: InstallId, number: u64) -> Result<(), Failed> {
-    let number = i64::try_from(number).unwrap_or(i64::MAX);
-    let raised = on_db!(&mut *tx, conn => {
-        sqlx::query(RAISE_REQUEST).bind(number).bind(device_id).bind(install).execute(conn).await
-            .map(|done| done.rows_affected())
-    })?;
-    if raised == 1 {
-        return Ok(());
-    }
-    let last: Option<i64> = on_db!(tx, conn => {
-        sqlx::query_scalar(SELECT_LAST_REQUEST).bind(device_id).bind(install).fetch_optional(conn).await
-    })?;
-    Err(Failed::Refused(match last {
-        None => Problem::not_found(),
-        Some(last) => {
-            Problem::new(Code::StaleRequest, "Go on with a request number above `last`.").with("last", last)
-        }
-    }))
 }
 
 const COUNT_BYTES: &str = "insert into attachment_day (device_id, on_date, bytes) values ($1, $2, $3)

@@ -37,6 +37,7 @@ use crate::attachments::routes as attachments;
 use crate::auth::Permission as P;
 use crate::auth::routes::{audit, devices, oidc, organisation, sessions, signing_in, users};
 use crate::decisions::{cases, cash, held, quarantine, receipts, reversal};
+use crate::hints::routes as hints;
 use crate::import::routes as imports;
 use crate::sync::routes as sync;
 use problem::{Code, Problem};
@@ -147,6 +148,7 @@ const REFRESH: &[Code] = &[C::SessionOver, C::TooManyRequests];
 const PROVIDER: &[Code] = &[C::NotFound, C::MalformedRequest, C::SignInRefused, C::TooManyRequests];
 const OWN_PASSWORD: &[Code] = &[C::WrongPassword, C::TooManyRequests];
 const PIECES: &[Code] = &[C::Validation, C::StaleRequest, C::Conflict, C::TooManyRequests];
+const HINTS: &[Code] = &[C::DeviceRevoked, C::StaleRequest, C::NotFound, C::TooManyRequests];
 const SYNC: &[Code] = &[C::Validation, C::StaleRequest, C::Conflict, C::TooManyRequests];
 
 /// Every route of the server.
@@ -172,6 +174,7 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/v1/sync",                        Device,                  EXCHANGE, || routes!(sync::sync),                    SYNC),
     route(POST, "/v1/deposit",                     Device,                  EXCHANGE, || routes!(sync::deposit),                 SYNC),
 
+    route(GET,  "/v1/feed/hints",                  Device,                  SMALL,    || routes!(hints::hints),                 HINTS),
     route(PUT,  "/v1/attachments/{sha256}",        Device,                  PIECE,    || routes!(attachments::put),             PIECES),
 
     route(GET,  "/v1/sessions",                    SignedIn,                SMALL,    || routes!(signing_in::list),              LIST),

@@ -117,7 +117,7 @@ impl Raw {
             (RequestProof::HEADER, BASE64_URL_SAFE_NO_PAD.encode(cbor::to_vec(&proof))),
         ];
         headers.extend(self.lease.as_ref().map(|lease| ("authorization", format!("Bearer {lease}"))));
-        HttpRequest { method: "POST", path, headers, body }
+        HttpRequest { method: "POST", path: path.into(), headers, body }
     }
 
     /// Sends a body as it is.

@@ -245,7 +245,7 @@ impl Drop for Server {
 }
 
 fn request_of(request: &HttpRequest) -> Request<Body> {
-    let mut built = Request::builder().method(request.method).uri(request.path);
+    let mut built = Request::builder().method(request.method).uri(&*request.path);
     for (name, value) in &request.headers {
         built = built.header(*name, value);
     }
