@@ -1,9 +1,9 @@
 //! What an app hands over to be recorded.
 
 use daybook_shared::entry::{
-    AgentRegistration, Attachment, AttachmentKind, Body, CallAttempt, CaseHandover, CashHandover, Channel, Complaint, ContactUpdate,
-    Correction, CustomerAck, DeviceEvent, FloatCheck, Gps, IssueEvent, IssueReport, Promise, ReceiptNumber, Repayment,
-    StopEvent, Training, TransactionCheck, Visit, WeeklyContact,
+    AgentRegistration, Attachment, AttachmentKind, Body, CallAttempt, CaseHandover, CashHandover, Channel, Complaint,
+    ContactUpdate, Correction, CustomerAck, DeviceEvent, FloatCheck, Gps, IssueEvent, IssueReport, Promise,
+    ReceiptNumber, Repayment, StopEvent, Training, TransactionCheck, Visit, WeeklyContact,
 };
 use daybook_shared::ids::{AccountId, DossierId, EntryId};
 use daybook_shared::money::Money;

@@ -16,7 +16,9 @@ pub(crate) mod home;
 mod lookup;
 mod rules;
 
-use daybook_shared::entry::{Attachment, Body, Complaint, Entry, EntryError, EntryType, Head, ReceiptNumber, SCHEMA_VERSION};
+use daybook_shared::entry::{
+    Attachment, Body, Complaint, Entry, EntryError, EntryType, Head, ReceiptNumber, SCHEMA_VERSION,
+};
 use daybook_shared::facts::{Profile, SectionKind, State};
 use daybook_shared::ids::{DossierId, EntryId, Hash, sha256};
 use daybook_shared::money::{Currency, Money, MoneyError};
@@ -130,7 +132,9 @@ pub enum CaptureError {
     #[error("a file has 1 to {ATTACHMENT_BYTES_MAX} bytes, and this one has {0}: take a smaller photo")]
     FileSize(usize),
     /// Too many files wait on this phone.
-    #[error("the files on this phone fill its share of the storage: sync, then try again, or record it without a photo")]
+    #[error(
+        "the files on this phone fill its share of the storage: sync, then try again, or record it without a photo"
+    )]
     FilesFull,
     /// The amounts do not fit.
     #[error(transparent)]

@@ -8,8 +8,9 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow, bail};
 use daybook_shared::board::Edit;
 use daybook_shared::entry::{
-    AttachmentKind, CashHandover, Channel, CheckResult, CheckedTransaction, Correction, CorrectionKind, CustomerAck, Gps, HandoverTo,
-    PersonMet, Promise, PromiseChannel, Proposed, TransactionCheck, Visit, VisitKind, VisitOutcome, VisitReason,
+    AttachmentKind, CashHandover, Channel, CheckResult, CheckedTransaction, Correction, CorrectionKind, CustomerAck,
+    Gps, HandoverTo, PersonMet, Promise, PromiseChannel, Proposed, TransactionCheck, Visit, VisitKind, VisitOutcome,
+    VisitReason,
 };
 use daybook_shared::ids::{AccountId, DossierId, EntryId};
 use daybook_shared::money::{Currency, Money};

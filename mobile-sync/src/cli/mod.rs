@@ -178,10 +178,7 @@ fn ended(end: SyncEnd) -> Result<()> {
             bail!("the server would not read envelope {number} ({code}); it is kept: tell the office")
         }
         SyncEnd::Rejected { status, code } => {
-            bail!(
-                "the server rejected the request (status {status}, {}): tell the office",
-                code.unwrap_or_default()
-            )
+            bail!("the server rejected the request (status {status}, {}): tell the office", code.unwrap_or_default())
         }
         SyncEnd::GaveUp(why) => bail!("{why}; what you captured is safe: try again later"),
     }

@@ -75,8 +75,7 @@ fn request(db: Db<'_>) -> Result<HttpRequest, SessionError> {
     let enrolment = phone.enrolment.clone().ok_or(SessionError::NotEnrolled)?;
     let who = (phone.device, phone.install, db.next_request_number()?);
     let proof = RequestProof::make(&db.signer()?, enrolment.deployment, who, ("GET", PATH, &[]));
-    let mut headers =
-        vec![("accept", "text/event-stream".to_owned()), (RequestProof::HEADER, proof_header(&proof))];
+    let mut headers = vec![("accept", "text/event-stream".to_owned()), (RequestProof::HEADER, proof_header(&proof))];
     headers.extend(db.lease()?.map(|lease| ("authorization", format!("Bearer {lease}"))));
     Ok(HttpRequest { method: "GET", path: PATH.into(), headers, body: Vec::new() })
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::problem::{Problem, stale_request};
 use super::{
-    Effect, Event, HttpRequest, Phase, PROBLEM_BYTES_MAX, STALE_REQUESTS_MAX, Session, SessionError, backoff,
+    Effect, Event, HttpRequest, PROBLEM_BYTES_MAX, Phase, STALE_REQUESTS_MAX, Session, SessionError, backoff,
     proof_header,
 };
 use crate::Moment;
@@ -202,7 +202,8 @@ fn request(db: Db<'_>, file: &DueFile, left: u64) -> Result<(HttpRequest, u32), 
     let phone = db.phone()?;
     let enrolment = phone.enrolment.clone().ok_or(SessionError::NotEnrolled)?;
     let DueFile { sha256, size, sent } = *file;
-    let most = (phone.upload_bytes as usize).min(ATTACHMENT_CHUNK_BYTES_MAX).min(usize::try_from(left).unwrap_or(usize::MAX));
+    let most =
+        (phone.upload_bytes as usize).min(ATTACHMENT_CHUNK_BYTES_MAX).min(usize::try_from(left).unwrap_or(usize::MAX));
     let body = db.file_bytes(sha256, sent, most)?;
     if body.is_empty() && sent < size {
         return Err(StoreError::BadRow { table: "attachment_piece" }.into());

@@ -74,13 +74,14 @@ impl Db<'_> {
     fn due_files(self) -> Result<Vec<DueFile>, StoreError> {
         const SQL: &str = "select a.sha256, a.size, a.sent from attachment a left join entry e on e.id = a.entry \
             where a.state = 0 and (e.id is null or e.state = 2) order by a.rowid";
-        self.all(SQL, [], |row| Ok(DueFile { sha256: Hash(bytes(row, 0, TABLE)?), size: row.get(1)?, sent: row.get(2)? }))
+        self.all(SQL, [], |row| {
+            Ok(DueFile { sha256: Hash(bytes(row, 0, TABLE)?), size: row.get(1)?, sent: row.get(2)? })
+        })
     }
 
     /// Files that have not arrived, in the order of capture; the ones the server will not take among them.
     pub(crate) fn unsent_files(self) -> Result<Vec<StoredFile>, StoreError> {
-        const SQL: &str =
-            "select entry, sha256, size, sent, refused from attachment where state <> 1 order by rowid";
+        const SQL: &str = "select entry, sha256, size, sent, refused from attachment where state <> 1 order by rowid";
         self.all(SQL, [], |row| {
             Ok(StoredFile {
                 entry: bytes(row, 0, TABLE)?.into(),

@@ -96,7 +96,8 @@ impl From<Failed> for Problem {
     }
 }
 
-const COUNT_NAMED: &str = "select count(*) from entry_attachment where sha256 = $1 and size_bytes = $2 and device_id = $3";
+const COUNT_NAMED: &str =
+    "select count(*) from entry_attachment where sha256 = $1 and size_bytes = $2 and device_id = $3";
 const INSERT_UPLOAD: &str =
     "insert into attachment_upload (device_id, sha256, size_bytes, received_bytes, begun_at, touched_at)
      values ($1, $2, $3, 0, $4, $4) on conflict (device_id, sha256, size_bytes) do nothing";

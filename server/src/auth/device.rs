@@ -258,9 +258,7 @@ pub async fn take_number(tx: &mut Tx, request: &DeviceRequest) -> sqlx::Result<R
     })?;
     Ok(Err(match last {
         None => Problem::not_found(),
-        Some(last) => {
-            Problem::new(Code::StaleRequest, "Go on with a request number above `last`.").with("last", last)
-        }
+        Some(last) => Problem::new(Code::StaleRequest, "Go on with a request number above `last`.").with("last", last),
     }))
 }
 

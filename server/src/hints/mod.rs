@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use sqlx::Executor as _;
 use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -142,11 +143,9 @@ async fn listen(db: &Db) -> Option<PgListener> {
     connected.await.inspect_err(|error| tracing::warn!(%error, "other replicas are not heard")).ok()
 }
 
-const NOTIFY: &str = "select pg_notify($1, '')";
-
 async fn tell_others(listener: &mut Option<PgListener>) -> sqlx::Result<()> {
     let Some(listener) = listener else { return Ok(()) };
-    sqlx::query(NOTIFY).bind(CHANNEL).execute(&mut *listener).await.map(drop)
+    listener.execute("notify daybook_moved").await.map(drop)
 }
 
 const SELECT_SEQS: &str = "select id, seq from caseload";

@@ -38,7 +38,8 @@ struct NamedRow {
     has_come: bool,
 }
 
-const SELECT_NAMED: &str = "select a.entry_uid, a.position, a.device_id, e.device_id as own_device, a.sha256, a.size_bytes,
+const SELECT_NAMED: &str =
+    "select a.entry_uid, a.position, a.device_id, e.device_id as own_device, a.sha256, a.size_bytes,
        a.mime, a.kind, a.arrived_at is not null as arrived,
        exists (select 1 from attachment_upload u where u.device_id = e.device_id and u.sha256 = a.sha256
                  and u.size_bytes = a.size_bytes and u.complete_at is not null) as has_come
@@ -61,7 +62,12 @@ pub async fn verify_named(tx: &mut Tx, entries: &[(LogRow, Entry)], findings: &m
         findings.compare(place, "files", &said, &found.iter().map(stored_of).collect());
         let place = Place { check: PENDING, table: "entry_attachment", key: &row.uid };
         for named in &found {
-            findings.compare(place, "arrived only from its own device", &named.arrived, &(named.arrived && named.has_come));
+            findings.compare(
+                place,
+                "arrived only from its own device",
+                &named.arrived,
+                &(named.arrived && named.has_come),
+            );
         }
         let is_accepted = matches!(row.outcome.as_str(), "posted" | "noted");
         let pending = is_accepted && found.iter().any(|named| !named.arrived);
@@ -81,7 +87,8 @@ fn stored_of(row: &NamedRow) -> File {
     (row.position, row.device_id, row.sha256, row.size_bytes, row.mime.clone(), row.kind.clone())
 }
 
-const STRAYS: &str = "select a.entry_uid from entry_attachment a left join entry e on e.uid = a.entry_uid where e.id is null";
+const STRAYS: &str =
+    "select a.entry_uid from entry_attachment a left join entry e on e.uid = a.entry_uid where e.id is null";
 const KEPT_NOWHERE: &str = "select u.sha256 from attachment_upload u left join attachment f on f.sha256 = u.sha256
      where u.complete_at is not null and f.sha256 is null";
 const SELECT_FILES: &str =
