@@ -26,9 +26,8 @@ use crate::{on_db, seen_dossiers, visible_units};
 
 /// Pieces of files that a device hands in, in a minute.
 pub const PIECES_A_MINUTE_MAX: u32 = 600;
-/// Hours after which evidence that has not come is on a supervisor's list.
-const MISSING_HOURS: i64 = 72;
-const HOUR_MS: i64 = 3_600_000;
+/// After how long evidence that has not come is on a supervisor's list: 72 hours.
+const MISSING_AFTER_MS: i64 = 72 * 3_600_000;
 
 /// Where a piece belongs. The device's signature covers it, with the path.
 #[derive(Debug, Clone, Copy, Deserialize, utoipa::IntoParams)]
@@ -238,7 +237,7 @@ pub async fn missing(
     page: Paging<EntryId>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.read().await?;
-    let (roles, before) = (Permission::ReadHeld.role_list(), app.now().plus_ms(-MISSING_HOURS * HOUR_MS));
+    let (roles, before) = (Permission::ReadHeld.role_list(), app.now().plus_ms(-MISSING_AFTER_MS));
     let rows: Vec<MissingView> = on_db!(&mut tx, conn => {
         sqlx::query_as(PAGE_MISSING)
             .bind(by.id)
