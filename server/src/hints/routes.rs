@@ -146,7 +146,8 @@ impl Stream {
 }
 
 fn events(moved: &[CaseloadId]) -> String {
-    moved.iter().map(|caseload| format!("event: caseload\ndata: {caseload}\n\n")).collect()
+    let event = |caseload: &CaseloadId| format!("event: caseload\ndata: {caseload}\n\n");
+    moved.iter().map(event).collect::<Vec<_>>().concat()
 }
 
 const SELECT_OWN: &str = "select c.id, c.uid, c.seq from caseload_member m join caseload c on c.id = m.caseload_id
