@@ -1,6 +1,7 @@
 //! What every part of the server shares: database, clock, deployment, keys, settings, randomness.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use daybook_shared::ids::{DeploymentId, Epoch};
@@ -40,6 +41,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Which deployment this is.
     pub deployment: Deployment,
+    /// Which history of the database this is, as it was last read: see [`App::epoch`].
+    epoch: AtomicU64,
     /// The server's keys.
     pub keys: Keys,
     /// The lender's settings, as they were when the server started.
@@ -85,8 +88,6 @@ impl std::fmt::Debug for App {
 pub struct Deployment {
     /// Its id, which every signature covers.
     pub id: DeploymentId,
-    /// Which history of the database this is; a restore draws a new one.
-    pub epoch: Epoch,
     /// Made with `--test`: it may run on a clock in a file.
     pub is_test: bool,
 }
@@ -195,8 +196,8 @@ impl App {
         let db = Db::open_or(absent, &options.db_url).await?;
 
         let mut tx = db.write().await?;
-        let (deployment, keys) = match read_deployment(&mut tx).await? {
-            Some(deployment) => (deployment, rng.with(|rng| Keys::open(&dir, deployment.id, rng))?),
+        let (deployment, epoch, keys) = match read_deployment(&mut tx).await? {
+            Some((deployment, epoch)) => (deployment, epoch, rng.with(|rng| Keys::open(&dir, deployment.id, rng))?),
             None => create_deployment(&mut tx, options.test, &dir, clock.now(), &rng).await?,
         };
         let wants_test = options.test || matches!(options.clock, ClockChoice::File(_));
@@ -210,6 +211,7 @@ impl App {
             db,
             clock,
             deployment,
+            epoch: AtomicU64::new(u64::from_be_bytes(epoch.0)),
             keys,
             settings,
             rng,
@@ -233,16 +235,27 @@ impl App {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
+
+    /// Which history of the database this is. Another process may begin a new one, so every request of a
+    /// phone reads it anew and says it to [`App::set_epoch`].
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::SeqCst).to_be_bytes())
+    }
+
+    /// Takes in the epoch that the database has.
+    pub fn set_epoch(&self, epoch: Epoch) {
+        self.epoch.store(u64::from_be_bytes(epoch.0), Ordering::SeqCst);
+    }
 }
 
 const SELECT_DEPLOYMENT: &str = "select uid, epoch, is_test from deployment where id = 1";
 const INSERT_DEPLOYMENT: &str =
     "insert into deployment (id, uid, epoch, is_test, created_at) values (1, $1, $2, $3, $4)";
 
-async fn read_deployment(tx: &mut Tx) -> sqlx::Result<Option<Deployment>> {
+async fn read_deployment(tx: &mut Tx) -> sqlx::Result<Option<(Deployment, Epoch)>> {
     let row: Option<(DeploymentId, Epoch, bool)> =
         on_db!(tx, conn => sqlx::query_as(SELECT_DEPLOYMENT).fetch_optional(conn).await)?;
-    Ok(row.map(|(id, epoch, is_test)| Deployment { id, epoch, is_test }))
+    Ok(row.map(|(id, epoch, is_test)| (Deployment { id, is_test }, epoch)))
 }
 
 async fn create_deployment(
@@ -251,7 +264,7 @@ async fn create_deployment(
     dir: &std::path::Path,
     now: Timestamp,
     rng: &SharedRng,
-) -> Result<(Deployment, Keys), AppError> {
+) -> Result<(Deployment, Epoch, Keys), AppError> {
     let mut epoch = Epoch([0; 8]);
     rng.with(|rng| rng.fill_bytes(&mut epoch.0));
     let proposed = Identity { deployment: rng.with(|rng| DeploymentId::new(now, rng)), is_test };
@@ -259,16 +272,16 @@ async fn create_deployment(
     if identity.is_test != is_test {
         return Err(AppError::KeysOfOtherKind { dir: dir.to_owned(), is_test: identity.is_test });
     }
-    let deployment = Deployment { id: identity.deployment, epoch, is_test };
+    let deployment = Deployment { id: identity.deployment, is_test };
     on_db!(tx, conn => {
         sqlx::query(INSERT_DEPLOYMENT)
             .bind(deployment.id)
-            .bind(deployment.epoch)
+            .bind(epoch)
             .bind(deployment.is_test)
             .bind(now)
             .execute(conn)
             .await
             .map(|_| ())
     })?;
-    Ok((deployment, keys))
+    Ok((deployment, epoch, keys))
 }

@@ -136,17 +136,35 @@ impl Db {
 
     /// Opens a database, and says what becomes of one that is not there.
     pub async fn open_or(absent: Absent, url: &str) -> Result<Self, OpenError> {
+        Self::open_to(absent, url, newest_migration()).await
+    }
+
+    /// Opens a database, made when it is missing, whose tables are brought to an older version: for a backup
+    /// of that version.
+    pub async fn open_at(url: &str, migration: i64) -> Result<Self, OpenError> {
+        Self::open_to(Absent::Create, url, migration).await
+    }
+
+    /// Brings the tables up to date.
+    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
+        match self {
+            Self::Sqlite { writer, .. } => SQLITE_MIGRATIONS.run(writer).await,
+            Self::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
+        }
+    }
+
+    async fn open_to(absent: Absent, url: &str, migration: i64) -> Result<Self, OpenError> {
         if let Some(path) = url.strip_prefix("sqlite:") {
-            Self::open_sqlite(absent, Path::new(path)).await
+            Self::open_sqlite(absent, Path::new(path), migration).await
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(url).map_err(OpenError::Options)?;
-            Self::open_postgres(absent, options).await
+            Self::open_postgres(absent, options, migration).await
         } else {
             Err(OpenError::Url(url.to_owned()))
         }
     }
 
-    async fn open_sqlite(absent: Absent, path: &Path) -> Result<Self, OpenError> {
+    async fn open_sqlite(absent: Absent, path: &Path, migration: i64) -> Result<Self, OpenError> {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
         let place = format!("the SQLite database {}", absolute.display());
         let failed = |error| OpenError::Sql { place: place.clone(), error };
@@ -186,13 +204,13 @@ impl Db {
                 })
         };
         let writer = pool(1).connect_with(options).await.map_err(failed)?;
-        let migrated = SQLITE_MIGRATIONS.run(&writer).await;
+        let migrated = SQLITE_MIGRATIONS.run_to(migration, &writer).await;
         migrated.map_err(|error| OpenError::Migrate { place: place.clone(), error })?;
         let readers = pool(POOL_CONNECTIONS).connect_with(reading).await.map_err(failed)?;
         Ok(Self::Sqlite { writer, readers })
     }
 
-    async fn open_postgres(absent: Absent, options: PgConnectOptions) -> Result<Self, OpenError> {
+    async fn open_postgres(absent: Absent, options: PgConnectOptions, migration: i64) -> Result<Self, OpenError> {
         let options =
             options.application_name("daybook").statement_cache_capacity(STATEMENT_CACHE).disable_statement_logging();
         let place = postgres_place(&options);
@@ -210,7 +228,7 @@ impl Db {
         }
         let pool = PgPoolOptions::new().max_connections(POOL_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
         let pool = pool.connect_with(options).await.map_err(failed)?;
-        let migrated = POSTGRES_MIGRATIONS.run(&pool).await;
+        let migrated = POSTGRES_MIGRATIONS.run_to(migration, &pool).await;
         migrated.map_err(|error| OpenError::Migrate { place: place.clone(), error })?;
         Ok(Self::Postgres(pool))
     }
@@ -244,6 +262,11 @@ impl Db {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// The version of the tables that this program works with.
+pub fn newest_migration() -> i64 {
+    SQLITE_MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 async fn sqlite_holds_daybook(options: &SqliteConnectOptions) -> sqlx::Result<bool> {

@@ -381,3 +381,53 @@ fn a_role_that_does_not_exist_is_answered_with_those_that_do() {
     }
     assert_eq!(files(dir.path()), []);
 }
+
+/// Goal: a backup is put only into an empty database, only whole, and says what it does not hold.
+#[test]
+fn a_backup_is_checked_and_put_into_an_empty_database_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    assert!(run(daybook(dir.path()).arg("migrate")).status.success());
+    let told = run(daybook(dir.path()).args(["backup", "one.backup"]));
+    assert!(told.status.success() && text(&told.stdout).contains("daybook.db.keys is needed beside it"), "{told:?}");
+    let json = run(daybook(dir.path()).args(["backup", ".", "--json"]));
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert!(json["backup"]["rows"].as_u64().unwrap() >= 1, "{json}");
+    assert!(Path::new(json["backup"]["file"].as_str().unwrap()).extension().is_some());
+    let again = run(daybook(dir.path()).args(["backup", "one.backup"]));
+    assert!(!again.status.success() && text(&again.stderr).contains("never overwritten"));
+
+    let whole = std::fs::read(path("one.backup")).unwrap();
+    std::fs::write(path("cut.backup"), &whole[..whole.len() - 9]).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    std::fs::write(path("damaged.backup"), damaged).unwrap();
+    std::fs::write(path("other.backup"), b"something else").unwrap();
+    let restore = |db: &str, file: &str| {
+        run(daybook(dir.path()).args(["--db", &format!("sqlite:{db}"), "--keys", "daybook.db.keys", "restore", file]))
+    };
+    for (db, file, word) in [
+        ("daybook.db", "one.backup", "not empty"),
+        ("new.db", "cut.backup", "not a whole backup"),
+        ("new.db", "damaged.backup", "not a whole backup"),
+        ("new.db", "other.backup", "not a whole backup"),
+        ("new.db", "missing.backup", "missing.backup"),
+    ] {
+        let refused = restore(db, file);
+        assert!(!refused.status.success() && text(&refused.stderr).contains(word), "{file}: {refused:?}");
+        assert!(!path("new.db").exists(), "{file} leaves nothing behind");
+    }
+    let restored = restore("new.db", "one.backup");
+    assert!(restored.status.success() && text(&restored.stdout).contains("a new epoch"), "{restored:?}");
+    let recovery = |arguments: &[&str]| {
+        run(daybook(dir.path())
+            .args(["--db", "sqlite:new.db", "--keys", "daybook.db.keys", "recovery"])
+            .args(arguments))
+    };
+    assert!(text(&recovery(&["list"]).stdout).contains("not confirmed"));
+    assert!(text(&recovery(&["confirm"]).stdout).contains("1 confirmed"));
+    let list: serde_json::Value = serde_json::from_slice(&recovery(&["list", "--json"]).stdout).unwrap();
+    assert_eq!(list[0]["cause"], "restore");
+    let verify = ["--db", "sqlite:new.db", "--keys", "daybook.db.keys", "verify"];
+    assert!(run(daybook(dir.path()).args(verify)).status.success());
+}

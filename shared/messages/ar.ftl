@@ -17,6 +17,7 @@ problem-still-held = لا يمكن الإفراج عنه كما هو
 problem-id-taken = الاسم أو المعرّف مستخدم
 problem-enrolment-code-used = استُخدم رمز التسجيل من جهاز آخر
 problem-stale-request = رقم الطلب لا يتزايد
+problem-recovery-unconfirmed = استرجاع البيانات بانتظار التأكيد
 problem-precondition-failed = تغيّر منذ آخر قراءة
 problem-too-large = الطلب كبير جداً
 problem-unsupported-media-type = نوع البيانات غير مقبول هنا

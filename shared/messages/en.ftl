@@ -116,6 +116,7 @@ problem-still-held = It cannot be released as it is
 problem-id-taken = The name or id is in use
 problem-enrolment-code-used = The enrolment code was used by another device
 problem-stale-request = The request number does not go up
+problem-recovery-unconfirmed = A recovery waits to be confirmed
 problem-precondition-failed = It changed since it was read
 problem-too-large = The body is too large
 problem-unsupported-media-type = The media type is not taken here

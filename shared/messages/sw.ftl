@@ -116,6 +116,7 @@ problem-still-held = Haiwezi kuruhusiwa ilivyo
 problem-id-taken = Jina au kitambulisho kinatumika
 problem-enrolment-code-used = Msimbo wa kusajili umetumiwa na kifaa kingine
 problem-stale-request = Namba ya ombi haiongezeki
+problem-recovery-unconfirmed = Urejeshaji unasubiri kuthibitishwa
 problem-precondition-failed = Kimebadilika tangu kiliposomwa
 problem-too-large = Ombi ni kubwa mno
 problem-unsupported-media-type = Aina hii ya data haipokelewi hapa

@@ -7,6 +7,7 @@
 //! * [`schedule`]: instalments, splitting, due dates, days past due.
 //! * [`entry`]: what a device captures, one file a type.
 //! * [`board`]: the shared, editable part of a dossier and the admission of a stranger's change.
+//! * [`dossier`]: a dossier as one Automerge document, for any tool that reads those.
 //! * [`facts`]: what the server tells a phone about a dossier.
 //! * [`messages`]: what people read for each code, in their language.
 //! * [`wire`]: envelopes, the exchange, signatures, framing, limits.
@@ -14,6 +15,7 @@
 pub mod board;
 pub mod cbor;
 pub mod codes;
+pub mod dossier;
 pub mod entry;
 pub mod facts;
 pub mod ids;

@@ -188,7 +188,7 @@ mod tests {
             (Language::English, "flag", "RELEASED", "released by the office"),
             (Language::Swahili, "flag", "RELEASED", "imeruhusiwa na ofisi"),
             (Language::Arabic, "flag", "RELEASED", "released by the office"),
-            (Language::Arabic, "problem", "not_found", "لا يوجد شيء بهذا المعرّف"),
+            (Language::Arabic, "problem", "not-found", "لا يوجد شيء بهذا المعرّف"),
             (Language::English, "flag", "OF_TOMORROW", "flagged by the office"),
             (Language::English, "nothing", "OF_TOMORROW", "OF_TOMORROW"),
         ] {

@@ -2,7 +2,9 @@
 //! before the server starts, on a clock that stands.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
@@ -111,6 +113,27 @@ impl Lender {
         let clock = clock.clone().context("a lender has a clock")?;
         let (db_url, key_dir, clock) = (db_url.clone(), Some(keys.clone()), ClockChoice::File(clock));
         Ok(App::open(&Options { db_url, key_dir, test: new, clock, seed: None, oidc_secret: None }).await?)
+    }
+
+    /// Writes a backup of its database, as the operator does, while its server runs.
+    pub fn back_up(&self, file: &Path) -> anyhow::Result<()> {
+        self.run(&["backup".as_ref(), file.as_os_str()])
+    }
+
+    /// Its database is lost: a backup is put into this new one, which its next server is on.
+    pub fn restore(&mut self, db_url: String, file: &Path) -> anyhow::Result<()> {
+        self.settings.db_url = db_url;
+        self.run(&["restore".as_ref(), file.as_os_str()])
+    }
+
+    /// Runs a command of the program on its database.
+    fn run(&self, arguments: &[&OsStr]) -> anyhow::Result<()> {
+        let process::Settings { program, db_url, keys, .. } = &self.settings;
+        let mut command = Command::new(program);
+        command.args(["--db", db_url, "--keys"]).arg(keys).args(arguments).env("DAYBOOK_LOG", "warn");
+        let output = command.output()?;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
     }
 
     /// Starts its server.

@@ -35,6 +35,16 @@ fn storms_leave_nothing_lost_nothing_twice_and_everybody_agrees() {
     }
 }
 
+/// Goal: I9, after everything else that goes wrong: see `storm::run_with_loss`.
+#[test]
+fn a_server_that_is_lost_comes_back_to_the_same_books() {
+    for engine in Engine::all() {
+        for seed in seeds() {
+            storm::run_with_loss(engine, seed);
+        }
+    }
+}
+
 /// Goal: the plain road, so that a break of it is seen before any storm's.
 #[test]
 fn on_a_calm_road_one_round_trip_makes_a_capture_money() {

@@ -20,9 +20,9 @@ use scan::{Rows, Scan, Statement};
 use sqlx::{AssertSqlSafe, Column as _, Executor as _, SqlSafeStr as _, Statement as _};
 use support::for_each_engine;
 
-fn scanned(crate_folder: &str, composer: &str) -> Scan {
+fn scanned(crate_folder: &str, composers: &[&str]) -> Scan {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(crate_folder).join("src");
-    let scan = scan::scan(&tokens::product_sources(&folder), composer);
+    let scan = scan::scan(&tokens::product_sources(&folder), composers);
     assert!(scan.problems.is_empty(), "{:#?}", scan.problems);
     scan
 }
@@ -86,7 +86,7 @@ fn same_name(one: &str, other: &str) -> bool {
 
 #[tokio::test]
 async fn every_statement_of_the_server_is_prepared_on_both_engines() {
-    let Scan { statements, rows, .. } = scanned("server", "db.rs");
+    let Scan { statements, rows, .. } = scanned("server", &["db.rs", "backup/tables.rs"]);
     assert!(statements.len() > 200, "the scan finds {} statements only", statements.len());
     assert!(rows.len() > 50, "the scan finds {} row types only", rows.len());
     let on_sqlite = std::sync::Mutex::new(std::collections::BTreeMap::new());
@@ -129,7 +129,7 @@ fn differs(sqlite: &[Taken], postgres: &[Taken]) -> Option<String> {
 
 #[test]
 fn every_statement_of_the_phone_is_prepared_on_its_store() {
-    let Scan { statements, .. } = scanned("mobile-sync", "none");
+    let Scan { statements, .. } = scanned("mobile-sync", &[]);
     assert!(statements.len() > 20, "the scan finds {} statements only", statements.len());
     let store = rusqlite::Connection::open_in_memory().unwrap();
     let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations/device");
@@ -206,5 +206,5 @@ fn scan_text(source: &str) -> Scan {
     let folder = dir.path().join("src");
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("a.rs"), source).unwrap();
-    scan::scan(&tokens::product_sources(&folder), "none")
+    scan::scan(&tokens::product_sources(&folder), &[])
 }

@@ -25,20 +25,23 @@ impl Applying<'_> {
                 if self.applied.refused.is_some() {
                     return Ok(());
                 }
-                let kept = self.db.envelope(phone.install, *number)?;
+                let install = self.sent.upload_install;
+                let kept = self.db.envelope(install, *number)?;
                 let kept = kept.map(|kept| Envelope::decode(&kept.bytes)).transpose();
                 let fits = kept.ok().flatten().is_some_and(|kept| kept.header.previous == *previous);
                 // Asking for what this very request began with cannot be met by sending it again.
                 let asked_in_vain = self.sent.envelopes.first() == Some(number);
                 if fits && !asked_in_vain {
-                    self.db.reopen_envelopes(phone.install, *number)?;
+                    self.db.reopen_envelopes(install, *number)?;
                     self.applied.news = true;
                     Ok(())
                 } else {
-                    self.way_out(rng)
+                    self.not_acceptable(rng)
                 }
             }
-            Answer::Reactor => self.way_out(rng),
+            Answer::Reactor => self.not_acceptable(rng),
+            // An older install that the server does not open again.
+            Answer::Refused { .. } if self.sent.upload_install != phone.install => self.not_acceptable(rng),
             Answer::Refused { code } => {
                 if self.applied.refused.is_none() {
                     self.db.set_envelope_refused(phone.install, answer.number, code)?;
@@ -47,6 +50,18 @@ impl Applying<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// The server cannot take the envelopes of the upload's install. What was handed in before and lost by a
+    /// restore is packed anew; the present install comes to its end.
+    fn not_acceptable(&mut self, rng: &mut dyn Rng) -> Result<(), ApplyError> {
+        let install = self.sent.upload_install;
+        if install == self.sent.install {
+            self.way_out(rng)?;
+        }
+        self.db.repack_kept(install, rng)?;
+        self.applied.news = true;
+        Ok(())
     }
 
     /// Somebody else has used this install's numbers. What the feed left out as this install's own may
@@ -66,7 +81,7 @@ impl Applying<'_> {
         verdicts: &[BoardVerdict],
         rng: &mut dyn Rng,
     ) -> Result<(), ApplyError> {
-        let install = self.sent.install;
+        let install = self.sent.upload_install;
         let kept = self.db.envelope(install, number)?.ok_or(ApplyError::Protocol("an answer to nothing"))?;
         let body = Envelope::decode(&kept.bytes).map_err(|_| ApplyError::Protocol("a kept envelope is damaged"))?.body;
         if outcomes.len() != body.entries.len() || verdicts.len() != body.board.len() {
@@ -81,8 +96,10 @@ impl Applying<'_> {
             self.board_verdict(change, verdict, rng)?;
         }
         self.db.set_envelope_answered(install, number)?;
-        let at = self.db.phone()?.trusted(self.now);
-        self.db.set_acked_up_to(install, number, at)?;
+        if install == self.sent.install {
+            let at = self.db.phone()?.trusted(self.now);
+            self.db.set_acked_up_to(install, number, at)?;
+        }
         self.applied.envelopes_answered += 1;
         self.applied.news = true;
         Ok(())
@@ -101,8 +118,13 @@ impl Applying<'_> {
             }
             BoardState::Quarantined => {
                 let reason = verdict.reason.as_deref().unwrap_or("UNKNOWN");
-                let first = self.db.quarantine_board(change.dossier, change.n, reason, self.at, rng)?;
-                self.applied.quarantined += u32::from(first);
+                let (dossier, n) = (change.dossier, change.n);
+                if self.db.phone()?.rewound {
+                    self.db.redo_later(dossier, n, reason, self.at, rng)?;
+                } else {
+                    let first = self.db.quarantine_board(dossier, n, reason, self.at, rng)?;
+                    self.applied.quarantined += u32::from(first);
+                }
             }
         }
         Ok(())

@@ -36,6 +36,8 @@ pub(super) struct Applied {
     pub refused: Option<(u64, String)>,
     /// Something was new to this phone.
     pub news: bool,
+    /// The database has another epoch: nothing else of this response counts.
+    pub rewound: bool,
 }
 
 /// One frame on its way into the store.
@@ -62,7 +64,9 @@ pub(super) fn frame(
     let at = phone.estimated(now);
     let enrolment = phone.enrolment.ok_or(ApplyError::Protocol("not enrolled"))?;
     let mut applying = Applying { db, sent, enrolment, now, at, applied: Applied::default() };
-    applying.epoch(frame)?;
+    if applying.rewinds(frame)? {
+        return Ok(applying.applied);
+    }
     if first {
         applying.request_answered(frame)?;
     }
@@ -75,35 +79,52 @@ pub(super) fn frame(
         applying.dossiers(frame, rng)?;
         applying.cursors(frame)?;
     }
-    if frame.end == Some(End::Complete) && !sent.deposit {
-        applying.purge()?;
+    if frame.end == Some(End::Complete) && !sent.deposit && !db.phone()?.login_required {
+        applying.complete(frame, rng)?;
     }
     Ok(applying.applied)
 }
 
 impl Applying<'_> {
-    /// Another history of the database: cursors and versions belong to the old one. Nothing is purged;
-    /// the feed is read again from its start, and what it brings merges with what is here.
-    fn epoch(&mut self, frame: &Frame) -> Result<(), ApplyError> {
-        let Some(epoch) = frame.epoch else { return Ok(()) };
-        let known = self.db.phone()?.epoch;
-        if known == Some(epoch) {
-            return Ok(());
+    /// Another history of the database: cursors, versions and numbers belong to the old one. Nothing is
+    /// purged; what is kept is handed in again, the feed is read from its start, and what it brings merges
+    /// with what is here.
+    fn rewinds(&mut self, frame: &Frame) -> Result<bool, ApplyError> {
+        let Some(epoch) = frame.epoch else { return Ok(false) };
+        match self.db.phone()?.epoch {
+            Some(known) if known == epoch => Ok(false),
+            None => {
+                self.db.set_epoch(epoch)?;
+                Ok(false)
+            }
+            Some(_) => {
+                self.db.rewind(epoch)?;
+                self.db.send_files_again()?;
+                (self.applied.rewound, self.applied.news) = (true, true);
+                Ok(true)
+            }
         }
-        self.db.set_epoch(epoch)?;
-        if known.is_some() {
-            self.db.forget_cursors()?;
-            self.db.forget_versions()?;
-            self.db.set_caseloads_hash(0)?;
-            self.db.set_news_seen(0)?;
-            self.db.send_files_again()?;
+    }
+
+    /// The phone has all the server had for it.
+    fn complete(&mut self, frame: &Frame, rng: &mut dyn Rng) -> Result<(), ApplyError> {
+        let rewound = self.db.phone()?.rewound;
+        if rewound && !self.sent.rewinding && self.db.count_envelopes_again()? == 0 {
+            self.db.finish_rewind(self.at, rng)?;
             self.applied.news = true;
         }
-        Ok(())
+        if frame.settled == Some(true) && !self.db.phone()?.rewound {
+            self.db.settle()?;
+        }
+        self.purge()
     }
 
     /// The server has the request: what it carried need not travel again.
     fn request_answered(&mut self, frame: &Frame) -> Result<(), ApplyError> {
+        if self.sent.relearns {
+            self.db.set_relearn(false)?;
+        }
+        self.db.set_show_acknowledgement(frame.show_acknowledgement == Some(true))?;
         if self.sent.deposit {
             return Ok(());
         }
@@ -159,7 +180,15 @@ impl Applying<'_> {
         if ack.device != phone.device {
             return Err(ApplyError::Protocol("an acknowledgement for another device"));
         }
-        self.db.set_acknowledgement(Acknowledgement::hash(signed), &ack, self.now)?;
+        self.db.set_acknowledgement(signed, &ack, self.now)?;
+        // One of another epoch is a moment in time, and says nothing of what is held.
+        if phone.epoch.is_some_and(|epoch| epoch != ack.epoch) {
+            return Ok(());
+        }
+        // A deposit has no verdicts: what it handed in again is held by what is acknowledged.
+        if self.sent.deposit && ack.install == self.sent.upload_install && self.knows(ack.install, &ack)? {
+            self.db.set_held_again(ack.install, ack.number)?;
+        }
         if ack.install == phone.install && ack.number > phone.acked_number && self.knows(phone.install, &ack)? {
             self.db.set_acked_up_to(phone.install, ack.number, ack.at)?;
             self.applied.news = true;
@@ -279,7 +308,9 @@ impl Applying<'_> {
         self.db.set_dossier_kind(dossier, board.kind())?;
         self.db.set_confirmed_board(dossier, &board, rng)?;
         // Own changes build on what the server had admitted. If it has lost that, they are drafts.
-        if !self.db.own_changes_fit(dossier, &board)? {
+        if self.db.phone()?.rewound {
+            self.db.redo_on_new_board(dossier, self.at, rng)?;
+        } else if !self.db.own_changes_fit(dossier, &board)? {
             let n = self.db.board_n(dossier)?;
             let first = self.db.quarantine_board(dossier, n, "BOARD_SET_BACK", self.at, rng)?;
             self.applied.quarantined += u32::from(first);

@@ -16,6 +16,9 @@
 //!
 //! Then files that entries name go up, as far as the session's budget for them reaches ([`files`]): they
 //! hold up nothing, and change nothing about how the session ended.
+//! When a response names another epoch of the database, the server has lost a part of its history: the
+//! phone rewinds ([`crate::store`]) and begins anew. It hands in again what it keeps, with what the server
+//! has to learn first, and reads the feed from its start.
 //!
 //! A phone that was revoked only hands in (`POST /v1/deposit`) and learns whether that changed.
 
@@ -56,6 +59,8 @@ pub const IDLE_ROUNDS_MAX: u32 = 3;
 pub const NEW_INSTALLS_MAX: u32 = 2;
 /// Times a session follows the server's "stale request number".
 pub const STALE_REQUESTS_MAX: u32 = 3;
+/// Rewinds of one session: a server that is set back again and again.
+pub const REWINDS_MAX: u32 = 4;
 /// The largest budget a phone asks for.
 pub const BUDGET_BYTES_UP_TO: u32 = 2 * 1024 * 1024;
 /// Raw bytes of envelopes in one request; what does not compress still stays below the server's limit.
@@ -86,6 +91,8 @@ struct Reading {
     frames: u32,
     /// Something in this response was new to this phone.
     news: bool,
+    /// The database has another epoch: the rest of the response is of no interest.
+    rewound: bool,
     ended: Option<End>,
 }
 
@@ -99,6 +106,8 @@ pub struct Session {
     idle_rounds: u32,
     stale_requests: u32,
     asked_twice: bool,
+    /// The server did not know this device; its certificate was shown.
+    certified: bool,
     /// The envelope the server would not read: nothing after it can be taken this time.
     refused: Option<(u64, String)>,
     last_failure: GaveUp,
@@ -127,6 +136,7 @@ impl Session {
             idle_rounds: 0,
             stale_requests: 0,
             asked_twice: false,
+            certified: false,
             refused: None,
             last_failure: GaveUp::Unreachable,
             files: Files::new(bytes_max),
@@ -161,8 +171,14 @@ impl Session {
                 Some(self.begin_round(store, now, rng)?)
             }
             (Phase::AwaitingStatus(sent), Event::Status { status: 200, .. }) => {
-                self.phase =
-                    Phase::Reading(Reading { sent, reader: FrameReader::new(), frames: 0, news: false, ended: None });
+                self.phase = Phase::Reading(Reading {
+                    sent,
+                    reader: FrameReader::new(),
+                    frames: 0,
+                    news: false,
+                    rewound: false,
+                    ended: None,
+                });
                 None
             }
             (Phase::AwaitingStatus(sent), Event::Status { status, retry_after_ms }) => {
@@ -231,6 +247,10 @@ impl Session {
             return self.broken(&reading, GaveUp::Protocol, store, rng).map(Some);
         };
         for frame in frames {
+            reading.ended = frame.end.or(reading.ended);
+            if reading.rewound {
+                continue;
+            }
             store.uncounted_cash = None;
             let first = reading.frames == 0;
             let sent = &reading.sent;
@@ -243,7 +263,7 @@ impl Session {
             };
             reading.frames += 1;
             reading.news |= applied.news;
-            reading.ended = frame.end.or(reading.ended);
+            reading.rewound |= applied.rewound;
             self.failures = 0;
             self.count(applied);
         }
@@ -259,6 +279,7 @@ impl Session {
         report.deltas += applied.deltas;
         report.quarantined += applied.quarantined;
         report.new_installs += applied.new_installs;
+        report.rewinds += u32::from(applied.rewound);
         report.purged.extend(applied.purged);
         self.refused = applied.refused.or(self.refused.take());
     }
@@ -274,7 +295,7 @@ impl Session {
         let Some(end) = reading.ended else { return self.broken(reading, GaveUp::Unreachable, store, rng) };
         let phone = store.read().phone()?;
         let (budget, whole) = backoff::after_whole(phone.budget_bytes, phone.whole_responses);
-        let complete = end == End::Complete && !reading.sent.deposit && !phone.login_required;
+        let complete = end == End::Complete && !reading.sent.deposit && !reading.rewound && !phone.login_required;
         store.write(|db| {
             if complete {
                 db.set_synced_at(phone.trusted(now))?;
@@ -287,6 +308,9 @@ impl Session {
         })?;
         self.failures = 0;
         self.idle_rounds = if reading.news { 0 } else { self.idle_rounds + 1 };
+        if reading.rewound && self.report.rewinds <= REWINDS_MAX {
+            return self.begin_round(store, now, rng);
+        }
         self.next(&reading.sent, end, store, now, rng)
     }
 
@@ -303,14 +327,19 @@ impl Session {
         let phone = db.phone()?;
         let unsent = db.count_pending_entries()? + db.count_pending_changes()?;
         let unanswered = db.count_unanswered_envelopes(phone.install)?;
-        let to_send = self.refused.is_none() && unsent + unanswered > 0;
+        let again = db.count_envelopes_again()?;
+        let to_send = self.refused.is_none() && unsent + unanswered + again > 0;
         if self.report.new_installs > NEW_INSTALLS_MAX {
             return Ok(self.finish(SyncEnd::GaveUp(GaveUp::Numbering)));
         }
         if phone.state != DeviceState::Ok {
             // Handing in has no verdicts; the acknowledgement's number says what is held.
-            let moved = phone.acked_number > sent.acked_number || !sent.deposit;
-            let left = unsent > 0 || phone.acked_number < phone.number_last;
+            let moved = phone.acked_number > sent.acked_number || again < sent.again || !sent.deposit;
+            let asked = phone.show_acknowledgement && !std::mem::replace(&mut self.asked_twice, true);
+            let left = unsent > 0 || again > 0 || phone.acked_number < phone.number_last;
+            if asked {
+                return self.begin_round(store, now, rng);
+            }
             if left && moved {
                 return self.begin_round(store, now, rng);
             }
@@ -396,6 +425,12 @@ impl Session {
             }
             Problem::Passing { status, retry_after_ms } => {
                 Ok(self.fail(GaveUp::ServerError(status), retry_after_ms, rng))
+            }
+            // A restored server may not know this device: its certificate makes it known again.
+            Problem::Lasting { status: 401, .. } if !self.certified && !sent.relearns => {
+                self.certified = true;
+                store.write(|db| db.set_relearn(true))?;
+                self.begin_round(store, now, rng)
             }
             Problem::StaleRequest { .. } => Ok(self.finish(SyncEnd::GaveUp(GaveUp::Numbering))),
             Problem::Revoked => Ok(self.finish(SyncEnd::Locked(DeviceState::Revoked))),

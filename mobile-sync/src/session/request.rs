@@ -9,17 +9,19 @@ use daybook_shared::ids::{DossierId, InstallId};
 use daybook_shared::wire::exchange::{CaseloadCursor, MEDIA_TYPE, Request, VERSION, cursors_hash};
 use daybook_shared::wire::framing::deflate;
 use daybook_shared::wire::limits::REQUEST_ENVELOPES_MAX;
-use daybook_shared::wire::sign::{DeviceState, RequestProof};
+use daybook_shared::wire::sign::{Certificate, DeviceState, RequestProof, Signed};
 use rand::Rng;
 
 use super::{HttpRequest, SessionError};
 use crate::Moment;
-use crate::store::{Db, Enrolment, Phone};
+use crate::store::{Db, Enrolment, KeptEnvelope, Phone};
 
 /// What a session remembers of a request until its answer.
 #[derive(Debug)]
 pub(super) struct Sent {
     pub install: InstallId,
+    /// Whose envelopes it carries: this install's, or those of an older one that are handed in again.
+    pub upload_install: InstallId,
     /// Sent to `/v1/deposit`: only an acknowledgement comes back.
     pub deposit: bool,
     pub envelopes: BTreeSet<u64>,
@@ -31,6 +33,12 @@ pub(super) struct Sent {
     pub cursors: Vec<CaseloadCursor>,
     pub purged: Vec<DossierId>,
     pub acked_number: u64,
+    /// Envelopes of all installs that were to be handed in again.
+    pub again: u64,
+    /// More of those are left than this request carries.
+    pub rewinding: bool,
+    /// It carries what the server has to learn again.
+    pub relearns: bool,
 }
 
 /// Seals what is pending, takes a request number, and makes the request; beside it the generation for
@@ -66,12 +74,16 @@ pub(super) fn build(
 fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent), SessionError> {
     let deposit = phone.state != DeviceState::Ok;
     // A deposit has no verdicts: what the acknowledgement covers is handed in.
-    let from_number = if deposit { phone.acked_number.saturating_add(1) } else { 0 };
+    let older = db.older_install_again(phone.install)?;
+    let upload_install = older.unwrap_or(phone.install);
+    let from_number = if deposit && older.is_none() { phone.acked_number.saturating_add(1) } else { 0 };
     let limits = if uploads { (REQUEST_ENVELOPES_MAX, phone.upload_bytes as usize) } else { (0, 0) };
-    let envelopes = db.envelopes_to_send(phone.install, from_number, limits)?;
+    let envelopes = db.envelopes_to_send(upload_install, from_number, limits)?;
     let upload_bytes = envelopes.iter().map(|envelope| envelope.bytes.len()).sum::<usize>();
+    let again = db.count_envelopes_again()?;
     let mut sent = Sent {
         install: phone.install,
+        upload_install,
         deposit,
         envelopes: envelopes.iter().map(|envelope| envelope.number).collect(),
         upload_bytes: u32::try_from(upload_bytes).unwrap_or(u32::MAX),
@@ -79,7 +91,12 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         cursors: Vec::new(),
         purged: Vec::new(),
         acked_number: phone.acked_number,
+        again,
+        // Everything goes up before anything comes down: the server judges and merges in the old order.
+        rewinding: uploads && again > envelopes.len() as u64,
+        relearns: phone.relearn,
     };
+    let acknowledgements = shown_acknowledgements(db, phone, &envelopes)?;
     let mut request = Request {
         version: VERSION,
         epoch: phone.epoch,
@@ -93,7 +110,13 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         news_seen: 0,
         receipt_last: 0,
         receipts_left: 0,
+        after: db.newest_acknowledgement()?.map(|(hash, _)| hash),
+        acknowledgements: (!acknowledgements.is_empty()).then_some(acknowledgements),
+        blocks: if phone.relearn { Some(db.newest_blocks()?) } else { None },
+        rewinding: sent.rewinding.then_some(true),
+        unsettled: None,
     };
+    request.have = if phone.send_have || phone.relearn { Some(db.held()?) } else { None };
     if !deposit {
         sent.cursors = db.cursors(false)?;
         sent.purged = db.purged()?;
@@ -101,13 +124,22 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         request.cursors_hash = cursors_hash(all);
         request.cursors = db.cursors(!phone.send_cursors)?;
         request.purged.clone_from(&sent.purged);
-        request.have = if phone.send_have { Some(db.held()?) } else { None };
+        request.unsettled = db.is_unsettled()?.then_some(true);
         request.caseloads_hash = phone.caseloads_hash;
         request.news_seen = phone.news_seen;
         request.receipt_last = db.newest_block_last(phone.install)?;
         request.receipts_left = u32::try_from(db.receipt_numbers_left(phone.install)?).unwrap_or(u32::MAX);
     }
     Ok((request, sent))
+}
+
+/// The newest acknowledgement if the server asked for it, and those of other epochs that envelopes name.
+fn shown_acknowledgements(db: Db<'_>, phone: &Phone, envelopes: &[KeptEnvelope]) -> Result<Vec<Signed>, SessionError> {
+    let mut shown = db.acknowledgements_named(envelopes)?;
+    if phone.show_acknowledgement {
+        shown.extend(db.newest_acknowledgement()?.map(|(_, signed)| signed));
+    }
+    Ok(shown)
 }
 
 fn headers(
@@ -125,6 +157,11 @@ fn headers(
         ("accept", MEDIA_TYPE.to_owned()),
         (RequestProof::HEADER, proof_header(&proof)),
     ];
+    if phone.relearn
+        && let Some(certificate) = db.certificate()?
+    {
+        headers.push((Certificate::HEADER, BASE64_URL_SAFE_NO_PAD.encode(certificate)));
+    }
     if let Some(lease) = db.lease()? {
         headers.push(("authorization", format!("Bearer {lease}")));
     }

@@ -133,6 +133,8 @@ pub struct SyncReport {
     pub files_sent: u32,
     /// Files that have not arrived.
     pub files_left: u64,
+    /// Times the server was found set back, and what is kept was handed in again.
+    pub rewinds: u32,
 }
 
 impl Default for SyncReport {
@@ -152,6 +154,7 @@ impl Default for SyncReport {
             new_installs: 0,
             files_sent: 0,
             files_left: 0,
+            rewinds: 0,
         }
     }
 }

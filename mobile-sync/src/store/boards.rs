@@ -68,7 +68,7 @@ impl Db<'_> {
         rng: &mut dyn Rng,
     ) -> Result<(), StoreError> {
         const SQL: &str =
-            "insert into board (dossier, doc) values (?1, ?2) on conflict (dossier) do update set doc = ?2";
+            "insert into board (dossier, doc) values (?1, ?2) on conflict (dossier) do update set doc = ?2, stale = 0";
         let sealed = self.vault.seal(place(BOARD, dossier.as_bytes()), board.doc_bytes(), rng);
         self.execute_one(SQL, params![dossier.as_bytes(), sealed])
     }
@@ -127,7 +127,8 @@ impl Db<'_> {
 
     /// Own changes to pack, in the order they were made.
     pub(crate) fn pending_changes(self) -> Result<Vec<PendingChange>, StoreError> {
-        const SQL: &str = "select seq, dossier, n, hash, bytes from board_change where envelope is null order by seq";
+        const SQL: &str =
+            "select seq, dossier, n, hash, bytes from board_change where envelope is null and again = 0 order by seq";
         self.all(SQL, [], |row| {
             let hash: [u8; 32] = bytes(row, 3, CHANGE)?;
             Ok(PendingChange {
@@ -151,7 +152,7 @@ impl Db<'_> {
     }
 
     pub(crate) fn count_pending_changes(self) -> Result<u64, StoreError> {
-        const SQL: &str = "select count(*) from board_change where envelope is null";
+        const SQL: &str = "select count(*) from board_change where envelope is null and again = 0";
         Ok(self.first(SQL, [], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0).cast_unsigned())
     }
 
@@ -186,15 +187,20 @@ impl Db<'_> {
         at: Timestamp,
         rng: &mut dyn Rng,
     ) -> Result<bool, StoreError> {
-        const RAISE: &str =
-            "insert into board_actor (dossier, n) values (?1, ?2) on conflict (dossier) do update set n = ?2";
         if n < self.board_n(dossier)? {
             return Ok(false);
         }
         let edits: Vec<_> = self.take_edits(dossier)?.into_iter().map(|(edit, _)| edit).collect();
         self.insert_draft(dossier, &edits, reason, at, rng)?;
-        self.execute_one(RAISE, params![dossier.as_bytes(), n.saturating_add(1)])?;
+        self.raise_board_n(dossier, n)?;
         Ok(true)
+    }
+
+    /// The next edit of a board begins with another actor than `n`.
+    pub(super) fn raise_board_n(self, dossier: DossierId, n: u32) -> Result<(), StoreError> {
+        const RAISE: &str =
+            "insert into board_actor (dossier, n) values (?1, ?2) on conflict (dossier) do update set n = ?2";
+        self.execute_one(RAISE, params![dossier.as_bytes(), n.saturating_add(1)])
     }
 
     pub(super) fn dossiers_with_changes(self) -> Result<Vec<DossierId>, StoreError> {

@@ -34,14 +34,15 @@ impl Db<'_> {
         const DOSSIER: &str = "insert into dossier (id, version) values (?1, ?2) \
             on conflict (id) do update set version = max(version, ?2), opened_here = 0";
         const MEMBERSHIP: &str = "insert into membership (dossier, caseload, epoch) values (?1, ?2, ?3) \
-            on conflict (dossier, caseload) do update set epoch = max(epoch, ?3)";
+            on conflict (dossier, caseload) do update set epoch = max(epoch, ?3), stale = 0";
         self.execute(DOSSIER, params![dossier.as_bytes(), version.cast_signed()])?;
         self.execute(MEMBERSHIP, params![dossier.as_bytes(), caseload.as_bytes(), epoch.cast_signed()])
     }
 
-    /// Ends a caseload's membership of this epoch or an older one.
+    /// Ends a caseload's membership of this epoch or an older one; not one that the server of this database
+    /// epoch has not confirmed.
     pub(crate) fn end_membership(self, dossier: DossierId, caseload: CaseloadId, epoch: u64) -> Result<(), StoreError> {
-        const SQL: &str = "delete from membership where dossier = ?1 and caseload = ?2 and epoch <= ?3";
+        const SQL: &str = "delete from membership where dossier = ?1 and caseload = ?2 and epoch <= ?3 and stale = 0";
         self.execute(SQL, params![dossier.as_bytes(), caseload.as_bytes(), epoch.cast_signed()])
     }
 
@@ -94,7 +95,7 @@ impl Db<'_> {
         rng: &mut dyn Rng,
     ) -> Result<(), StoreError> {
         const SQL: &str = "insert into section (dossier, kind, bytes) values (?1, ?2, ?3) \
-            on conflict (dossier, kind) do update set bytes = ?3";
+            on conflict (dossier, kind) do update set bytes = ?3, stale = 0";
         let sealed = self.vault.seal(place(&row_of(dossier, kind)), section, rng);
         self.execute_one(SQL, params![dossier.as_bytes(), kind, sealed])?;
         if kind != SectionKind::Profile.number() {

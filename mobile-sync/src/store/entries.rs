@@ -14,7 +14,10 @@ const AUTHOR: &str = "entry.author";
 /// The statement for the entries that meet a condition.
 macro_rules! entries {
     ($condition:literal) => {
-        concat!("select id, dossier, own, bytes, author, state, envelope, outcome from entry where ", $condition)
+        concat!(
+            "select id, dossier, own, bytes, author, state, envelope, outcome, unconfirmed from entry where ",
+            $condition
+        )
     };
 }
 
@@ -57,6 +60,8 @@ pub struct StoredEntry {
     pub author: Option<String>,
     /// Where it stands.
     pub state: EntryState,
+    /// The verdict is of a database of which a part was lost, and was not said again since.
+    pub unconfirmed: bool,
 }
 
 /// An own capture to insert.
@@ -104,7 +109,7 @@ impl Db<'_> {
     /// here.
     pub(crate) fn set_outcome(self, id: EntryId, outcome: &Outcome) -> Result<bool, StoreError> {
         const SQL: &str = "update entry set state = 2, outcome = ?2, attention = own * ?3, \
-            uncounted = uncounted * ?4 where id = ?1";
+            uncounted = uncounted * ?4, unconfirmed = 0 where id = ?1";
         let in_hand = cash::is_in_hand(outcome);
         let params = params![id.as_bytes(), cbor::to_vec(outcome), needs_attention(outcome), in_hand];
         if self.conn.prepare_cached(SQL)?.execute(params)? > 0 {
@@ -137,6 +142,11 @@ impl Db<'_> {
     /// Own entries that were held or refused, in the order of capture.
     pub(crate) fn entries_needing_attention(self) -> Result<Vec<StoredEntry>, StoreError> {
         self.entries(entries!("attention = 1 order by seq"), [])
+    }
+
+    /// Own entries whose verdict nobody has said again since the server was set back, in the order of capture.
+    pub(super) fn unconfirmed_own_entries(self) -> Result<Vec<StoredEntry>, StoreError> {
+        self.entries(entries!("unconfirmed = 1 and own = 1 and state = 2 order by seq"), [])
     }
 
     /// Every own entry here, in the order of capture.
@@ -208,6 +218,7 @@ impl Db<'_> {
             bytes: self.open(place(&id), &sealed)?,
             author: author.transpose()?,
             state: state_of(row)?,
+            unconfirmed: row.get(8)?,
         })
     }
 }

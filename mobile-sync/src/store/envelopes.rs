@@ -38,7 +38,7 @@ impl Db<'_> {
         self.execute_one(CHAIN, params![number, envelope.id.0])
     }
 
-    /// Envelopes of the install without a verdict from this number on, oldest first: whole ones as
+    /// Envelopes of the install without a verdict, or to be handed in again, from this number on, oldest first: whole ones as
     /// long as they fit `bytes_max`, but at least one, and at most `count_max`.
     pub(crate) fn envelopes_to_send(
         self,
@@ -47,7 +47,7 @@ impl Db<'_> {
         (count_max, bytes_max): (usize, usize),
     ) -> Result<Vec<KeptEnvelope>, StoreError> {
         const SQL: &str = "select number, id, bytes from envelope \
-            where install = ?1 and answered = 0 and number >= ?2 order by number limit ?3";
+            where install = ?1 and (answered = 0 or again = 1) and number >= ?2 order by number limit ?3";
         let mut statement = self.conn.prepare_cached(SQL)?;
         let limit = i64::try_from(count_max).unwrap_or(i64::MAX);
         let mut rows = statement.query(params![install.as_bytes(), from_number.cast_signed(), limit])?;
@@ -69,6 +69,13 @@ impl Db<'_> {
         self.first(SQL, params![install.as_bytes(), number.cast_signed()], |row| self.envelope_of(install, row))
     }
 
+    /// Every envelope that is kept, by install and number, in the order they were sealed.
+    pub(super) fn kept_envelopes(self) -> Result<Vec<(InstallId, u64)>, StoreError> {
+        self.all("select install, number from envelope order by rowid", [], |row| {
+            Ok((bytes(row, 0, TABLE)?.into(), row.get::<_, i64>(1)?.cast_unsigned()))
+        })
+    }
+
     /// How many envelopes of the install wait for a verdict.
     pub(crate) fn count_unanswered_envelopes(self, install: InstallId) -> Result<u64, StoreError> {
         const SQL: &str = "select count(*) from envelope where install = ?1 and answered = 0";
@@ -77,7 +84,8 @@ impl Db<'_> {
     }
 
     pub(crate) fn set_envelope_answered(self, install: InstallId, number: u64) -> Result<(), StoreError> {
-        const SQL: &str = "update envelope set answered = 1, refused = null where install = ?1 and number = ?2";
+        const SQL: &str =
+            "update envelope set answered = 1, again = 0, refused = null where install = ?1 and number = ?2";
         self.execute_one(SQL, params![install.as_bytes(), number.cast_signed()])
     }
 
@@ -100,7 +108,7 @@ impl Db<'_> {
 
     /// The server asks for everything from this number again: verdicts are awaited once more.
     pub(crate) fn reopen_envelopes(self, install: InstallId, from_number: u64) -> Result<(), StoreError> {
-        const ENVELOPES: &str = "update envelope set answered = 0, acked_at = null where install = ?1 and number >= ?2";
+        const ENVELOPES: &str = "update envelope set again = 1 where install = ?1 and number >= ?2 and answered = 1";
         const PHONE: &str = "update phone set acked_number = min(acked_number, ?1)";
         let number = from_number.cast_signed();
         self.execute(ENVELOPES, params![install.as_bytes(), number])?;
@@ -111,7 +119,10 @@ impl Db<'_> {
     /// that are not here: recorded after a purge, or about a case the phone never held.
     pub(crate) fn drop_old(self, now: Timestamp) -> Result<(), StoreError> {
         let before = now.plus_ms(-ENVELOPE_KEPT_DAYS * DAY_MS);
-        self.execute("delete from envelope where answered = 1 and acked_at < ?1", params![before.micros()])?;
+        self.execute(
+            "delete from envelope where answered = 1 and again = 0 and acked_at < ?1",
+            params![before.micros()],
+        )?;
         // Ids are UUIDv7: their first 48 bits are the milliseconds they were made at.
         let oldest_kept = before.millis().cast_unsigned().to_be_bytes();
         let old = self.entries_nobody_asks_for(&oldest_kept[2..])?;

@@ -15,7 +15,7 @@ impl Db<'_> {
     /// Replaces the list of caseloads. One that is missing ends all its memberships.
     pub(crate) fn set_caseloads(self, list: &[CaseloadInfo], rng: &mut dyn Rng) -> Result<(), StoreError> {
         const LEFT: [&str; 3] = [
-            "delete from membership where caseload not in (select id from caseload)",
+            "delete from membership where caseload not in (select id from caseload) and stale = 0",
             "delete from cursor where caseload not in (select id from caseload)",
             "delete from relisted where caseload not in (select id from caseload)",
         ];
@@ -92,7 +92,7 @@ impl Db<'_> {
 
     /// The full list has ended: what it did not name has left the caseload.
     pub(crate) fn finish_relist(self, caseload: CaseloadId) -> Result<(), StoreError> {
-        const LEFT: &str = "delete from membership where caseload = ?1 \
+        const LEFT: &str = "delete from membership where caseload = ?1 and stale = 0 \
             and dossier not in (select dossier from relisted where caseload = ?1)";
         self.execute(LEFT, params![caseload.as_bytes()])?;
         self.execute("delete from relisted where caseload = ?1", params![caseload.as_bytes()])

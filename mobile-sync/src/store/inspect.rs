@@ -1,6 +1,8 @@
 //! What a store holds, without rules, locks or words: for comparing a phone with its server in
 //! tests and in support. An app shows people [`crate::view`].
 
+use std::collections::BTreeSet;
+
 use daybook_shared::board::BoardView;
 use daybook_shared::facts::{Profile, SectionKind};
 use daybook_shared::ids::{DossierId, EntryId};
@@ -9,7 +11,7 @@ use daybook_shared::wire::envelope::Envelope;
 use daybook_shared::wire::exchange::CaseloadInfo;
 use daybook_shared::wire::outcome::Outcome;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, entry_id};
 
 /// An entry: its id, the bytes its phone made, and the verdict where there is one.
 pub type EntryRow = (EntryId, Vec<u8>, Option<Outcome>);
@@ -68,6 +70,18 @@ impl Store {
     pub fn unanswered_envelopes_read(&self) -> Result<Vec<Envelope>, StoreError> {
         let bad = |_| StoreError::BadRow { table: "envelope" };
         self.unanswered_envelopes()?.iter().map(|bytes| Envelope::decode(bytes).map_err(bad)).collect()
+    }
+
+    /// Entries in envelopes that are kept, answered or not: what a server that lost them is handed again.
+    pub fn kept_entries(&self) -> Result<BTreeSet<EntryId>, StoreError> {
+        let db = self.read();
+        let mut ids = BTreeSet::new();
+        for (install, number) in db.kept_envelopes()? {
+            let kept = db.envelope(install, number)?.ok_or(StoreError::BadRow { table: "envelope" })?;
+            let body = Envelope::decode(&kept.bytes).map_err(|_| StoreError::BadRow { table: "envelope" })?.body;
+            ids.extend(body.entries.iter().filter_map(|entry| entry_id(entry)));
+        }
+        Ok(ids)
     }
 
     /// The caseloads of this device, in the server's order.

@@ -32,6 +32,7 @@ mod install;
 mod kept_cash;
 mod phone;
 mod receipts;
+mod rewind;
 mod vault;
 
 use std::path::Path;
@@ -64,11 +65,12 @@ use crate::time::build_time;
 
 /// Migrations, oldest first; a file's `user_version` says how many it has had. Never edited once
 /// released: add one.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../migrations/device/0001_store.sql"),
     include_str!("../../../migrations/device/0002_upload_budget.sql"),
     include_str!("../../../migrations/device/0003_envelope_key.sql"),
     include_str!("../../../migrations/device/0004_kept_cash.sql"),
+    include_str!("../../../migrations/device/0005_recovery.sql"),
     include_str!("../../../migrations/device/0006_attachments.sql"),
 ];
 const CHECK_VALUE: &[u8] = b"daybook/device/store/1";

@@ -3,14 +3,15 @@
 use daybook_shared::cbor;
 use daybook_shared::ids::{AckHash, BootId, DeploymentId, DeviceId, EnvelopeId, Epoch, Hash, InstallId, UserId};
 use daybook_shared::money::Currency;
-use daybook_shared::time::{Timestamp, Zone};
+use daybook_shared::time::{DAY_MS, Timestamp, Zone};
 use daybook_shared::wire::envelope::Anchor;
 use daybook_shared::wire::exchange::OfficerBlock;
-use daybook_shared::wire::limits::ANCHORS_MAX;
+use daybook_shared::wire::limits::{ANCHORS_MAX, ENVELOPE_KEPT_DAYS};
 use daybook_shared::wire::sign::{Acknowledgement, Algorithm, DeviceState, PublicKey, Signed, Signer};
 use rand::Rng;
 use rusqlite::{Row, params};
 
+use super::rewind::signed_bytes;
 use super::{BUDGET_BYTES_AT_FIRST, CHECK_VALUE, Db, Place, StoreError, bytes, bytes_or_null};
 use crate::Moment;
 use crate::time::{Heard, estimated, trusted};
@@ -21,7 +22,9 @@ const SEED: Place<'static> = Place { table: "phone.seed", row: b"1" };
 const USER_NAME: Place<'static> = Place { table: "phone.user_name", row: b"1" };
 const LEASE: Place<'static> = Place { table: "phone.lease", row: b"1" };
 const OFFICER: Place<'static> = Place { table: "phone.officer", row: b"1" };
-/// Anchors kept; the header of an envelope carries at most [`ANCHORS_MAX`] of them.
+/// Anchors kept however many envelopes name them.
+const ANCHORS_KEPT_MAX: i64 = 4096;
+/// Anchors kept however old they are; the header of an envelope carries at most [`ANCHORS_MAX`] of them.
 const ANCHORS_KEPT: i64 = 64;
 
 /// What enrolment gave the phone.
@@ -37,6 +40,7 @@ pub(crate) struct Enrolment {
 }
 
 /// The phone's row, but for its secrets and names.
+#[expect(clippy::struct_excessive_bools, reason = "columns that change each on its own")]
 #[derive(Debug, Clone)]
 pub(crate) struct Phone {
     /// When this build was made, not of the row: no instant is before it.
@@ -62,6 +66,12 @@ pub(crate) struct Phone {
     pub whole_uploads: u32,
     pub send_cursors: bool,
     pub send_have: bool,
+    /// What the server has to learn again travels with the next request.
+    pub relearn: bool,
+    /// What was heard under another epoch is not all confirmed yet.
+    pub rewound: bool,
+    /// The server asked for the newest acknowledgement.
+    pub show_acknowledgement: bool,
     pub synced_at: Option<Timestamp>,
 }
 
@@ -111,7 +121,7 @@ impl Db<'_> {
         const SQL: &str = "select generation, device, install, number_last, envelope_last, acked_number, deployment, \
             user_id, server_key, envelope_key, zone, currency, epoch, lease_exp, login_required, state, after, trusted_at, \
             trusted_boot_id, trusted_boot_ms, caseloads_hash, news_seen, budget_bytes, whole_responses, upload_bytes, \
-            whole_uploads, send_cursors, send_have, synced_at from phone";
+            whole_uploads, send_cursors, send_have, relearn, rewound, show_acknowledgement, synced_at from phone";
         self.first(SQL, [], |row| phone_of(row, self.built))?.ok_or(StoreError::BadRow { table: TABLE })
     }
 
@@ -196,23 +206,36 @@ impl Db<'_> {
         self.execute_one(SQL, params![server.micros(), arrived.boot_id.0, arrived.boot_ms.cast_signed()])
     }
 
-    /// Keeps an acknowledgement of the server's: what entries name as `after`, and an anchor in time.
+    /// Keeps an acknowledgement of the server's: what entries name as `after`, and an anchor in time. As it
+    /// was signed it is kept as long as an envelope that names it.
     pub(crate) fn set_acknowledgement(
         self,
-        hash: AckHash,
+        signed: &Signed,
         ack: &Acknowledgement,
         now: Moment,
     ) -> Result<(), StoreError> {
-        const INSERT: &str = "insert into anchor (ack, server_at, wall, boot_id, boot_ms) values (?1, ?2, ?3, ?4, ?5)";
-        const PRUNE: &str = "delete from anchor where seq <= (select max(seq) from anchor) - ?1";
+        const INSERT: &str = "insert into anchor (ack, server_at, wall, boot_id, boot_ms, epoch, signed) \
+            values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        const PRUNE: &str = "delete from anchor where (seq <= (select max(seq) from anchor) - ?1 and server_at < ?2) \
+            or seq <= (select max(seq) from anchor) - ?3";
+        let hash = Acknowledgement::hash(signed);
         self.execute_one("update phone set after = ?1", params![hash.0])?;
         self.set_heard(ack.at, now)?;
         self.set_state(ack.state)?;
         self.execute_one(
             INSERT,
-            params![hash.0, ack.at.micros(), now.wall.micros(), now.boot_id.0, now.boot_ms.cast_signed()],
+            params![
+                hash.0,
+                ack.at.micros(),
+                now.wall.micros(),
+                now.boot_id.0,
+                now.boot_ms.cast_signed(),
+                ack.epoch.0,
+                signed_bytes(signed)
+            ],
         )?;
-        self.execute(PRUNE, params![ANCHORS_KEPT])
+        let before = ack.at.plus_ms(-(ENVELOPE_KEPT_DAYS + 1) * DAY_MS);
+        self.execute(PRUNE, params![ANCHORS_KEPT, before.micros(), ANCHORS_KEPT_MAX])
     }
 
     /// The anchors of an envelope's header: the newest of each boot, oldest first.
@@ -316,6 +339,9 @@ fn phone_of(row: &Row<'_>, built: Timestamp) -> Result<Phone, StoreError> {
         whole_uploads: row.get("whole_uploads")?,
         send_cursors: row.get("send_cursors")?,
         send_have: row.get("send_have")?,
+        relearn: row.get("relearn")?,
+        rewound: row.get("rewound")?,
+        show_acknowledgement: row.get("show_acknowledgement")?,
         synced_at: row.get::<_, Option<i64>>("synced_at")?.map(Timestamp::from_micros),
     })
 }

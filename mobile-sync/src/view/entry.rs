@@ -32,6 +32,8 @@ pub struct EntryView {
     pub text: String,
     /// `pending`, `sent`, `posted`, `noted`, `held` or `refused`.
     pub state: &'static str,
+    /// The office has lost a part of its records and has not said this again yet: being confirmed.
+    pub being_confirmed: bool,
     /// The code of the reason, when held or refused.
     pub reason: Option<String>,
     /// The reason in words.
@@ -61,6 +63,7 @@ impl EntryView {
             receipt,
             text,
             state,
+            being_confirmed: stored.unconfirmed,
             reason: reason.map(|reason| reason.code().to_owned()),
             reason_words: reason.map(words::of_reason),
             flags: flags.iter().map(words::of_flag).collect(),

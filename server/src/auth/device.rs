@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use daybook_shared::board::BoardRole;
 use daybook_shared::entry::ReceiptNumber;
-use daybook_shared::ids::{DeviceId, EnvelopeId, Hash, InstallId, UserId};
+use daybook_shared::ids::{DeviceId, EnvelopeId, Epoch, Hash, InstallId, UserId};
 use daybook_shared::time::{DAY_MS, Timestamp};
 use daybook_shared::wire::limits::{INSTALLS_A_MONTH_MAX, RECEIPT_BLOCK_SIZE};
 use daybook_shared::wire::sign::{Algorithm, Context, DeviceState, PublicKey, ReceiptBlock, RequestProof, Signed};
@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::audit::{self, Actor};
 use crate::db::Tx;
 use crate::http::problem::{Code, Problem};
+use crate::recovery::relearn;
 use crate::spelled::spelled;
 use crate::{on_db, visible_units};
 
@@ -143,6 +144,9 @@ macro_rules! columns {
 }
 
 const SELECT: &str = concat!("select", columns!(), "where d.uid = $1");
+/// With the epoch, so that every request of a phone knows it.
+const SELECT_ASKING: &str =
+    concat!("select (select p.epoch from deployment p where p.id = 1) as epoch,", columns!(), "where d.uid = $1");
 /// A device is reached through its user, by the rule of [`super::users::page`].
 macro_rules! seen {
     () => {
@@ -211,11 +215,20 @@ pub async fn page(
     })
 }
 
+/// A device that asks, and the epoch of the database.
+#[derive(Debug, sqlx::FromRow)]
+struct Asking {
+    epoch: Epoch,
+    #[sqlx(flatten)]
+    device: Device,
+}
+
 /// Finds the device that made a request and checks its signature over method, path and the body as
 /// sent, before anything is inflated. An unknown device and a wrong signature are the same answer.
 ///
 /// A device that is retired or lost, or whose user is no longer active, passes: it may always hand
-/// in. What it gets is up to [`Device::standing`] and the lease.
+/// in. What it gets is up to [`Device::standing`] and the lease. One that is not known, because it was
+/// enrolled after the backup that was restored, is added again by its certificate.
 pub async fn authenticate(
     app: &App,
     headers: &HeaderMap,
@@ -223,10 +236,14 @@ pub async fn authenticate(
     body: &[u8],
 ) -> Result<DeviceRequest, Problem> {
     let proof = proof_of(headers).ok_or_else(Problem::unauthenticated)?;
-    let mut tx = app.db.read().await?;
-    let device = find(&mut tx, proof.device).await?;
-    drop(tx);
-    let known = device.and_then(|device| device.key().map(|key| (device, key)));
+    let mut asking = asking(app, proof.device).await?;
+    if asking.is_none()
+        && let Some(certificate) = relearn::certificate(app, headers, &proof, (method, path, body))
+    {
+        relearn::device(app, &certificate).await?;
+        asking = self::asking(app, proof.device).await?;
+    }
+    let known = asking.and_then(|Asking { device, .. }| device.key().map(|key| (device, key)));
     let Some((device, key)) = known else { return Err(Problem::unauthenticated()) };
     if proof.key != key.id() || !proof.verify(&key, app.deployment.id, method, path, body) {
         alarm::wrong_signature(app, device.uid, "request_signature");
@@ -260,6 +277,17 @@ pub async fn take_number(tx: &mut Tx, request: &DeviceRequest) -> sqlx::Result<R
         None => Problem::not_found(),
         Some(last) => Problem::new(Code::StaleRequest, "Go on with a request number above `last`.").with("last", last),
     }))
+}
+
+/// The device with this id; the epoch that was read with it is the server's from now on.
+async fn asking(app: &App, device: DeviceId) -> sqlx::Result<Option<Asking>> {
+    let mut tx = app.db.read().await?;
+    let asking: Option<Asking> =
+        on_db!(&mut tx, conn => sqlx::query_as(SELECT_ASKING).bind(device).fetch_optional(conn).await)?;
+    if let Some(Asking { epoch, .. }) = &asking {
+        app.set_epoch(*epoch);
+    }
+    Ok(asking)
 }
 
 /// The proof in the header `daybook-device`.

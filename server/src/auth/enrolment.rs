@@ -16,7 +16,7 @@ use super::users::UserRow;
 use crate::app::App;
 use crate::audit::{self, Actor};
 use crate::db::Tx;
-use crate::on_db;
+use crate::{on_db, recovery};
 
 /// A code as it is handed to a person: shown once, kept as a hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,21 +177,8 @@ async fn first_time(
     (hash, user_id): (Hash, i64),
 ) -> Result<Signed, EnrolError> {
     let device = candidate.device;
-    // The series is made of the row's key, which the row must have first: its id stands in.
-    let id: Option<i64> = on_db!(&mut *tx, conn => {
-        sqlx::query_scalar(INSERT_DEVICE)
-            .bind(device)
-            .bind(user_id)
-            .bind(candidate.key.bytes)
-            .bind(candidate.platform.as_deref())
-            .bind(now)
-            .bind(device.to_string())
-            .fetch_optional(conn)
-            .await
-    })?;
-    let id = id.ok_or(EnrolError::DeviceTaken)?;
-    let series = series(id);
-    on_db!(&mut *tx, conn => sqlx::query(SET_SERIES).bind(&series).bind(id).execute(conn).await.map(|_| ()))?;
+    let new = (device, candidate.key, candidate.platform.as_deref());
+    let (id, series) = insert_row(tx, now, user_id, new).await?.ok_or(EnrolError::DeviceTaken)?;
     let used = on_db!(&mut *tx, conn => {
         sqlx::query(USE_CODE).bind(device).bind(hash).execute(conn).await.map(|done| done.rows_affected())
     })?;
@@ -202,6 +189,41 @@ async fn first_time(
     audit::record(tx, now, Actor::device(user_id, id), "device.enrolled", device, detail).await?;
     let Install { id: install_id, uid, .. } = device::open_install(tx, now, (id, device), candidate.install).await?;
     Ok(device::grant_block(tx, now, app, (id, device), (install_id, uid)).await?)
+}
+
+/// Adds the row of a device that this server enrolled and lost: its key and the series it has from now on.
+pub async fn insert_device(
+    tx: &mut Tx,
+    enrolled_at: Timestamp,
+    user_id: i64,
+    certificate: &Certificate,
+) -> sqlx::Result<Option<(i64, String)>> {
+    insert_row(tx, enrolled_at, user_id, (certificate.device, certificate.key, None)).await
+}
+
+/// Adds a device's row; none if the id is taken.
+async fn insert_row(
+    tx: &mut Tx,
+    now: Timestamp,
+    user_id: i64,
+    (device, key, platform): (DeviceId, PublicKey, Option<&str>),
+) -> sqlx::Result<Option<(i64, String)>> {
+    // The series is made of the row's key, which the row must have first: its id stands in.
+    let id: Option<i64> = on_db!(&mut *tx, conn => {
+        sqlx::query_scalar(INSERT_DEVICE)
+            .bind(device)
+            .bind(user_id)
+            .bind(key.bytes)
+            .bind(platform)
+            .bind(now)
+            .bind(device.to_string())
+            .fetch_optional(conn)
+            .await
+    })?;
+    let Some(id) = id else { return Ok(None) };
+    let series = series(id + recovery::series_from(tx).await?);
+    on_db!(&mut *tx, conn => sqlx::query(SET_SERIES).bind(&series).bind(id).execute(conn).await.map(|_| ()))?;
+    Ok(Some((id, series)))
 }
 
 /// The first receipt block of a device that shows its code again.
@@ -226,8 +248,8 @@ async fn again(tx: &mut Tx, app: &App, candidate: &Candidate) -> Result<Signed, 
     Ok(device::signed_block(app, &ReceiptBlock { device: device.uid, install: install.uid, first, last, granted_at }))
 }
 
-/// The receipt series of the device with this key: `D` and its number in base32, so never one of
-/// the provisional ones, which begin with `P`.
+/// The receipt series of a device's number, which is its key before the first recovery: `D` and the number
+/// in base32, so never one of the provisional ones, which begin with `P`.
 fn series(device_id: i64) -> String {
     format!("D{}", codes::of_number(device_id.unsigned_abs()))
 }

@@ -31,7 +31,7 @@ async fn a_phone_with_a_code_becomes_a_device() {
         let given = &phone.enrolment;
         let (key, deployment) = (server.app.keys.public(), server.app.deployment);
         assert_eq!(given["deployment"], json!(deployment.id));
-        assert_eq!(given["epoch"], deployment.epoch.to_string());
+        assert_eq!(given["epoch"], server.app.epoch().to_string());
         assert_eq!(given["user"], json!({ "id": user.uid, "name": "amina" }));
         assert_eq!(given["server_key"], URL_SAFE_NO_PAD.encode(key.bytes.0));
         assert_eq!(given["envelope_key"], URL_SAFE_NO_PAD.encode(server.app.keys.envelope_public()));

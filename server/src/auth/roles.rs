@@ -59,6 +59,8 @@ pub enum Permission {
     ReadCaseloads,
     /// See the audit trail.
     ReadAudit,
+    /// Let payouts and exports go on after a part of the database was lost.
+    ConfirmRecoveries,
     /// See cases: facts, entries, boards.
     ReadCases,
     /// Edit boards online.
@@ -91,6 +93,7 @@ impl Permission {
         Self::ManageCaseloads,
         Self::ReadCaseloads,
         Self::ReadAudit,
+        Self::ConfirmRecoveries,
         Self::ReadCases,
         Self::EditBoards,
         Self::AssignCases,
@@ -105,7 +108,7 @@ impl Permission {
     /// The roles that have it.
     pub const fn roles(self) -> &'static [Role] {
         match self {
-            Self::ManageUsers | Self::ManageUnits => &[Admin],
+            Self::ManageUsers | Self::ManageUnits | Self::ConfirmRecoveries => &[Admin],
             Self::ReadUsers | Self::ReadDevices | Self::ReadCaseloads => &[Supervisor, Auditor, Admin],
             Self::ManageDevices | Self::ManageCaseloads => &[Supervisor, Admin],
             Self::ReadUnits => &[Officer, CallOfficer, Supervisor, Cashier, Auditor, Admin],
@@ -126,6 +129,7 @@ impl Permission {
             | Self::ManageDevices
             | Self::ManageUnits
             | Self::ManageCaseloads
+            | Self::ConfirmRecoveries
             | Self::EditBoards
             | Self::AssignCases
             | Self::ReviewHeld

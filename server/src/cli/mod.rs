@@ -7,6 +7,7 @@ mod demo;
 mod import;
 mod jobs;
 mod log;
+mod recovery;
 mod serve;
 mod trust;
 mod users;
@@ -84,6 +85,15 @@ enum Command {
     Report(data::Report),
     /// Check that everything derived is as its records say
     Verify(data::Verify),
+    /// Write the whole database into one file, while the server serves
+    Backup(recovery::Backup),
+    /// Put a backup into a new, empty database
+    Restore(recovery::Restore),
+    /// What was lost and recovered, and a person's confirmation
+    #[command(subcommand)]
+    Recovery(recovery::Recovery),
+    /// Derive again what differs from its records, and write it
+    Rebuild(recovery::Rebuild),
     /// Create the database, or bring its tables up to date
     Migrate(admin::Migrate),
     /// Users
@@ -140,6 +150,10 @@ async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(import) => return import.run(&config).await,
         Command::Report(report) => report.run(&config).await?,
         Command::Verify(verify) => return verify.run(&config).await,
+        Command::Backup(backup) => backup.run(&config).await?,
+        Command::Restore(restore) => restore.run(&config).await?,
+        Command::Recovery(recovery) => recovery.run(&config).await?,
+        Command::Rebuild(rebuild) => rebuild.run(&config).await?,
         Command::Migrate(migrate) => migrate.run(&config).await?,
         Command::User(user) => user.run(&config).await?,
         Command::Keys(keys) => keys.run(&config).await?,

@@ -269,7 +269,7 @@ pub async fn edit_board(
     let row = find(&mut tx, &by, Permission::EditBoards, dossier).await?;
     meant.check(&etag::of_version(row.version))?;
     let board = boards::confirmed(&row.kind, row.bytes.as_deref())?.ok_or_else(Problem::not_found)?;
-    let actor = board::user_actor(by.uid, app.deployment.epoch, dossier);
+    let actor = board::user_actor(by.uid, app.epoch(), dossier);
     let edited = board.edited(actor, role, &edits, now).map_err(|error| edit_problem(&error, role))?;
     let mut effects = Effects::default();
     let view = edited.board().view();

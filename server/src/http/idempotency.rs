@@ -1,7 +1,7 @@
 //! Idempotency-Key: a write that is sent again has its effect once, and the same answer.
 //!
 //! Every POST of a signed-in user names a key. Its scope is the caller, the method and the route; what it
-//! stands for is a fingerprint of the request. The answer is kept in the transaction of the effect: a
+//! stands for is a keyed fingerprint of the request. The answer is kept in the transaction of the effect: a
 //! handler takes [`Effect`], begins with [`Effect::begin`] and ends with [`Effect::commit`], so the two
 //! are there together or not at all.
 //!
@@ -38,6 +38,7 @@ use super::problem::{Code, Problem};
 use crate::app::App;
 use crate::auth::User;
 use crate::db::{Db, Tx};
+use crate::keys::rest::RestKeys;
 use crate::on_db;
 
 /// The header.
@@ -72,7 +73,7 @@ pub async fn once(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let body = RawBody::from_request(Request::from_parts(parts.clone(), body), &app).await?;
-    let attempt = Arc::new(Attempt::of(&parts, route.path, &body.bytes)?);
+    let attempt = Arc::new(Attempt::of(&app.keys.rest, &parts, route.path, &body.bytes)?);
     let Some(_flight) = app.in_flight.enter(attempt.id()) else {
         let detail = "A request with this key is being handled; ask again for its answer.";
         return Err(Problem::new(Code::IdempotencyInFlight, detail).retry_after(1));
@@ -151,13 +152,14 @@ impl FromRequestParts<Arc<App>> for Effect {
 }
 
 impl Attempt {
-    fn of(parts: &Parts, route: &'static str, body: &[u8]) -> Result<Self, Problem> {
+    fn of(keys: &RestKeys, parts: &Parts, route: &'static str, body: &[u8]) -> Result<Self, Problem> {
         let user = parts.extensions.get::<User>().ok_or_else(|| Problem::internal(&"a write without a caller"))?;
         let media = parts.headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
         let method = parts.method.clone();
         // The query too: it says what is done with the body.
         let asked = parts.uri.path_and_query().map_or(parts.uri.path(), |asked| asked.as_str());
-        let fingerprint = hash(b"daybook/request/1", &[method.as_str().as_bytes(), asked.as_bytes(), media, body]);
+        // Keyed: a body may hold a password, which nobody is to guess from what is kept.
+        let fingerprint = keys.fingerprint(&[method.as_str().as_bytes(), asked.as_bytes(), media, body]);
         let key = key_of(&parts.headers)?;
         Ok(Self { subject: user.uid, method, route, key, fingerprint, began: AtomicBool::new(false) })
     }

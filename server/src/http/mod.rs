@@ -39,6 +39,7 @@ use crate::auth::routes::{audit, devices, oidc, organisation, sessions, signing_
 use crate::decisions::{cases, cash, held, quarantine, receipts, reversal};
 use crate::hints::routes as hints;
 use crate::import::routes as imports;
+use crate::recovery::routes as recovery;
 use crate::sync::routes as sync;
 use problem::{Code, Problem};
 
@@ -217,6 +218,8 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/v1/imports/repayments",          May(P::ImportRecords),   IMPORT,   || routes!(imports::repayments),            ROWS),
     route(POST, "/v1/imports/statements",          May(P::ImportRecords),   IMPORT,   || routes!(imports::statements),            ROWS),
     route(GET,  "/v1/audit",                       May(P::ReadAudit),       SMALL,    || routes!(audit::list),                   LIST),
+    route(GET,  "/v1/recoveries",                  May(P::ReadAudit),       SMALL,    || routes!(recovery::list),                NONE),
+    route(POST, "/v1/recoveries/confirmation",     May(P::ConfirmRecoveries), SMALL,  || routes!(recovery::confirm),             NONE),
 ];
 
 /// The server's router.

@@ -48,6 +48,8 @@ metrics_of! {
     BOARD_CHANGES_QUARANTINED = gauge "daybook_board_changes_quarantined";
     /// Turns of background jobs, by job and outcome (done, failed).
     JOB_RUNS = counter "daybook_job_runs_total";
+    /// Times the database was found set back, and a new epoch begun: an alarm.
+    RECOVERIES = counter "daybook_recoveries_total";
 }
 
 /// Upper bounds of the latency histogram, in seconds.

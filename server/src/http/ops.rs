@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use daybook_shared::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,14 +14,27 @@ use super::extract::Json;
 use super::names;
 use super::problem::Problem;
 use crate::app::App;
-use crate::on_db;
 use crate::sync::health;
+use crate::{on_db, recovery};
 
 /// How the server is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
     #[schema(example = "ok")]
     status: &'static str,
+}
+
+/// How ready the server is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    #[schema(example = "ok")]
+    status: &'static str,
+    /// `unconfirmed` while payouts and exports wait for a person, as the database was set back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery: Option<&'static str>,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovered_at: Option<Timestamp>,
 }
 
 const PING: &str = "select cast(count(*) as bigint) from deployment";
@@ -38,23 +52,29 @@ pub async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// The process runs and its database answers.
+/// The process runs and its database answers; and whether a recovery waits for a person.
+///
+/// Phones are served meanwhile, so that is no reason to take the server away.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "operations",
-    responses((status = 200, description = "It does.", body = Health))
+    responses((status = 200, description = "It does.", body = Readiness))
 )]
-pub async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Health>, Problem> {
+pub async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Readiness>, Problem> {
     let answered = tokio::time::timeout(PING_WAIT, ping(&app)).await;
-    answered.map_err(|_| Problem::unavailable("The database does not answer."))??;
-    Ok(Json(Health { status: "ok" }))
+    let recovered_at = answered.map_err(|_| Problem::unavailable("The database does not answer."))??;
+    Ok(Json(Readiness { status: "ok", recovery: recovered_at.map(|_| "unconfirmed"), recovered_at }))
 }
 
-async fn ping(app: &App) -> Result<(), Problem> {
+/// Since when a recovery waits for a person.
+async fn ping(app: &App) -> Result<Option<Timestamp>, Problem> {
     let mut tx = app.db.read().await?;
     let deployments: i64 = on_db!(&mut tx, conn => sqlx::query_scalar(PING).fetch_one(conn).await)?;
-    if deployments == 1 { Ok(()) } else { Err(Problem::unavailable("The database is not this server's.")) }
+    if deployments != 1 {
+        return Err(Problem::unavailable("The database is not this server's."));
+    }
+    Ok(recovery::unconfirmed_since(&mut tx).await?)
 }
 
 /// Figures of the server, as Prometheus reads them.

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::layers::request_id;
 use crate::db;
+use crate::recovery::Stopped;
 use crate::sync::effects::CashOverflow;
 
 /// Declares the codes with all that hangs on them.
@@ -95,6 +96,8 @@ problems! {
     CodeUsed = CONFLICT, "enrolment-code-used", "The enrolment code was used by another device", final;
     /// A device's request number that does not go up.
     StaleRequest = CONFLICT, "stale-request", "The request number does not go up", final;
+    /// A part of the database was lost, and nobody has confirmed its recovery.
+    RecoveryUnconfirmed = CONFLICT, "recovery-unconfirmed", "A recovery waits to be confirmed", final;
     /// The row changed since it was read.
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "It changed since it was read", final;
     /// Larger than the route takes.
@@ -247,6 +250,15 @@ impl From<sqlx::Error> for Problem {
             return Self::unavailable("The database cannot be reached now; nothing was taken in.");
         }
         Self::internal(&error)
+    }
+}
+
+impl From<Stopped> for Problem {
+    fn from(error: Stopped) -> Self {
+        match error {
+            Stopped::Sql(error) => error.into(),
+            Stopped::Unconfirmed(_) => Self::new(Code::RecoveryUnconfirmed, format!("{error}.")),
+        }
     }
 }
 

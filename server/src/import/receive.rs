@@ -26,6 +26,7 @@ use crate::sync::effects::{ChangedOutcome, Effects, PaymentRow};
 use crate::sync::judge::{self, Capture, Release};
 use crate::sync::load::{self, Expected, Needs, outcome_of};
 use crate::sync::world::{LineKey, LineMoney, ProviderLine, World, line_key};
+use crate::sync::writer::{self, Beside};
 use crate::sync::{money, persist};
 
 /// What a line came to.
@@ -80,15 +81,10 @@ impl Note {
     }
 }
 
-/// PostgreSQL only: alone among envelopes, as what acts on other entries is (`sync::writer`). Else neither
-/// a line nor the capture it is to confirm would see the other.
-const LOCK_ALONE: &str = "lock table waiting in exclusive mode";
-
 /// Takes lines, in their order, in the caller's transaction.
 pub async fn receive(tx: &mut Tx, app: &App, scope: &Scope, lines: &[Line]) -> Result<Vec<LineResult>, ImportError> {
-    if let Tx::Postgres(tx) = tx {
-        sqlx::query(LOCK_ALONE).execute(&mut **tx).await?;
-    }
+    // Else neither a line nor the capture that it is to confirm would see the other.
+    writer::lock(tx, Beside::None).await?;
     let known = known_lines(tx, lines).await?;
     let accounts = accounts(tx, lines).await?;
     let tills = tills(tx, lines).await?;

@@ -1,10 +1,12 @@
-//! The keys of REST, both from one seed: cursors of lists are authenticated, kept answers are sealed.
+//! The keys of REST, all from one seed: cursors of lists are authenticated, requests are known by a keyed
+//! fingerprint, kept answers are sealed.
 //!
-//! Neither outlives its use: without the seed a client begins its list anew, and the answer of a
+//! None outlives its use: without the seed a client begins its list anew, and the answer of a
 //! request that is repeated cannot be told again.
 
 use chacha20poly1305::aead::{Aead, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use daybook_shared::ids::Hash;
 use hmac::{Hmac, Mac as _};
 use rand::Rng;
 use sha2::Sha256;
@@ -16,6 +18,7 @@ const NONCE_BYTES: usize = 24;
 /// The keys of REST.
 pub struct RestKeys {
     cursor: [u8; 32],
+    request: [u8; 32],
     answers: XChaCha20Poly1305,
 }
 
@@ -23,7 +26,8 @@ impl RestKeys {
     pub(super) fn from_seed(seed: &[u8; 32]) -> Self {
         let derive = |purpose: &[u8]| -> [u8; 32] { mac(seed, &[purpose]).finalize().into_bytes().into() };
         let answers = derive(b"daybook/answer/1");
-        Self { cursor: derive(b"daybook/cursor/1"), answers: XChaCha20Poly1305::new(&Key::from(answers)) }
+        let (cursor, request) = (derive(b"daybook/cursor/1"), derive(b"daybook/request/1"));
+        Self { cursor, request, answers: XChaCha20Poly1305::new(&Key::from(answers)) }
     }
 
     /// What proves that this server made a cursor of these parts.
@@ -35,6 +39,11 @@ impl RestKeys {
     /// Whether this server made the tag for a cursor of these parts.
     pub fn tag_fits(&self, parts: &[&[u8]], tag: &[u8; TAG_BYTES]) -> bool {
         mac(&self.cursor, parts).verify_truncated_left(tag).is_ok()
+    }
+
+    /// What a request of these parts is known by; nobody without the key can try what they were.
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> Hash {
+        Hash(mac(&self.request, parts).finalize().into_bytes().into())
     }
 
     /// Seals bytes for who knows what they are `about`.

@@ -1,12 +1,12 @@
 //! `POST /v1/sync` and `POST /v1/deposit`: what a request goes through, in one place.
 //!
-//! inflate within bounds -> envelopes, one after the other, each durable before the next -> answers,
+//! inflate within bounds -> is this the history the phone knows? -> envelopes, one after the other, each durable before the next -> answers,
 //! acknowledgement, officer block -> the feed, read in one snapshot after all of it.
 
 use std::sync::Arc;
 
 use daybook_shared::cbor::Malformed;
-use daybook_shared::ids::{CaseloadId, EntryId, EnvelopeId, InstallId};
+use daybook_shared::ids::{CaseloadId, EntryId, EnvelopeId, Epoch, InstallId};
 use daybook_shared::wire::envelope::Envelope;
 use daybook_shared::wire::exchange::{
     Answer, Audience, CaseloadInfo, End, EnvelopeAnswer, Frame, Request, VERSION, caseloads_hash,
@@ -35,6 +35,42 @@ use crate::db::{Tx, batch};
 use crate::http::names;
 use crate::http::problem::{Code, Problem};
 use crate::on_db;
+use crate::recovery::{self, relearn, rollback};
+
+/// What is answered to a request of which nothing was taken.
+enum Instead {
+    /// The phone knows another history of the database: it rewinds.
+    Rewind(Epoch),
+    /// It has to show its newest acknowledgement.
+    Show,
+}
+
+impl Instead {
+    fn response(self) -> Vec<u8> {
+        let frame = match self {
+            Self::Rewind(epoch) => Frame { epoch: Some(epoch), ..Frame::default() },
+            Self::Show => Frame { show_acknowledgement: Some(true), ..Frame::default() },
+        };
+        let mut frames = FrameWriter::new();
+        frames.push(&Frame { end: Some(End::More), ..frame });
+        frames.finish()
+    }
+}
+
+/// Whether a request's cursors, numbers and envelopes belong to this history of the database; takes in
+/// what it shows of others. Nothing is taken of one that knows another history: what came after the backup
+/// has to be learnt again before any of it is judged.
+async fn other_history(app: &App, device: &DeviceRequest, request: &Request) -> sqlx::Result<Option<Instead>> {
+    let epoch = app.epoch();
+    if request.epoch.is_some_and(|known| known != epoch) {
+        return Ok(Some(Instead::Rewind(epoch)));
+    }
+    if let Some(begun) = rollback::find(app, device, request).await? {
+        return Ok(Some(Instead::Rewind(begun)));
+    }
+    relearn::shown(app, device, request).await?;
+    Ok(None)
+}
 
 /// What a request's envelopes came to.
 struct Upload {
@@ -47,8 +83,20 @@ struct Upload {
 /// Answers `POST /v1/sync`: a body of frames.
 pub async fn sync(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result<Vec<u8>, Problem> {
     let Opened { request, mut bytes_left, _room } = open(app, body).await?;
+    if let Some(instead) = other_history(app, device, &request).await? {
+        return Ok(instead.response());
+    }
     let handed_out = device.may_read();
-    let upload = upload(app, device, &request, &mut bytes_left).await?;
+    let epoch = app.epoch();
+    let upload = match upload(app, device, &request, &mut bytes_left).await? {
+        Ok(upload) => upload,
+        Err(instead) => return Ok(instead.response()),
+    };
+    if app.epoch() != epoch {
+        // The database was found set back while this request was under way.
+        return Ok(Instead::Rewind(app.epoch()).response());
+    }
+    let rewinding = request.rewinding == Some(true);
     let Upload { install_id, answers, finished, .. } = upload;
     let finished = finished.map(|finished| *finished).unwrap_or_default();
     let acknowledgement = match upload.acknowledgement {
@@ -61,18 +109,19 @@ pub async fn sync(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result
     let renew = matches!(device.lease, Lease::Valid { renew: true }) && handed_out;
     let holder = device.device.holder().filter(|_| renew);
     let head = Frame {
-        epoch: Some(app.deployment.epoch).filter(|epoch| request.epoch != Some(*epoch)),
+        epoch: Some(epoch).filter(|epoch| request.epoch != Some(*epoch)),
         answers: Some(answers).filter(|answers| !answers.is_empty()),
         acknowledgement,
         send_cursors: finished.send_cursors.then_some(true),
         lease: holder.map(|holder| lease::issue(app, holder, app.now())),
         receipt_block: finished.receipt_block.filter(|_| handed_out),
-        officer: handed_out.then_some(finished.officer),
-        news: finished.news.filter(|_| handed_out),
+        officer: (handed_out && !rewinding).then_some(finished.officer),
+        news: finished.news.filter(|_| handed_out && !rewinding),
         login_required: (!handed_out).then_some(true),
+        settled: if handed_out && request.unsettled == Some(true) { settled(app).await? } else { None },
         ..Frame::default()
     };
-    let stop = !handed_out || finished.send_cursors;
+    let stop = !handed_out || rewinding || finished.send_cursors;
     let body = if stop {
         let mut frames = FrameWriter::new();
         frames.push(&Frame { end: Some(if handed_out { End::More } else { End::Complete }), ..head });
@@ -84,10 +133,22 @@ pub async fn sync(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result
     Ok(body)
 }
 
+/// Whether people have looked at what was lost: then what this server did not name has left the phone.
+async fn settled(app: &App) -> sqlx::Result<Option<bool>> {
+    let mut tx = app.db.read().await?;
+    Ok(recovery::unconfirmed_since(&mut tx).await?.is_none().then_some(true))
+}
+
 /// Answers `POST /v1/deposit`: an acknowledgement and nothing else.
 pub async fn deposit(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result<Vec<u8>, Problem> {
     let Opened { request, mut bytes_left, _room } = open(app, body).await?;
-    let upload = upload(app, device, &request, &mut bytes_left).await?;
+    if let Some(instead) = other_history(app, device, &request).await? {
+        return Ok(instead.response());
+    }
+    let upload = match upload(app, device, &request, &mut bytes_left).await? {
+        Ok(upload) => upload,
+        Err(instead) => return Ok(instead.response()),
+    };
     let acknowledgement = match upload.acknowledgement {
         Some(signed) => signed,
         None => acknowledge(app, device, upload.install_id).await?,
@@ -155,7 +216,8 @@ async fn upload(
     device: &DeviceRequest,
     request: &Request,
     bytes_left: &mut usize,
-) -> Result<Upload, Problem> {
+) -> Result<Result<Upload, Instead>, Problem> {
+    let after = request.after.filter(|_| request.acknowledgements.is_none());
     let mut upload = Upload { install_id: 0, answers: Vec::new(), acknowledgement: None, finished: None };
     let mut steps = steps(app, device, request, &mut upload, bytes_left);
     let own = |step: Option<&Step<'_>>| step.is_some_and(|step| step.install == device.install);
@@ -175,14 +237,18 @@ async fn upload(
             device: device.device.uid,
             install: step.install,
             request_number: (i == 0).then(|| i64::try_from(device.number).unwrap_or(i64::MAX)),
+            after: after.filter(|_| i == 0),
             item,
             finish: (i + 1 == count).then(|| finish_of(device, request)),
         };
         let done = writer::write(app, job).await.map_err(problem)?;
+        if matches!(done, Done::Behind) {
+            return Ok(Err(Instead::Show));
+        }
         answer(app, device, done, number, &mut upload, bytes).await?;
     }
     count_answers(&upload.answers);
-    Ok(upload)
+    Ok(Ok(upload))
 }
 
 /// The envelopes that were sealed by this device, as steps; the others are answered as refused.
@@ -220,7 +286,7 @@ fn finish_of(device: &DeviceRequest, request: &Request) -> Finish {
         news_seen: i64::try_from(request.news_seen).unwrap_or(i64::MAX),
         receipt_last: request.receipt_last,
         receipts_left: request.receipts_left,
-        only_hands_in: !device.may_read(),
+        only_hands_in: !device.may_read() || request.rewinding == Some(true),
     }
 }
 
@@ -244,6 +310,7 @@ async fn answer(
             )
             .with("reason", "install_limit"));
         }
+        Done::Behind => return Ok(()),
         Done::Done { install_id, taken, finished } => (install_id, taken, finished),
     };
     if finished.is_some() {

@@ -257,12 +257,16 @@ struct DossierRow {
     version: i64,
     board_version: i64,
     assigned_at: Option<Timestamp>,
+    was_held: bool,
 }
 
 const SELECT_DOSSIERS: &str =
     "select d.id, d.uid, d.kind, d.account_id, d.user_id, d.agent_id, d.caseload_id, d.epoch, d.version,
-       d.board_version, (select a.at from assignment a where a.dossier_id = d.id and a.epoch = 1) as assigned_at
+       d.board_version, (select a.at from assignment a where a.dossier_id = d.id and a.epoch = 1) as assigned_at,
+       exists (select 1 from rewound_holding h where h.dossier_uid = d.uid) as was_held
      from v join dossier d on d.uid = v.uid order by d.id";
+const SELECT_HELD: &str =
+    "select h.dossier_uid, h.user_id, h.at from v join rewound_holding h on h.dossier_uid = v.uid";
 const SELECT_HISTORY: &str = "select a.dossier_id, a.at, a.caseload_id
      from v join assignment a on a.dossier_id = v.id order by a.dossier_id, a.epoch";
 
@@ -277,6 +281,11 @@ async fn load_dossiers(tx: &mut Tx, needs: &Needs, world: &mut World) -> sqlx::R
     for (dossier, at, caseload) in history {
         histories.entry(dossier).or_default().push((at, caseload));
     }
+    // Of one that is not here nobody knows whether it was held before a part of the database was lost.
+    let not_held: BTreeSet<_> = rows.iter().filter(|row| !row.was_held).map(|row| row.uid).collect();
+    let was_held = needs.dossiers.difference(&not_held).map(|&uid| DossierKey { uid });
+    let held: Vec<(DossierId, i64, Timestamp)> = batch::fetch(tx, &was_held.collect::<Vec<_>>(), SELECT_HELD).await?;
+    world.held_before = held.into_iter().map(|(uid, user, until)| ((uid, user), until)).collect();
     for row in rows {
         let about = match (row.kind.as_str(), row.account_id, row.user_id, row.agent_id) {
             ("case", Some(account), _, _) => About::Case(account),

@@ -443,7 +443,7 @@ pub fn acknowledgement(
     state: DeviceState,
     at: Timestamp,
 ) -> Signed {
-    let epoch = app.deployment.epoch;
+    let epoch = app.epoch();
     let head = app.audit_head.get();
     let (audit_head, audit_seq) = (head.map(|head| head.hash), head.map(|head| head.seq.unsigned_abs()));
     let payload = Acknowledgement { epoch, device, install, number, envelope, at, state, audit_head, audit_seq };

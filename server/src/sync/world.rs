@@ -209,6 +209,8 @@ pub struct World {
     pub entries: BTreeMap<EntryId, Logged>,
     /// Dossiers by id.
     pub dossiers: BTreeMap<DossierId, Dossier>,
+    /// Dossiers that users' phones held when a part of the database was lost, and until when that counts.
+    pub held_before: BTreeMap<(DossierId, i64), Timestamp>,
     /// Accounts by row key.
     pub accounts: BTreeMap<i64, Account>,
     /// Caseloads of users: from when member or not, oldest first.
@@ -291,7 +293,9 @@ impl World {
                 }
             }
         }
-        if ever { Entitlement::HeldOnce } else { Entitlement::Never }
+        // What its phone held may have been given to it by an assignment that was lost.
+        let before = self.held_before.get(&(dossier.uid, user_id)).is_some_and(|until| at <= *until);
+        if ever || before { Entitlement::HeldOnce } else { Entitlement::Never }
     }
 
     /// Whether a user held a dossier at any moment since `since`.

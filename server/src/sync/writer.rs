@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock, Weak};
 
-use daybook_shared::ids::{DeviceId, DossierId, InstallId};
+use daybook_shared::ids::{AckHash, DeviceId, DossierId, InstallId};
 use daybook_shared::wire::exchange::Answer;
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
@@ -44,6 +44,9 @@ pub struct Job {
     pub install: InstallId,
     /// The request's number, with its first job.
     pub request_number: Option<i64>,
+    /// The newest acknowledgement that the device knows, with its request's first job: nothing is done if
+    /// the server has not got it.
+    pub after: Option<AckHash>,
     /// An envelope, if there is one.
     pub item: Option<Item>,
     /// What ends the request, with its last job.
@@ -73,6 +76,8 @@ pub enum Done {
     },
     /// The device has opened too many installs; nothing was done.
     InstallLimit,
+    /// The device has to show its newest acknowledgement; nothing was done.
+    Behind,
     /// Done.
     Done {
         /// The install's row key.
@@ -332,15 +337,31 @@ async fn run_caught(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> Result<Vec<Done
 const LOCK_SHARED: &str = "lock table waiting in row share mode";
 const LOCK_ALONE: &str = "lock table waiting in exclusive mode";
 
+/// What a transaction may run beside, on PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Envelopes.
+    Envelopes,
+    /// None: what acts on another entry, or on one that may be arriving.
+    None,
+}
+
+/// Takes the lock that says what this transaction may run beside; SQLite has one writer.
+pub async fn lock(tx: &mut Tx, beside: Beside) -> sqlx::Result<()> {
+    if let Tx::Postgres(tx) = tx {
+        let alone = beside == Beside::None;
+        sqlx::query(if alone { LOCK_ALONE } else { LOCK_SHARED }).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
 /// The order within a transaction: request numbers, envelopes, ends of requests.
 async fn run(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> sqlx::Result<Vec<Done>> {
     let now = app.now();
-    if let Tx::Postgres(tx) = tx {
-        // What acts on another entry is alone among envelopes: else neither it nor the one that it waits
-        // for would see the other.
-        let acts = jobs.iter().filter_map(|job| job.item.as_ref()).any(Item::acts_on_others);
-        sqlx::query(if acts { LOCK_ALONE } else { LOCK_SHARED }).execute(&mut **tx).await?;
-    }
+    // What acts on another entry is alone among envelopes: else neither it nor the one that it waits for
+    // would see the other.
+    let acts = jobs.iter().filter_map(|job| job.item.as_ref()).any(Item::acts_on_others);
+    lock(tx, if acts { Beside::None } else { Beside::Envelopes }).await?;
     let begun = install::begin(tx, jobs, now).await?;
     let going = jobs.iter_mut().zip(&begun).filter(|(_, begun)| matches!(begun, Begun::Open(_)));
     let mut items: Vec<&mut Item> = going.filter_map(|(job, _)| job.item.as_mut()).collect();
@@ -350,6 +371,7 @@ async fn run(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> sqlx::Result<Vec<Done>
     let done = jobs.iter().zip(begun).map(|(job, begun)| match begun {
         Begun::Stale(last) => Done::Stale { last },
         Begun::Limit => Done::InstallLimit,
+        Begun::Behind => Done::Behind,
         Begun::Unknown => {
             let answer = Answer::Refused { code: "install_unknown".to_owned() };
             Done::Done { install_id: 0, taken: Some(Taken::Not(answer)), finished: None }

@@ -2,6 +2,7 @@
 //! the office has decided, so the entry belongs to its author's own day.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::personal::{check_masked, check_phone, check_said};
 use super::{EntryError, Gps, Personal, field, optional_text};
@@ -23,7 +24,7 @@ crate::codes! {
 }
 
 /// A registration. Photos are attachments, the place is the entry's own.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct AgentRegistration {
     /// The phone number, in E.164.

@@ -1,6 +1,7 @@
 //! A call attempt: somebody tried to reach a customer without going there.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::personal::check_optional;
 use super::{EntryError, Personal, field, optional_text};
@@ -72,7 +73,7 @@ pub const CALL_SECONDS_MAX: u32 = 4 * 3600;
 
 /// An attempt to reach a customer (domain: "attempt"). Whether it was permitted and what it counts for
 /// is the server's to say.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct CallAttempt {
     /// By what means.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::personal::check_said;
 use super::{EntryError, Personal, field};
@@ -41,7 +42,7 @@ crate::codes! {
 }
 
 /// What was tried, as the phone knew it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(array)]
 pub struct Attempts {
     /// Calls and messages.
@@ -59,7 +60,7 @@ pub struct Attempts {
 }
 
 /// A request to give one case to another level.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct CaseHandover {
     /// Who works it now.

@@ -1,6 +1,7 @@
 //! A cash hand-over: the officer declares the cash he gives to a cashier, a bank or an agent.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::{EntryError, amount, field, optional_text};
 use crate::ids::EntryId;
@@ -22,7 +23,7 @@ crate::codes! {
 pub const HANDOVER_REPAYMENTS_MAX: usize = 200;
 
 /// A declared hand-over. It moves no money: a cashier's count does (posting line 4b).
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct CashHandover {
     /// Who takes the cash.

@@ -1,6 +1,7 @@
 //! A complaint: a customer objects to us (domain: "dispute").
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::personal::{check_optional, check_said};
 use super::{EntryError, Personal, amount};
@@ -31,7 +32,7 @@ crate::codes! {
 
 /// A complaint as it was taken down. One that is confidential belongs to its author's own day; any other
 /// to the case.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct Complaint {
     /// The account, and by it the customer.

@@ -2,6 +2,7 @@
 //! added and marked invalid, and never deleted.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::personal::{check_optional, check_phone, check_said};
 use super::{EntryError, Gps, Personal, field};
@@ -53,7 +54,7 @@ crate::codes! {
 }
 
 /// A proposal about a customer's contacts. The case names the account, and the account its customer.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct ContactUpdate {
     /// Which contact.

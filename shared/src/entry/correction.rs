@@ -1,6 +1,7 @@
 //! A correction: a request to undo or change an earlier entry. A supervisor decides.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::{EntryError, amount, text};
 use crate::ids::{AccountId, EntryId};
@@ -25,7 +26,7 @@ crate::codes! {
 }
 
 /// What should stand instead.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct Proposed {
     /// Minor units in the target's currency.
@@ -40,7 +41,7 @@ pub struct Proposed {
 }
 
 /// A request to undo or change an entry. The target itself never changes.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct Correction {
     /// The entry that was wrong; unknown to the server, it holds this one with MISSING_REF.

@@ -1,6 +1,7 @@
 //! A device event: something about the phone itself that people should know.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::{EntryError, ReceiptNumber, field, optional_text};
 use crate::time::Timestamp;
@@ -26,7 +27,7 @@ crate::codes! {
 }
 
 /// Receipt numbers of one series, from the first to the last.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(array)]
 pub struct ReceiptRange {
     /// The first.
@@ -39,7 +40,7 @@ pub struct ReceiptRange {
 
 /// Something about the phone. It changes nothing by itself: what the server knows of a device it knows
 /// from the office and from what the device signs.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct DeviceEvent {
     /// What happened.

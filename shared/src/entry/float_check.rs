@@ -1,6 +1,7 @@
 //! A float check: what an agent has at hand, in e-money and in cash.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::{EntryError, amount};
 use crate::ids::AgentId;
@@ -28,7 +29,7 @@ crate::codes! {
 }
 
 /// A request to exchange one leg for the other.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(array)]
 pub struct Rebalancing {
     /// Which way.
@@ -40,7 +41,7 @@ pub struct Rebalancing {
 }
 
 /// What an agent has. The newest by capture counts, whichever came last.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct FloatCheck {
     /// The agent.

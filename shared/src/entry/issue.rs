@@ -2,6 +2,7 @@
 //! and the server's to say.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::personal::{check_optional, check_said};
 use super::{EntryError, Personal, field, text};
@@ -66,7 +67,7 @@ crate::codes! {
 pub const ISSUE_TXN_REFS_MAX: usize = 10;
 
 /// An issue. One that is confidential belongs to its author's own day; any other to the agent's file.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct IssueReport {
     /// The agent.
@@ -110,7 +111,7 @@ impl IssueReport {
 
 /// Something that happened to an issue. It acts on the report: unknown to the server, the report holds it
 /// with MISSING_REF.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct IssueEvent {
     /// The agent.

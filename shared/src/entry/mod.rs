@@ -49,6 +49,7 @@ pub use visit::{NextAction, PersonMet, Visit, VisitKind, VisitOutcome, VisitReas
 pub use weekly_contact::{AgentMet, CheckAnswer, Checklist, WeeklyContact, WeeklyMode};
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use crate::cbor;
 use crate::ids::{AckHash, BootId, DeviceId, DossierId, EntryId, Hash};
@@ -116,7 +117,7 @@ crate::codes! {
 }
 
 /// Where and how well a position was fixed.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(array)]
 pub struct Gps {
     /// Latitude in millionths of a degree, north positive.
@@ -137,7 +138,7 @@ pub struct Gps {
 }
 
 /// A file that belongs to an entry and travels apart from it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(array)]
 pub struct Attachment {
     /// SHA-256 of the file.
@@ -155,7 +156,7 @@ pub struct Attachment {
 }
 
 /// The fields that every entry carries.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct Head {
     /// UUIDv7 made on the phone.
@@ -202,8 +203,9 @@ pub struct Head {
 /// Declares [`Body`]: a type's name is that of its body.
 macro_rules! bodies {
     ($($(#[$doc:meta])* $name:ident,)+) => {
-        /// What was captured.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        /// What was captured. As JSON it is the type's own fields, and null for a type that is not known.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[serde(untagged)]
         pub enum Body {
             $($(#[$doc])* $name($name),)+
             /// A type this build does not know: kept, shown as OTHER.
@@ -430,6 +432,6 @@ fn amount(minor: i64) -> Result<(), EntryError> {
 }
 
 #[cfg(test)]
-mod record_tests;
+pub(crate) mod record_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,11 +4,14 @@
 use std::fmt;
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::{EntryError, field, text};
 
-/// A text about a person. Its debug form says only how long it is.
-#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+/// A text about a person. Its debug form says only how long it is; serialized it is the text, for who may
+/// read the entry.
+#[derive(Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[serde(transparent)]
 #[cbor(transparent)]
 pub struct Personal(#[n(0)] pub String);
 

@@ -1,6 +1,7 @@
 //! A promise: a customer says how much he will pay and when.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::{EntryError, amount};
 use crate::ids::EntryId;
@@ -26,7 +27,7 @@ pub const PROMISE_DAYS_MAX: i32 = 30;
 
 /// A promise to pay. The server decides its status: of an account's promises the latest captured
 /// is ACTIVE, the others are SUPERSEDED.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct Promise {
     /// How much, above zero.

@@ -169,7 +169,7 @@ fn agent_registration() -> AgentRegistration {
 }
 
 /// One of every type, with every field that a phone can fill.
-fn one_of_each() -> [Body; 12] {
+pub(crate) fn one_of_each() -> [Body; 12] {
     [
         Body::CallAttempt(call_attempt()),
         Body::ContactUpdate(contact_update()),

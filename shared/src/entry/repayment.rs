@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::{EntryError, amount, field, optional_text};
 use crate::ids::{AccountId, EntryId, InstallId};
@@ -98,6 +99,12 @@ impl FromStr for ReceiptNumber {
     }
 }
 
+impl Serialize for ReceiptNumber {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
 impl<C> Encode<C> for ReceiptNumber {
     fn encode<W: minicbor::encode::Write>(
         &self,
@@ -115,7 +122,7 @@ impl<'b, C> Decode<'b, C> for ReceiptNumber {
 }
 
 /// A repayment as captured. It has no allocation: the phone never allocates.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct Repayment {
     /// The account it is for.

@@ -1,6 +1,7 @@
 //! A stop event: what became of a stop of an officer's day plan.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::{EntryError, field, optional_text};
 use crate::ids::{AccountId, EntryId};
@@ -36,7 +37,7 @@ crate::codes! {
 }
 
 /// What became of a stop. Stop and visit are links that never hold anything.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct StopEvent {
     /// The stop of the day plan.

@@ -5,7 +5,7 @@ use crate::ids::{AccountId, AgentId};
 use crate::money::Money;
 use crate::time::Date;
 
-pub(super) fn head(entry_type: EntryType) -> Head {
+pub(crate) fn head(entry_type: EntryType) -> Head {
     Head {
         id: EntryId::from([1; 16]),
         entry_type,
@@ -28,7 +28,7 @@ pub(super) fn kes(minor: i64) -> Money {
 }
 
 /// One entry of every type, with every field that a phone can fill.
-fn one_of_each() -> Vec<(&'static str, Entry)> {
+pub(crate) fn one_of_each() -> Vec<(&'static str, Entry)> {
     let day = Date::from_days(20_779);
     let at = Timestamp::from_millis(1_795_326_600_000);
     let other = EntryId::from([9; 16]);

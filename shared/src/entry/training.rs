@@ -1,6 +1,7 @@
 //! A training: somebody at an agent's was taught, and perhaps examined.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::personal::check_said;
 use super::{EntryError, Personal, field, text};
@@ -8,7 +9,7 @@ use crate::ids::AgentId;
 use crate::time::Date;
 
 /// A training of one attendee. A signature is an attachment.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct Training {
     /// The agent.

@@ -1,6 +1,7 @@
 //! A transaction check: somebody compared one of an agent's transactions with the agent's book.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::{EntryError, amount, text};
 use crate::ids::AgentId;
@@ -42,7 +43,7 @@ crate::codes! {
 }
 
 /// One checked transaction of an agent.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct TransactionCheck {
     /// The agent.

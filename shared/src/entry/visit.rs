@@ -1,6 +1,7 @@
 //! A visit: an officer went to see a customer.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::{EntryError, Gps, field, optional_text};
 use crate::ids::EntryId;
@@ -111,7 +112,7 @@ crate::codes! {
 }
 
 /// What is to happen next, and when.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(array)]
 pub struct NextAction {
     /// What is to happen, as a code of the lender's.
@@ -123,7 +124,7 @@ pub struct NextAction {
 }
 
 /// A visit (domain: "visit", "field visit").
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct Visit {
     /// How the customer was seen.

@@ -2,6 +2,7 @@
 //! for is the server's to say, from the corrected capture time.
 
 use minicbor::{Decode, Encode};
+use serde::Serialize;
 
 use super::personal::check_optional;
 use super::{EntryError, Gps, NextAction, Personal, field, optional_text};
@@ -40,7 +41,7 @@ crate::codes! {
 }
 
 /// The list.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(array)]
 pub struct Checklist {
     /// The outlet shows whose agent it is.
@@ -82,7 +83,7 @@ impl Checklist {
 }
 
 /// A contact with an agent.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cbor(map)]
 pub struct WeeklyContact {
     /// The agent.

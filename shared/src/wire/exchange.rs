@@ -10,7 +10,7 @@ use super::limits::{CASELOADS_MAX, REQUEST_ENVELOPES_MAX};
 use super::outcome::{BoardVerdict, Outcome};
 use super::sign::Signed;
 use crate::cbor::{self, Malformed};
-use crate::ids::{CaseloadId, DossierId, EntryId, EnvelopeId, Epoch, UserId, sha256};
+use crate::ids::{AckHash, CaseloadId, DossierId, EntryId, EnvelopeId, Epoch, UserId, sha256};
 use crate::money::Money;
 
 /// The media type of the exchange.
@@ -36,7 +36,7 @@ pub struct CaseloadCursor {
 }
 
 /// What a phone says.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
 pub struct Request {
     /// [`VERSION`].
@@ -75,9 +75,26 @@ pub struct Request {
     /// Receipt numbers it has left.
     #[n(11)]
     pub receipts_left: u32,
+    /// The newest acknowledgement of this epoch: a server that has not got it was set back.
+    #[n(12)]
+    pub after: Option<AckHash>,
+    /// Signed [`super::sign::Acknowledgement`]s: the newest, when the server asked for it, and those of
+    /// other epochs that the envelopes of this request name.
+    #[n(13)]
+    pub acknowledgements: Option<Vec<Signed>>,
+    /// The newest grants of receipt numbers (signed [`super::sign::ReceiptBlock`]s), with the first
+    /// request of a rewind.
+    #[n(14)]
+    pub blocks: Option<Vec<Signed>>,
+    /// Kept envelopes are left to be handed in again: nothing is to come down yet.
+    #[n(15)]
+    pub rewinding: Option<bool>,
+    /// It holds what the server of this epoch has said nothing of: see [`Frame::settled`].
+    #[n(16)]
+    pub unsettled: Option<bool>,
 }
 
-/// How deep a request nests: its fields, a list, a pair of it.
+/// How deep a request nests: its fields, a list, an item of it.
 const REQUEST_DEPTH_MAX: usize = 3;
 
 impl Request {
@@ -433,6 +450,13 @@ pub struct Frame {
     /// New verdicts on this device's own entries, whether it still holds their dossiers or not.
     #[n(20)]
     pub news: Option<News>,
+    /// Send the acknowledgement that [`Request::after`] names: the server does not know it.
+    #[n(21)]
+    pub show_acknowledgement: Option<bool>,
+    /// People have looked at what a restore lost: what this epoch has said nothing of has left the phone's
+    /// caseloads.
+    #[n(22)]
+    pub settled: Option<bool>,
 }
 
 /// How a response ended.

@@ -50,3 +50,9 @@ pub const ATTACHMENT_BYTES_MAX: u32 = 5 * 1024 * 1024;
 pub const LEASE_DAYS: i64 = 14;
 /// How long a phone keeps sealed envelopes after their acknowledgement.
 pub const ENVELOPE_KEPT_DAYS: i64 = 30;
+/// Acknowledgements of one request that a restored server learns again.
+pub const SHOWN_ACKNOWLEDGEMENTS_MAX: usize = 1_024;
+/// Receipt blocks of one request that a restored server learns again, the newest of a device.
+pub const SHOWN_BLOCKS_MAX: usize = 64;
+/// Dossiers of one request that a phone says it holds.
+pub const HELD_DOSSIERS_MAX: usize = 10_000;

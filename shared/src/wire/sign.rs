@@ -300,6 +300,12 @@ pub struct Certificate {
     pub issued_at: Timestamp,
 }
 
+impl Certificate {
+    /// The request header that carries it, as base64url of the [`Signed`] certificate in CBOR: a restored
+    /// server may not know the device.
+    pub const HEADER: &'static str = "daybook-certificate";
+}
+
 /// How a request proves its device: beside the lease, in the header `daybook-device`, as base64url
 /// of this in CBOR.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -46,7 +46,8 @@ impl Database {
     pub fn fresh(engine: Engine, folder: &Path) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         if engine == Engine::Sqlite {
-            let path: PathBuf = folder.join("server.db");
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let path: PathBuf = folder.join(format!("server{number}.db"));
             return Self { url: format!("sqlite:{}", path.display()), admin: None };
         }
         let server = std::env::var("DAYBOOK_TEST_POSTGRES").expect("DAYBOOK_TEST_POSTGRES names a server");

@@ -157,6 +157,17 @@ impl Phone {
         held.into_iter().filter(|id| !kept.contains(id)).collect()
     }
 
+    /// The server has lost captures: what neither this phone's store nor an envelope it keeps holds is nowhere
+    /// now, although it was answered.
+    pub fn forget_what_nobody_holds(&mut self) -> usize {
+        let own: std::collections::BTreeSet<_> = self.own_ids().into_iter().collect();
+        let kept = self.store().kept_entries().expect("the store can be read");
+        let before = self.captured.len() + self.told.len();
+        self.captured.retain(|id, _| own.contains(id) || kept.contains(id));
+        self.told.retain(|id, _| own.contains(id) || kept.contains(id));
+        before - self.captured.len() - self.told.len()
+    }
+
     /// A second phone with a copy of this one's file and of what its keystore holds.
     #[must_use]
     pub fn cloned(&mut self, name: &str, now: Timestamp, rng: &mut dyn Rng) -> Self {

@@ -10,12 +10,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, header};
 use daybook_mobile_sync::session::HttpRequest;
-use daybook_server::app::{App, ClockChoice, Options};
+use daybook_server::app::{App, ClockChoice, Options, SharedRng};
 use daybook_server::audit::Actor;
+use daybook_server::backup;
 use daybook_server::db::Tx;
+use daybook_server::rebuild::{Rebuilt, rebuild};
 use daybook_server::settings::Settings;
 use daybook_server::{http, on_db};
 use http_body_util::BodyExt as _;
+use indicatif::ProgressBar;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow};
@@ -66,8 +69,9 @@ pub struct Server {
     seed: u64,
     options: Place,
     clock: Arc<SimClock>,
+    engine: Engine,
     // Dropped last: the database goes when nobody uses it any more.
-    _database: Database,
+    database: Database,
 }
 
 /// What [`Options`] is made of; it has no Debug.
@@ -82,7 +86,7 @@ impl Server {
     pub fn new(engine: Engine, folder: &Path, clock: &Arc<SimClock>, seed: u64, settings: &[(&str, &str)]) -> Self {
         let database = Database::fresh(engine, folder);
         let options = Place { db_url: database.url.clone(), key_dir: folder.join("keys") };
-        let mut server = Self { life: None, lives: 0, seed, options, clock: Arc::clone(clock), _database: database };
+        let mut server = Self { life: None, lives: 0, seed, options, clock: Arc::clone(clock), engine, database };
         server.begin();
         server.write(async |app, tx| {
             for setting in settings {
@@ -118,6 +122,58 @@ impl Server {
     pub fn restart(&mut self) {
         self.kill();
         self.begin();
+    }
+
+    /// Writes a backup while the server serves.
+    pub fn back_up(&self, file: &Path) {
+        let life = self.life();
+        let progress = ProgressBar::hidden();
+        let written = backup::write(&life.app.db, self.clock.time(), file, &progress);
+        life.runtime.block_on(written).unwrap_or_else(|error| panic!("a backup: {error}"));
+    }
+
+    /// The database is lost: a backup is put into a new one, of this engine or another, beside the same keys.
+    pub fn restore(&mut self, engine: Engine, file: &Path) {
+        if let Some(life) = &self.life {
+            life.runtime.block_on(life.app.db.close());
+        }
+        self.kill();
+        let folder = self.options.key_dir.parent().expect("keys are in a folder").to_owned();
+        let database = Database::fresh(engine, &folder);
+        self.lives += 1;
+        let rng = SharedRng::from_seed(self.seed.wrapping_mul(1_000_003).wrapping_add(self.lives));
+        let by = (self.clock.time(), &rng);
+        let progress = ProgressBar::hidden();
+        let restored = backup::restore(&database.url, file, by, &progress);
+        runtime().block_on(restored).unwrap_or_else(|error| panic!("a restore: {error}"));
+        self.options.db_url.clone_from(&database.url);
+        (self.database, self.engine) = (database, engine);
+        self.begin();
+    }
+
+    /// The database is what it was at a backup, and nobody says so: a machine that was set back.
+    pub fn set_back(&mut self, file: &Path) {
+        self.restore(self.engine, file);
+        for undone in [
+            "update deployment set epoch = (select epoch_before from recovery order by id desc limit 1)",
+            "update device set receipt_next = receipt_next - 5000",
+            "delete from recovery where id = (select max(id) from recovery)",
+            "delete from audit where id = (select max(id) from audit)",
+        ] {
+            self.execute(undone);
+        }
+        self.restart();
+    }
+
+    /// Derives again what can be derived, as `daybook rebuild` does.
+    pub fn rebuild(&self) -> Rebuilt {
+        let (life, progress) = (self.life(), ProgressBar::hidden());
+        life.runtime.block_on(rebuild(&life.app.db, &progress)).expect("a rebuild goes on to its end")
+    }
+
+    /// The engine it runs on.
+    pub fn engine(&self) -> Engine {
+        self.engine
     }
 
     fn kill(&mut self) {

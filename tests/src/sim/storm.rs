@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
 
 use daybook_mobile_sync::session::SyncEnd;
 use daybook_server::auth::Role;
 use daybook_shared::time::Timestamp;
 use rand::RngExt as _;
 
+use super::check::books;
 use super::database::Engine;
-use super::phone::Wall;
+use super::phone::{Phone, Wall};
 use super::road::{Road, reopen};
 use super::says::words;
 use super::setup::Terms;
@@ -25,9 +27,21 @@ const MOVES_MAX: u32 = 25;
 const TRACE_SHOWN: usize = 60;
 /// Restores of a phone: with its first, four installs a month.
 const RESTORES_MAX: usize = 2;
+/// Losses of the server's database in one storm.
+const LOSSES_MAX: usize = 3;
 
 /// Runs a seed, and says how to run it again when it fails.
 pub fn run(engine: Engine, seed: u64) {
+    tell(engine, seed, story);
+}
+
+/// Runs a seed in which the server is lost when all is calm, and a backup from the middle of the storm is
+/// put back: I9.
+pub fn run_with_loss(engine: Engine, seed: u64) {
+    tell(engine, seed, story_with_loss);
+}
+
+fn tell(engine: Engine, seed: u64, story: fn(&mut World)) {
     let mut world = World::with_settings(engine, seed, &[("lease_days", "14"), ("cash_limit_minor", "300000")]);
     let done = catch_unwind(AssertUnwindSafe(|| story(&mut world)));
     if let Err(panic) = done {
@@ -47,18 +61,59 @@ struct Storm {
     /// Restores so far, and phones that share an identity.
     restores: usize,
     twins: Vec<On>,
+    /// A backup of the server's database, and how often one was put back.
+    server_backup: Option<PathBuf>,
+    losses: usize,
+}
+
+impl Storm {
+    fn new(weather: Weather, work: Work) -> Self {
+        let (twins, server_backup) = (Vec::new(), None);
+        Self { weather, road: Road::default(), work, restores: 0, twins, server_backup, losses: 0 }
+    }
 }
 
 fn story(world: &mut World) {
     let weather = Weather::drawn(&mut world.rng);
     world.note(format!("{weather:?}"));
-    let mut storm = Storm { weather, road: Road::default(), work: Work::default(), restores: 0, twins: Vec::new() };
+    let mut storm = Storm::new(weather, Work::default());
     storm.people(world);
     for step in 0..STEPS {
         storm.work.is_late = step > STEPS * 3 / 4;
         storm.step(world);
     }
     storm.calm(world);
+}
+
+/// The server's own backup is taken somewhere in the storm. From then on people decide nothing online, which
+/// phones could not bring back, and no phone loses what it has. When all is calm the server is lost.
+fn story_with_loss(world: &mut World) {
+    let weather = Weather { clone: false, server_lost: 0, ..Weather::drawn(&mut world.rng) };
+    world.note(format!("{weather:?}"));
+    let mut storm = Storm::new(weather, Work::default());
+    storm.work.no_paper = true;
+    storm.people(world);
+    let backup_at = world.rng.random_range(0..STEPS);
+    let mut backup = PathBuf::new();
+    for step in 0..STEPS {
+        if step == backup_at {
+            backup = world.back_up();
+            storm.weather = Weather { office: 0, backup: 0, ..storm.weather };
+        }
+        storm.step(world);
+    }
+    storm.calm(world);
+    let officers = storm.work.officers.clone();
+    let before = books::of(world, &officers);
+    world.restore(&backup);
+    let phones: Vec<On> = (0..world.phones.len()).map(On).collect();
+    world.settle(&phones);
+    let after = books::of(world, &officers);
+    let differences = before.differences(&after);
+    assert!(differences.is_empty(), "I9: {} differences\n{}", differences.len(), differences.join("\n"));
+    world.confirm_recovery();
+    world.settle(&phones);
+    world.check_all(&phones);
 }
 
 impl Storm {
@@ -125,6 +180,9 @@ impl Storm {
         if happens(&mut world.rng, weather.backup) {
             self.backup(world, on);
         }
+        if happens(&mut world.rng, weather.server_lost) {
+            self.lose_server(world);
+        }
         if weather.clone && self.twins.is_empty() && world.rng.random_ratio(1, 100) {
             self.clone(world, on);
         }
@@ -139,11 +197,30 @@ impl Storm {
             for id in &lost {
                 phone.captured.remove(id);
             }
+            if self.losses > 0 {
+                // What the server lost and this phone had not handed in again yet is nowhere either.
+                phone.forget_what_nobody_holds();
+            }
             self.restores += 1;
             let name = phone.name.clone();
             world.note(format!("{name} is restored; {} captures are nowhere now", lost.len()));
         } else {
             phone.back_up(now, &mut world.rng);
+        }
+    }
+
+    /// The server's database is backed up, or lost and the backup put back; not once people or phones have
+    /// left, who would be back.
+    fn lose_server(&mut self, world: &mut World) {
+        let left = !self.work.ended.0.is_empty() || !self.work.ended.1.is_empty();
+        match self.server_backup.take() {
+            Some(backup) if self.losses < LOSSES_MAX && !left => {
+                world.restore(&backup);
+                let nowhere: usize = world.phones.iter_mut().map(Phone::forget_what_nobody_holds).sum();
+                world.note(format!("{nowhere} captures are nowhere now"));
+                self.losses += 1;
+            }
+            _ => self.server_backup = Some(world.back_up()),
         }
     }
 
@@ -181,6 +258,10 @@ impl Storm {
             assert!(matches!(report.end, SyncEnd::Locked(_)), "a phone without rights hands in: {report:?}");
         }
         world.settle(&alive);
+        if self.losses > 0 {
+            world.confirm_recovery();
+            world.settle(&alive);
+        }
         self.sum_up(world);
         let compared: Vec<On> = alive.into_iter().filter(|on| !self.twins.contains(on)).collect();
         world.check_all(&compared);

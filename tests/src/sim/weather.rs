@@ -34,6 +34,8 @@ pub struct Weather {
     pub small_budgets: bool,
     /// A phone is cloned once.
     pub clone: bool,
+    /// The server's database is backed up, or lost and the backup put back.
+    pub server_lost: u32,
 }
 
 impl Weather {
@@ -44,6 +46,9 @@ impl Weather {
 
     /// What this seed has in store. Every fault is absent from some seeds, so that the others get room.
     pub fn drawn(rng: &mut ChaCha8Rng) -> Self {
+        // Drawn aside, so that the other faults of a seed stay what they were.
+        let mut aside = rng.clone();
+        let server_lost = if aside.random_ratio(1, 2) { 0 } else { aside.random_range(1..=8) };
         let mut up_to = |most: u32| if rng.random_ratio(1, 3) { 0 } else { rng.random_range(1..=most) };
         Self {
             request_lost: up_to(150),
@@ -60,7 +65,14 @@ impl Weather {
             office: up_to(200),
             small_budgets: rng.random_ratio(1, 2),
             clone: rng.random_ratio(1, 6),
+            server_lost,
         }
+        .possible()
+    }
+
+    /// Of twins nobody can say which of them the lost answers were for.
+    fn possible(self) -> Self {
+        Self { server_lost: if self.clone { 0 } else { self.server_lost }, ..self }
     }
 }
 

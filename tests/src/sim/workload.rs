@@ -23,6 +23,8 @@ pub struct Work {
     pub officers: Vec<Who>,
     /// Who decides online: a supervisor and a cashier.
     pub deciders: Vec<Who>,
+    /// Nobody writes paper receipts: which of two with one number is held depends on their arrival.
+    pub no_paper: bool,
     /// The storm is near its end: people and phones may leave for good.
     pub is_late: bool,
     /// Cases that were given to somebody else.
@@ -66,7 +68,7 @@ impl Work {
         if world.rng.random_ratio(1, 6) {
             draft.value_date = Some(today.plus_days(-world.rng.random_range(1..10)));
         }
-        if world.rng.random_ratio(1, 12) {
+        if !self.no_paper && world.rng.random_ratio(1, 12) {
             draft.paper_receipt = Some(self.typed_receipt(world));
         }
         if world.rng.random_ratio(1, 40) {

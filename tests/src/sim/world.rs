@@ -1,10 +1,13 @@
 //! A world: people, accounts, phones, a server and one clock; and the calm road between them.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use daybook_mobile_sync::session::HttpRequest;
 use daybook_mobile_sync::{Event, SyncReport};
+use daybook_server::audit::Actor;
+use daybook_server::recovery;
 use daybook_shared::ids::{AccountId, AgentId, CaseloadId, DeviceId, DossierId, UserId};
 use daybook_shared::time::{Date, Timestamp};
 use rand::SeedableRng as _;
@@ -83,6 +86,8 @@ pub struct World {
     pub trace: Vec<String>,
     /// Row keys of the lender's unit, once it is made.
     pub unit: i64,
+    /// Phones ever enrolled: no two have one file.
+    enrolments: usize,
     // Dropped last.
     folder: TempDir,
 }
@@ -110,6 +115,7 @@ impl World {
             uploads: UploadLog::default(),
             trace: Vec::new(),
             unit: 0,
+            enrolments: 0,
             folder,
         };
         world.unit = world.open_unit();
@@ -158,7 +164,8 @@ impl World {
     /// A new phone for a person, enrolled, not synced yet.
     pub fn enrolled(&mut self, owner: Who) -> On {
         let code = self.enrolment_code(owner);
-        let name = format!("{}-{}", self.people[owner.0].name, self.phones.len());
+        let name = format!("{}-{}", self.people[owner.0].name, self.enrolments);
+        self.enrolments += 1;
         let now = self.now();
         let mut phone = Phone::new(&name, owner.0, self.folder.path(), now, &mut self.rng);
         phone.enrol(&self.server, &code, now, &mut self.rng);
@@ -204,6 +211,27 @@ impl World {
             requests.push(request);
         }
         self.server.answer_at_once(&requests)
+    }
+
+    /// A backup of the server's database, as it is now.
+    pub fn back_up(&mut self) -> PathBuf {
+        let file = self.folder.path().join(format!("{}.backup", self.trace.len()));
+        self.server.back_up(&file);
+        self.note("the server's database is backed up");
+        file
+    }
+
+    /// The server's database is lost, and a backup is put in its place.
+    pub fn restore(&mut self, backup: &Path) {
+        self.server.restore(self.server.engine(), backup);
+        self.note("the server's database is lost, and a backup put in its place");
+    }
+
+    /// Somebody has looked at what was lost.
+    pub fn confirm_recovery(&mut self) {
+        self.server.write(async |app, tx| {
+            recovery::confirm(tx, app.now(), Actor::OPERATOR).await.expect("a recovery can be confirmed");
+        });
     }
 
     /// Gives a request of a phone to the server.

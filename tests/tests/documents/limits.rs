@@ -53,17 +53,21 @@ fn sources(workspace: &Path) -> Vec<PathBuf> {
 }
 
 fn limits(text: &str) -> Vec<Limit> {
-    let mut doc = String::new();
+    let mut doc: Vec<&str> = Vec::new();
     let mut found = Vec::new();
     for line in text.lines().map(str::trim) {
         if let Some(words) = line.strip_prefix("///") {
-            doc = [doc.as_str(), words.trim()].join(" ").trim().to_owned();
+            doc.push(words.trim());
             continue;
         }
         if let Some((name, value)) = constant(line)
             && is_limit(name)
         {
-            found.push(Limit { name: name.to_owned(), value: readable(name, value), doc: doc.replace('|', "\\|") });
+            found.push(Limit {
+                name: name.to_owned(),
+                value: readable(name, value),
+                doc: doc.join(" ").replace('|', "\\|"),
+            });
         }
         doc.clear();
     }

@@ -8,9 +8,10 @@ use daybook_server::auth::users::{self, Holding};
 use daybook_server::auth::{Permission, Role};
 use daybook_server::http::{Access, ROUTES, Route};
 use daybook_shared::entry::CorrectionKind;
+use daybook_shared::money::{Currency, Money};
 use daybook_shared::wire::envelope::BoardChange;
-use daybook_tests::sim::setup::KES;
-use daybook_tests::sim::{Who, World};
+use daybook_tests::sim::raw::Raw;
+use daybook_tests::sim::{KES, Who, World, forge};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -29,6 +30,8 @@ struct There {
     correction: String,
 }
 
+/// Not the currency of any account.
+const DOLLAR: Currency = Currency::new(*b"USD").expect("three capital letters");
 const NOWHERE: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 /// The real and the absent id of a route, and a body that fits. A new route is added here.
@@ -37,12 +40,16 @@ fn case(there: &There, route: &Route) -> (String, &'static str, Value) {
     let decision = json!({ "id": Uuid::from_u128(7) });
     match route.path {
         "/v1/users/{id}/roles" => of(&there.user, json!({ "role": "officer", "unit": NOWHERE, "held": true })),
-        "/v1/users/{id}/deactivation" | "/v1/users/{id}/enrolment-codes" => of(&there.user, json!({})),
+        "/v1/users/{id}/deactivation" | "/v1/users/{id}/enrolment-codes" | "/v1/users/{id}/sessions/revocation" => {
+            of(&there.user, json!({}))
+        }
+        "/v1/users/{id}/sessions" => of(&there.user, Value::Null),
+        "/v1/users/{id}/password" => of(&there.user, json!({ "password": "a pasture of long words" })),
         "/v1/devices/{id}/retirement" | "/v1/devices/{id}/loss" => of(&there.device, json!({})),
         "/v1/caseloads/{id}/members" => of(&there.caseload, json!({ "user": there.user, "member": true })),
         "/v1/dossiers/{id}" => of(&there.dossier, Value::Null),
         "/v1/dossiers/{id}/board" => of(&there.dossier, json!({ "edits": [{ "add_tag": "x" }] })),
-        "/v1/dossiers/{id}/assignment" => of(&there.dossier, with(decision, json!({ "caseload": null }))),
+        "/v1/dossiers/{id}/assignment" => of(&there.dossier, with(decision, json!({ "caseload": there.caseload }))),
         "/v1/held/{id}/release" => of(&there.held, decision),
         "/v1/held/{id}/rejection" => of(&there.held, with(decision, json!({ "reason": "REJECTED" }))),
         "/v1/quarantine/{id}/resolution" => of(&there.change, with(decision, json!({ "resolution": "Seen." }))),
@@ -64,21 +71,24 @@ fn with(mut object: Value, more: Value) -> Value {
 /// Everything that has an id, made through the phone of the scene.
 fn furnish(scene: &mut Scene) -> There {
     let payment = scene.world.cash(scene.on, scene.acc, 100);
-    let held = scene.world.cash_on_paper(scene.on, scene.acc, 100, "Q77-000001");
-    scene.world.sync(scene.on);
-    assert!(scene.world.outcome(held).starts_with("held"), "{}", scene.world.outcome(held));
     let correction = scene.world.correction(scene.on, payment, CorrectionKind::Void);
     scene.world.sync(scene.on);
     let dossier = scene.world.accounts[scene.acc.0].dossier;
-    let mut raw = daybook_tests::sim::raw::Raw::of(&scene.world, scene.on);
+    let mut raw = Raw::of(&scene.world, scene.on);
+    let receipt = format!("{}-000040", forge::series(&scene.world, &raw));
+    let foreign = forge::cash(&mut scene.world, &raw, scene.acc, Money::new(100, DOLLAR), &receipt);
+    let held = foreign.head.id;
     let change = BoardChange { dossier, n: 0, change: b"no change".to_vec() };
-    raw.upload(&scene.world, &[], vec![change]);
+    raw.upload(&scene.world, &[foreign.encode()], vec![change]);
+    assert!(scene.world.outcome(held).starts_with("held"), "{}", scene.world.outcome(held));
+    // Not the officer of the scene, who is to go on: this one is deactivated.
+    let clerk = scene.world.person("clerk", Role::Officer);
     let changes: Vec<(Uuid,)> = scene.world.server.rows("select uid from quarantine");
     let caseload = scene.world.people[scene.amina.0].caseload.unwrap().1;
     let receipts: Vec<(String,)> =
         scene.world.server.rows("select receipt_no from payment where state = 'posted' and receipt_no is not null");
     There {
-        user: scene.world.people[scene.amina.0].uid.to_string(),
+        user: scene.world.people[clerk.0].uid.to_string(),
         device: scene.raw.device.to_string(),
         caseload: caseload.to_string(),
         dossier: dossier.to_string(),

@@ -273,6 +273,7 @@ fn orders(steps: usize) -> Vec<Vec<usize>> {
 
 #[test]
 fn s11_payments_recorded_elsewhere_are_posted_once_and_wait_in_suspense_without_an_account() {
+    use Came::{Posted, Present, Refused, Suspense};
     on_every_engine(|mut world| {
         let (amina, on) = world.officer("Amina");
         let grace = world.person("grace", Role::Cashier);
@@ -288,7 +289,6 @@ fn s11_payments_recorded_elsewhere_are_posted_once_and_wait_in_suspense_without_
             let came = import(world, Kind::Repayments, &rows(&number(acc)));
             came.into_iter().map(|result| result.came).collect::<Vec<_>>()
         };
-        use Came::{Posted, Present, Refused, Suspense};
         assert_eq!(came(&world), [Posted, Posted, Posted, Suspense, Refused]);
         assert_eq!(came(&world), [Present, Present, Present, Present, Refused]);
         assert_eq!(world.stands(acc), "active, owes 900, paid 1100, credit 0");

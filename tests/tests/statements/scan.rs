@@ -2,7 +2,7 @@
 //!
 //! A statement is a text, or texts joined by `concat!` and by macros of at most one argument, or a `const`
 //! with a locking clause behind it. It may stand anywhere: a `const`, a table of them, an argument. Only
-//! `db.rs` composes statements, from a batch's tail; the scan fails for a text it cannot follow.
+//! `db.rs` composes statements, from a batch's tail, and backups, from the engine's catalogue; the scan fails for a text it cannot follow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,8 +61,8 @@ struct Reader<'a> {
     scan: Scan,
 }
 
-/// Scans sources; `composer` is the file that may compose statements.
-pub fn scan(sources: &[Source], composer: &str) -> Scan {
+/// Scans sources; `composers` are the files that may compose statements.
+pub fn scan(sources: &[Source], composers: &[&str]) -> Scan {
     let named: Vec<(Consts, Macros)> = sources.iter().map(|source| named(&source.tokens)).collect();
     // A macro that is used in another file is `#[macro_export]`ed, so its name is the crate's.
     let shared: Macros = named.iter().flat_map(|(_, macros)| macros.clone()).collect();
@@ -71,7 +71,7 @@ pub fn scan(sources: &[Source], composer: &str) -> Scan {
     for (source, (own_consts, own_macros)) in sources.iter().zip(&named) {
         let path = source.path.to_string_lossy();
         let file = path.split_once("/src/").map_or(&*path, |(_, file)| file).to_owned();
-        if file == composer {
+        if composers.contains(&file.as_str()) {
             continue;
         }
         let mut reader = Reader {

@@ -173,7 +173,7 @@ pub async fn enrol(
     tx.commit().await?;
     let enrolment = Enrolment {
         deployment: app.deployment.id,
-        epoch: app.deployment.epoch.to_string(),
+        epoch: app.epoch().to_string(),
         user: EnrolledUser { id: enrolled.device.user_uid, name: enrolled.user_name },
         server_key: server_key(&app),
         envelope_key: URL_SAFE_NO_PAD.encode(app.keys.envelope_public()),

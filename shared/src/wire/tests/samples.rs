@@ -101,6 +101,30 @@ pub fn request() -> Request {
         news_seen: 3,
         receipt_last: 50,
         receipts_left: 21,
+        ..Request::default()
+    }
+}
+
+/// The first request of a rewind, with every field.
+pub fn rewinding_request() -> Request {
+    Request {
+        after: Some(AckHash([5; 8])),
+        acknowledgements: Some(vec![signed_acknowledgement()]),
+        blocks: Some(vec![Signed::seal(&server(), Context::Block, deployment(), &receipt_block())]),
+        rewinding: Some(true),
+        unsettled: Some(true),
+        ..request()
+    }
+}
+
+/// What a server says of a rewind.
+pub fn rewind_frame() -> Frame {
+    Frame {
+        epoch: Some(Epoch([7; 8])),
+        show_acknowledgement: Some(true),
+        settled: Some(true),
+        end: Some(End::More),
+        ..Frame::default()
     }
 }
 
@@ -184,6 +208,7 @@ pub fn frame() -> Frame {
         send_have: Some(true),
         login_required: Some(false),
         news: Some(News { number: 4, outcomes: vec![news] }),
+        ..Frame::default()
     }
 }
 

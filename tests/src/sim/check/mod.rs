@@ -1,6 +1,7 @@
 //! What must be true of a world that has come to rest: the invariants of sync.md 8, one file each.
 
 pub mod again;
+pub mod books;
 pub mod converge;
 pub mod entries;
 pub mod ledger;
