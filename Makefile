@@ -33,7 +33,7 @@ run: ## build, make a demo lender in .daybook/demo.db, serve it on 127.0.0.1:808
 test: ## all that CI runs: format, lints, docs, tests on SQLite and on a private PostgreSQL
 	@scripts/need rust compiler postgres python
 	cargo fmt --all --check
-	$(MAKE) --no-print-directory lint doc build unit contract
+	$(MAKE) --no-print-directory lint doc build contract unit
 
 lint:
 	cargo clippy --workspace --all-targets -- -D warnings

@@ -87,12 +87,12 @@ settings! {
     /// How many hours a sign-in lasts while nobody uses it.
     session_idle_hours: i64 = 12, |v| (1..=24 * 90).contains(v);
     /// The identity provider that staff may sign in with, by its issuer URL, for example
-    /// https://login.example.com/realms/staff. Empty: none.
+    /// <https://login.example.com/realms/staff>. Empty: none.
     oidc_issuer: String = String::new(), |v| v.is_empty() || crate::auth::oidc::is_address(v);
     /// What the identity provider calls this server.
     oidc_client_id: String = String::new(), |v| v.len() <= 255;
     /// Where the identity provider sends browsers back to, as it is registered there, for example
-    /// https://daybook.example.com/v1/oidc/callback.
+    /// <https://daybook.example.com/v1/oidc/callback>.
     oidc_redirect_url: String = String::new(), |v| v.is_empty() || crate::auth::oidc::is_address(v);
     /// Whether somebody who signs in with the identity provider for the first time may become the user
     /// whose login is his verified e-mail address. Otherwise users are linked by hand.

@@ -5,7 +5,7 @@
 //! file, `pg_dump`) cannot be checked row by row, need programs that may not be there, and do not move a
 //! lender from SQLite to PostgreSQL. Values are written as SQLite keeps them; PostgreSQL's types are made of
 //! them when they are put back ([`tables`]). The file ends with counts and a SHA-256 of all before, so one
-//! that was cut or changed is known before a row of it is used ([`format`]).
+//! that was cut or changed is known before a row of it is used ([`mod@format`]).
 //!
 //! The keys are not in it: they are files beside the database, and who has both can speak for the server.
 //! Nor is a restored database the old one: it has a new epoch ([`crate::recovery`]).

@@ -8,7 +8,7 @@ use daybook_shared::time::Date;
 use indicatif::ProgressBar;
 
 use super::data::progress;
-use super::{Config, NewDatabase};
+use super::{Config, NewDatabase, users};
 use crate::app::App;
 use crate::import::bad::{BadLine, BadLines};
 use crate::import::money_in::{self, Kind, provider_code};
@@ -178,6 +178,12 @@ impl ImportPortfolio {
         // A file that is not there makes no database.
         let rows = Rows::file(path, portfolio::COLUMNS)?;
         let app = config.open_or_create(self.new).await?;
+        if !self.file.check {
+            // An import may be a lender's first command: then the accounts' unit is his own.
+            let mut tx = app.db.write().await?;
+            users::unit(&mut tx, &app, None).await?;
+            tx.commit().await?;
+        }
         let report = self.import(&app, rows).await;
         app.db.close().await;
         let report = report?;

@@ -285,7 +285,7 @@ fn read_password() -> anyhow::Result<String> {
 }
 
 /// A unit by name or id; the lender's own, made when there is none, if nothing is named.
-async fn unit(tx: &mut Tx, app: &App, named: Option<&str>) -> anyhow::Result<Unit> {
+pub(super) async fn unit(tx: &mut Tx, app: &App, named: Option<&str>) -> anyhow::Result<Unit> {
     let Some(named) = named else {
         if let Some(root) = units::root(tx).await? {
             return Ok(root);

@@ -441,7 +441,10 @@ impl Names {
         let found = match (&found[..], name) {
             ([unit], _) => Ok(*unit),
             ([], Some(_)) => Err("there is no such unit".to_owned()),
-            ([], None) => Err("name a unit: the lender's own is not there, or not yours".to_owned()),
+            ([], None) => {
+                Err("name a unit: the lender's own is not there yet (an import without --check makes it), or not yours"
+                    .to_owned())
+            }
             _ => Err("several units have this name: give the unit's id".to_owned()),
         };
         if self.units.len() < NAMES_MAX {
