@@ -3,6 +3,7 @@
 //! It sends what the session says, feeds it the body as it comes, and waits when told to. TLS is
 //! judged by trusted time, never by the wall clock: a phone whose clock says 1970 or 2030 connects.
 
+mod hints;
 mod tls;
 
 use std::time::Duration;
@@ -215,8 +216,9 @@ fn builder(config: rustls::ClientConfig, timeouts: Timeouts) -> reqwest::ClientB
 }
 
 fn outgoing(http: &reqwest::Client, base: &str, request: HttpRequest) -> reqwest::RequestBuilder {
-    let HttpRequest { path, headers, body, .. } = request;
-    let outgoing = http.post(format!("{base}{path}")).body(body);
+    let HttpRequest { method, path, headers, body } = request;
+    let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a session's methods are HTTP's");
+    let outgoing = http.request(method, format!("{base}{path}")).body(body);
     headers.into_iter().fold(outgoing, |outgoing, (name, value)| outgoing.header(name, value))
 }
 

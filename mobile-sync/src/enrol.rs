@@ -216,7 +216,7 @@ fn request(path: &'static str, proof: &RequestProof, body: Vec<u8>) -> HttpReque
         ("accept", "application/json".to_owned()),
         (RequestProof::HEADER, proof_header(proof)),
     ];
-    HttpRequest { method: "POST", path, headers, body }
+    HttpRequest { method: "POST", path: path.into(), headers, body }
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {

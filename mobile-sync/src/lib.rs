@@ -18,8 +18,8 @@
 //! durable, says "send this", reads the answer's frames one by one, and writes the verdict beside
 //! the entry; [`view::View`] shows it.
 //!
-//! What is deliberately not here: allocation of payments (the server's), attachments' bytes, and
-//! any clock or source of randomness but in [`cli`].
+//! What is deliberately not here: allocation of payments (the server's), and any clock or
+//! source of randomness but in [`cli`].
 
 pub mod capture;
 pub mod cli;

@@ -258,6 +258,8 @@ pub(crate) struct Server {
     pub forced: VecDeque<Answer>,
     pub requests: Vec<(&'static str, Request)>,
     pub blocks: u32,
+    /// What came of files, by their hash.
+    pub files: BTreeMap<String, Vec<u8>>,
 }
 
 impl Server {
@@ -283,6 +285,7 @@ impl Server {
             forced: VecDeque::new(),
             requests: Vec::new(),
             blocks: 0,
+            files: BTreeMap::new(),
         }
     }
 
@@ -337,15 +340,19 @@ impl Server {
         }
         let proof = proof_of(http);
         let key = self.device_key.unwrap();
-        assert!(proof.verify(&key, self.deployment, "POST", http.path, &http.body), "the proof fits");
+        assert!(proof.verify(&key, self.deployment, http.method, &http.path, &http.body), "the proof fits");
         let install = self.installs.entry(proof.install).or_default();
         if proof.number <= install.request_last {
             return (409, format!("{{\"code\":\"stale-request\",\"last\":{}}}", install.request_last).into_bytes());
         }
         install.request_last = proof.number;
+        if http.method == "PUT" {
+            return self.take_piece(http);
+        }
         let request: Request = minicbor::decode(&inflate(&http.body, 16 << 20).unwrap()).unwrap();
         let answers: Vec<_> = request.envelopes.iter().map(|bytes| self.take(bytes)).collect();
-        self.requests.push((http.path, request));
+        let path = if http.path == "/v1/deposit" { "/v1/deposit" } else { "/v1/sync" };
+        self.requests.push((path, request));
         let acknowledgement = Some(self.acknowledge(proof.install));
         if http.path == "/v1/deposit" {
             let frame = Frame { acknowledgement, end: Some(End::Complete), ..Frame::default() };
@@ -364,6 +371,27 @@ impl Server {
         frames.insert(0, head);
         frames.last_mut().unwrap().end = Some(end);
         (200, written(&frames))
+    }
+
+    /// A piece of a file: taken if it begins where the one before ended.
+    fn take_piece(&mut self, http: &HttpRequest) -> (u16, Vec<u8>) {
+        let (path, query) = http.path.split_once('?').unwrap();
+        let sha256 = path.rsplit('/').next().unwrap().to_owned();
+        let value = |name: &str| -> usize {
+            query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).unwrap().parse().unwrap()
+        };
+        let (offset, size) = (value("offset"), value("size"));
+        let file = self.files.entry(sha256.clone()).or_default();
+        if offset != file.len() && !http.body.is_empty() {
+            return (409, format!("{{\"code\":\"conflict\",\"received\":{}}}", file.len()).into_bytes());
+        }
+        file.extend_from_slice(&http.body);
+        let complete = file.len() == size;
+        if complete && daybook_shared::ids::Hash(daybook_shared::ids::sha256(&[file])).to_string() != sha256 {
+            file.clear();
+            return (422, br#"{"code":"validation"}"#.to_vec());
+        }
+        (200, format!("{{\"received\":{},\"complete\":{complete}}}", file.len()).into_bytes())
     }
 
     fn take(&mut self, bytes: &[u8]) -> EnvelopeAnswer {

@@ -11,6 +11,7 @@ use rand::rngs::SysRng;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
+use crate::attachments::routes::PIECES_A_MINUTE_MAX;
 use crate::audit::seal::KnownHead;
 use crate::auth::alarm::Alarm;
 use crate::auth::guesses::Guesses;
@@ -18,6 +19,8 @@ use crate::auth::oidc::{OidcError, Provider, Secret};
 use crate::auth::throttle::Throttle;
 use crate::clock::{FileClock, FileClockError, SystemClock};
 use crate::db::{Absent, Db, OpenError, Tx};
+use crate::hints::Hub;
+use crate::hints::routes::STREAMS_A_MINUTE_MAX;
 use crate::http::extract::BodyRoom;
 use crate::http::idempotency::InFlight;
 use crate::keys::{self, Identity, Keys, KeysError};
@@ -54,6 +57,12 @@ pub struct App {
     pub oidc: Option<Provider>,
     /// Slows down devices that may only hand in.
     pub deposits: Throttle,
+    /// Tells who is online that something moved.
+    pub hints: Hub,
+    /// Slows down devices that begin streams of hints.
+    pub streams: Throttle,
+    /// Slows down devices that hand in pieces of files.
+    pub pieces: Throttle,
     /// The head of the audit trail, as this replica last saw it.
     pub audit_head: KnownHead,
     /// Writes that are being handled, by their Idempotency-Key.
@@ -210,6 +219,9 @@ impl App {
             guesses: Guesses::default(),
             oidc,
             deposits: Throttle::new(DEPOSITS_A_MINUTE_MAX),
+            hints: Hub::default(),
+            streams: Throttle::new(STREAMS_A_MINUTE_MAX),
+            pieces: Throttle::new(PIECES_A_MINUTE_MAX),
             audit_head: KnownHead::default(),
             in_flight: InFlight::default(),
             alarm: Alarm::default(),

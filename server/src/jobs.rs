@@ -11,6 +11,7 @@ use std::time::Duration;
 use daybook_shared::time::Timestamp;
 
 use crate::app::App;
+use crate::attachments;
 use crate::auth::upkeep;
 use crate::db::Tx;
 use crate::http::{idempotency, names};
@@ -47,6 +48,12 @@ pub static JOBS: &[Job] = &[
         what: "forgets sign-ins that ended long ago",
         every: upkeep::FORGET_EVERY,
         turn: |app| Box::pin(upkeep::forget_sessions(app)),
+    },
+    Job {
+        name: "forget_attachments",
+        what: "forgets files that stopped arriving a week ago",
+        every: attachments::EVERY,
+        turn: |app| Box::pin(attachments::forget_partial(app)),
     },
     Job {
         name: "purge_answers",
@@ -106,6 +113,7 @@ pub async fn run(app: &App, job: &Job) -> sqlx::Result<Outcome> {
     let mut tx = app.db.write().await?;
     note(&mut tx, job, app.now(), &outcome).await?;
     tx.commit().await?;
+    app.hints.nudge();
     Ok(outcome)
 }
 

@@ -1,6 +1,7 @@
 //! The Daybook server. Capabilities are modules: rules (pure), SQL and routes in small files.
 
 pub mod app;
+pub mod attachments;
 pub mod audit;
 pub mod auth;
 pub mod backup;
@@ -9,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod decisions;
+pub mod hints;
 pub mod http;
 pub mod import;
 pub mod jobs;

@@ -97,6 +97,10 @@ settings! {
     /// Whether somebody who signs in with the identity provider for the first time may become the user
     /// whose login is his verified e-mail address. Otherwise users are linked by hand.
     oidc_link_by_email: bool = false, |_| true;
+    /// The most bytes of a file that an entry names: a photo, a signature.
+    attachment_bytes_max: i64 = i64::from(daybook_shared::wire::limits::ATTACHMENT_BYTES_MAX), |v| (1_024..=64 * 1_024 * 1_024).contains(v);
+    /// The most bytes of files that a device hands in on one day; the rest comes later.
+    attachment_day_bytes_max: i64 = 104_857_600, |v| (1_024..=1_024 * 1_024 * 1_024 * 1_024).contains(v);
     /// How many days a request that is repeated with its Idempotency-Key has the same answer.
     idempotency_days: i64 = 90, |v| (90..=3_650).contains(v);
 }

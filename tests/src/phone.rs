@@ -265,8 +265,9 @@ impl Phone {
     }
 
     fn outgoing(&self, request: HttpRequest) -> reqwest::RequestBuilder {
-        let HttpRequest { path, headers, body, .. } = request;
-        let outgoing = self.http.post(format!("http://{}{path}", self.server)).body(body);
+        let HttpRequest { method, path, headers, body } = request;
+        let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a session's methods are HTTP's");
+        let outgoing = self.http.request(method, format!("http://{}{path}", self.server)).body(body);
         headers.into_iter().fold(outgoing, |outgoing, (name, value)| outgoing.header(name, value))
     }
 }

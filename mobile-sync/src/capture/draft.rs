@@ -1,9 +1,9 @@
 //! What an app hands over to be recorded.
 
 use daybook_shared::entry::{
-    AgentRegistration, Attachment, Body, CallAttempt, CaseHandover, CashHandover, Channel, Complaint, ContactUpdate,
-    Correction, CustomerAck, DeviceEvent, FloatCheck, Gps, IssueEvent, IssueReport, Promise, ReceiptNumber, Repayment,
-    StopEvent, Training, TransactionCheck, Visit, WeeklyContact,
+    AgentRegistration, Attachment, AttachmentKind, Body, CallAttempt, CaseHandover, CashHandover, Channel, Complaint,
+    ContactUpdate, Correction, CustomerAck, DeviceEvent, FloatCheck, Gps, IssueEvent, IssueReport, Promise,
+    ReceiptNumber, Repayment, StopEvent, Training, TransactionCheck, Visit, WeeklyContact,
 };
 use daybook_shared::ids::{AccountId, DossierId, EntryId};
 use daybook_shared::money::Money;
@@ -20,6 +20,17 @@ pub struct Draft {
     pub attachments: Vec<Attachment>,
     /// The phone's offset from universal time in minutes; the lender's zone when absent.
     pub offset_min: Option<i16>,
+}
+
+/// A file to attach to a capture: a photo, a signature, a receipt. Sealed with it, sent after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFile {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// Its media type, for example `image/jpeg`.
+    pub mime: String,
+    /// What it shows.
+    pub kind: AttachmentKind,
 }
 
 impl From<What> for Draft {

@@ -16,15 +16,18 @@ pub(crate) mod home;
 mod lookup;
 mod rules;
 
-use daybook_shared::entry::{Body, Complaint, Entry, EntryError, EntryType, Head, ReceiptNumber, SCHEMA_VERSION};
+use daybook_shared::entry::{
+    Attachment, Body, Complaint, Entry, EntryError, EntryType, Head, ReceiptNumber, SCHEMA_VERSION,
+};
 use daybook_shared::facts::{Profile, SectionKind, State};
-use daybook_shared::ids::{DossierId, EntryId};
+use daybook_shared::ids::{DossierId, EntryId, Hash, sha256};
 use daybook_shared::money::{Currency, Money, MoneyError};
 use daybook_shared::time::{Date, Timestamp, Zone};
+use daybook_shared::wire::limits::ATTACHMENT_BYTES_MAX;
 use rand::Rng;
 
 pub use board::EditBoardError;
-pub use draft::{Draft, Override, RepaymentDraft, What};
+pub use draft::{Draft, NewFile, Override, RepaymentDraft, What};
 
 use crate::Moment;
 use crate::store::{Db, Enrolment, NewEntry, Phone, Store, StoreError};
@@ -125,6 +128,14 @@ pub enum CaptureError {
     /// A correction of an entry this phone does not know, and the draft does not name its dossier.
     #[error("{0} is not on this phone: say which case it belongs to")]
     UnknownTarget(EntryId),
+    /// A file that is empty, or larger than an entry may name.
+    #[error("a file has 1 to {ATTACHMENT_BYTES_MAX} bytes, and this one has {0}: take a smaller photo")]
+    FileSize(usize),
+    /// Too many files wait on this phone.
+    #[error(
+        "the files on this phone fill its share of the storage: sync, then try again, or record it without a photo"
+    )]
+    FilesFull,
     /// The amounts do not fit.
     #[error(transparent)]
     Money(#[from] MoneyError),
@@ -150,11 +161,31 @@ impl Store {
     /// # Errors
     /// See [`CaptureError`]: the rules that need nothing but this phone. Nothing is stored.
     pub fn capture(&mut self, draft: Draft, now: Moment, rng: &mut dyn Rng) -> Result<Captured, CaptureError> {
+        self.capture_with(draft, &[], now, rng)
+    }
+
+    /// As [`Store::capture`], with files, which are durable with it and sent after it.
+    ///
+    /// # Errors
+    /// As [`Store::capture`]; [`CaptureError::FileSize`], [`CaptureError::FilesFull`].
+    pub fn capture_with(
+        &mut self,
+        mut draft: Draft,
+        files: &[NewFile],
+        now: Moment,
+        rng: &mut dyn Rng,
+    ) -> Result<Captured, CaptureError> {
+        let named = files.iter().map(attachment_of).collect::<Result<Vec<_>, _>>()?;
+        draft.attachments.extend(named.iter().cloned());
         let uncounted = match self.uncounted_cash.take() {
             Some(known) => known,
             None => cash::uncounted(self.read())?,
         };
-        let done = self.write(|db| db.capture(draft, &uncounted, now, rng));
+        let done = self.write(|db| {
+            let stored = db.capture(draft, &uncounted, now, rng)?;
+            db.keep_files(&stored.captured, files, &named, rng)?;
+            Ok::<_, CaptureError>(stored)
+        });
         let taken = done.as_ref().ok().and_then(|stored| stored.cash);
         let mut sums = uncounted;
         // A sum that does not fit is summed again, and fails there, where it can be reported.
@@ -238,6 +269,23 @@ impl Db<'_> {
         };
         let captured = Captured { id, dossier, receipt, provisional: made.provisional, warnings };
         Ok(Stored { captured, cash, generation })
+    }
+
+    /// Keeps what goes with a capture. The entry alone is never held up by what was kept before.
+    fn keep_files(
+        self,
+        captured: &Captured,
+        files: &[NewFile],
+        named: &[Attachment],
+        rng: &mut dyn Rng,
+    ) -> Result<(), CaptureError> {
+        for (file, named) in files.iter().zip(named) {
+            self.insert_file(captured.id, named.sha256, &file.bytes, rng)?;
+        }
+        if !files.is_empty() && self.kept_file_bytes()? > FILES_KEPT_BYTES_MAX {
+            return Err(CaptureError::FilesFull);
+        }
+        Ok(())
     }
 
     fn body_of(
@@ -336,6 +384,17 @@ impl Db<'_> {
         }
         Ok(())
     }
+}
+
+/// Bytes of files that a phone keeps, sent or not.
+const FILES_KEPT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// What an entry says of a file.
+fn attachment_of(file: &NewFile) -> Result<Attachment, CaptureError> {
+    let NewFile { bytes, mime, kind } = file;
+    let size = u32::try_from(bytes.len()).ok().filter(|size| (1..=ATTACHMENT_BYTES_MAX).contains(size));
+    let size = size.ok_or(CaptureError::FileSize(bytes.len()))?;
+    Ok(Attachment { sha256: Hash(sha256(&[bytes])), mime: mime.clone(), bytes: size, kind: kind.clone() })
 }
 
 struct Made {

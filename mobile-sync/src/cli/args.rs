@@ -38,6 +38,7 @@ A day with a phone:
   daybook-phone list                               the most overdue first
   daybook-phone list --near -1.286,36.817          the nearest first
   daybook-phone visit KE-1001 --outcome PTP --met CUSTOMER --gps -1.286,36.817
+  daybook-phone visit KE-1001 --outcome NOT_HOME --met NOBODY --gps -1.286,36.817 --photo gate.jpg
   daybook-phone promise KE-1001 500 2026-12-01
   daybook-phone repay KE-1001 250                  cash; prints the receipt number
   daybook-phone repay KE-1001 250 --channel MOBILE_MONEY --ref MPESA:QF12AB34
@@ -80,6 +81,12 @@ pub(crate) enum Command {
     },
     /// Hand in what was captured, and receive what is new.
     Sync,
+    /// Sync now, and whenever the server says that something moved, until you stop it.
+    Watch {
+        /// Stop after so many syncs.
+        #[arg(long, value_name = "SYNCS")]
+        times: Option<u32>,
+    },
     /// The cases of this phone, the most overdue first.
     List {
         /// The nearest first, seen from here.
@@ -138,6 +145,9 @@ pub(crate) enum Command {
         /// How long it took.
         #[arg(long, default_value_t = 10)]
         minutes: u16,
+        /// A photo that goes with it; up to eight times.
+        #[arg(long = "photo", value_name = "FILE")]
+        photos: Vec<PathBuf>,
     },
     /// Record money: cash gets a receipt number, anything else names the provider's reference.
     Repay {

@@ -2,13 +2,15 @@
 
 use std::convert::Infallible;
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail};
 use daybook_shared::board::Edit;
 use daybook_shared::entry::{
-    CashHandover, Channel, CheckResult, CheckedTransaction, Correction, CorrectionKind, CustomerAck, Gps, HandoverTo,
-    PersonMet, Promise, PromiseChannel, Proposed, TransactionCheck, Visit, VisitKind, VisitOutcome, VisitReason,
+    AttachmentKind, CashHandover, Channel, CheckResult, CheckedTransaction, Correction, CorrectionKind, CustomerAck,
+    Gps, HandoverTo, PersonMet, Promise, PromiseChannel, Proposed, TransactionCheck, Visit, VisitKind, VisitOutcome,
+    VisitReason,
 };
 use daybook_shared::ids::{AccountId, DossierId, EntryId};
 use daybook_shared::money::{Currency, Money};
@@ -18,7 +20,7 @@ use uuid::Uuid;
 
 use super::args::{Command, Task};
 use super::{Phone, board_hint, hint, say};
-use crate::capture::{Captured, Draft, Override, RepaymentDraft, What};
+use crate::capture::{Captured, Draft, NewFile, Override, RepaymentDraft, What};
 use crate::view::Position;
 
 impl Phone<'_> {
@@ -38,7 +40,8 @@ impl Phone<'_> {
             command => {
                 let draft = self.draft_of(command)?;
                 let now = self.clock.now();
-                let captured = self.store.capture(draft, now, &mut self.rng).map_err(hint)?;
+                let files = photos_of(command)?;
+                let captured = self.store.capture_with(draft, &files, now, &mut self.rng).map_err(hint)?;
                 let left = self.cash_left(command)?;
                 self.say_captured(&captured, left)
             }
@@ -47,7 +50,7 @@ impl Phone<'_> {
 
     fn draft_of(&self, command: &Command) -> Result<Draft> {
         Ok(match command {
-            Command::Visit { case, outcome, met, kind, gps, no_fix, reasons, note, minutes } => {
+            Command::Visit { case, outcome, met, kind, gps, no_fix, reasons, note, minutes, .. } => {
                 let gps = fix(gps.as_ref())?;
                 let ended_at = self.clock.now().wall;
                 let person_met = code("--met", met, PersonMet::ALL)?;
@@ -251,6 +254,28 @@ impl Phone<'_> {
     #[expect(clippy::unused_self, reason = "reads as what the phone makes of a text")]
     pub(super) fn money(&self, text: &str, currency: Currency) -> Result<Money> {
         Ok(Money::parse(text, currency)?)
+    }
+}
+
+/// The photos that go with a record.
+fn photos_of(command: &Command) -> Result<Vec<NewFile>> {
+    let Command::Visit { photos, .. } = command else { return Ok(Vec::new()) };
+    let photo = |path: &PathBuf| {
+        let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let mime = media_type(&bytes).to_owned();
+        Ok(NewFile { bytes, mime, kind: AttachmentKind::Photo })
+    };
+    photos.iter().map(photo).collect()
+}
+
+/// What a file is, by how it begins.
+fn media_type(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+        [0x89, b'P', b'N', b'G', ..] => "image/png",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
+        [b'%', b'P', b'D', b'F', ..] => "application/pdf",
+        _ => "application/octet-stream",
     }
 }
 

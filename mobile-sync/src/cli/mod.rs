@@ -61,6 +61,7 @@ fn run(args: &Args) -> Result<()> {
         Command::Enrol { url, code } => phone.enrol(url, code),
         Command::Login { login } => phone.login(login),
         Command::Sync => phone.sync(),
+        Command::Watch { times } => phone.watch(*times),
         Command::List { near } => phone.list(near.as_deref()),
         Command::Find { text } => phone.find(&text.join(" ")),
         Command::Case { case } => phone.case(case),
@@ -119,29 +120,30 @@ impl Phone<'_> {
         } else {
             self.say_synced(&report)?;
         }
-        match report.end {
-            SyncEnd::UpToDate => Ok(()),
-            SyncEnd::LoginRequired => {
-                bail!("what you captured is handed in; to see new data: daybook-phone login NAME")
-            }
-            SyncEnd::Locked(_) => bail!("the office has locked this phone; what you captured is handed in"),
-            SyncEnd::EnvelopeRefused { number, code } => {
-                bail!("the server would not read envelope {number} ({code}); it is kept: tell the office")
-            }
-            SyncEnd::Rejected { status, code } => {
-                bail!(
-                    "the server rejected the request (status {status}, {}): tell the office",
-                    code.unwrap_or_default()
-                )
-            }
-            SyncEnd::GaveUp(why) => bail!("{why}; what you captured is safe: try again later"),
-        }
+        ended(report.end)
+    }
+
+    /// Syncs whenever the server hints that something moved.
+    fn watch(&mut self, times: Option<u32>) -> Result<()> {
+        let client = self.client(&self.home.server()?)?;
+        let clock = self.clock;
+        let mut left = times;
+        let mut go_on = |report: &SyncReport| {
+            let told = say(&report_json(report).to_string());
+            left = left.map(|left| left.saturating_sub(1));
+            told.is_ok() && left != Some(0)
+        };
+        let report = block_on(client.watch(&mut self.store, &|| clock.now(), &mut self.rng, &mut go_on))?;
+        ended(report.end)
     }
 
     fn say_synced(&self, report: &SyncReport) -> Result<()> {
         let SyncReport { round_trips, bytes_up, bytes_down, entries_answered, deltas, purged, .. } = report;
         let cost = format!("{round_trips} round trips, {bytes_up} B up, {bytes_down} B down");
         say(&format!("{entries_answered} captures answered, {deltas} parts of cases received ({cost})"))?;
+        if report.files_sent + u32::from(report.files_left > 0) > 0 {
+            say(&format!("{} photos handed in, {} left", report.files_sent, report.files_left))?;
+        }
         if !purged.is_empty() {
             say(&format!("{} cases left this phone", purged.len()))?;
         }
@@ -161,6 +163,24 @@ impl Phone<'_> {
             Some(path) => home::certificates(path)?,
         };
         Ok(Client::new(url, Options { roots, plain_http: self.args.plain_http, ..Options::default() })?)
+    }
+}
+
+/// What the end of a sync asks of the officer.
+fn ended(end: SyncEnd) -> Result<()> {
+    match end {
+        SyncEnd::UpToDate => Ok(()),
+        SyncEnd::LoginRequired => {
+            bail!("what you captured is handed in; to see new data: daybook-phone login NAME")
+        }
+        SyncEnd::Locked(_) => bail!("the office has locked this phone; what you captured is handed in"),
+        SyncEnd::EnvelopeRefused { number, code } => {
+            bail!("the server would not read envelope {number} ({code}); it is kept: tell the office")
+        }
+        SyncEnd::Rejected { status, code } => {
+            bail!("the server rejected the request (status {status}, {}): tell the office", code.unwrap_or_default())
+        }
+        SyncEnd::GaveUp(why) => bail!("{why}; what you captured is safe: try again later"),
     }
 }
 
@@ -187,6 +207,8 @@ fn report_json(report: &SyncReport) -> serde_json::Value {
         "quarantined": report.quarantined,
         "purged": report.purged,
         "new_installs": report.new_installs,
+        "files_sent": report.files_sent,
+        "files_left": report.files_left,
     })
 }
 

@@ -172,6 +172,9 @@ impl Phone<'_> {
         self.show(&status, |out| {
             line!(out, "user: {}", status.user.as_deref().unwrap_or("not enrolled"));
             line!(out, "unsent: {} captures, {} board changes", status.unsent, status.unsent_board_changes);
+            if status.unsent_files > 0 {
+                line!(out, "photos to send: {} ({} bytes)", status.unsent_files, status.unsent_file_bytes);
+            }
             line!(out, "last sync: {}", status.last_sync.map_or_else(|| "never".to_owned(), |at| at.to_string()));
             let lapsed = if status.lease_lapsed { " (lapsed: log in)" } else { "" };
             line!(out, "lease: {}{lapsed}", status.lease_until.map_or_else(|| "none".to_owned(), |at| at.to_string()));

@@ -121,7 +121,7 @@ async fn read_request(socket: &mut tokio::net::TcpStream) -> Option<HttpRequest>
         (socket.read_buf(&mut body).await.unwrap() > 0).then_some(())?;
     }
     let proof = value("daybook-device")?;
-    Some(HttpRequest { method: "POST", path, headers: vec![("daybook-device", proof)], body })
+    Some(HttpRequest { method: "POST", path: path.into(), headers: vec![("daybook-device", proof)], body })
 }
 
 #[test]

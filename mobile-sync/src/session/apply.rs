@@ -99,6 +99,7 @@ impl Applying<'_> {
             }
             Some(_) => {
                 self.db.rewind(epoch)?;
+                self.db.send_files_again()?;
                 (self.applied.rewound, self.applied.news) = (true, true);
                 Ok(true)
             }

@@ -14,6 +14,8 @@
 //! 4. Go on while there is more, or while there is something left to send; wait and try again,
 //!    with full jitter, when the connection or the server failed.
 //!
+//! Then files that entries name go up, as far as the session's budget for them reaches ([`files`]): they
+//! hold up nothing, and change nothing about how the session ended.
 //! When a response names another epoch of the database, the server has lost a part of its history: the
 //! phone rewinds ([`crate::store`]) and begins anew. It hands in again what it keeps, with what the server
 //! has to learn first, and reads the feed from its start.
@@ -23,6 +25,7 @@
 mod answers;
 mod apply;
 mod backoff;
+mod files;
 mod problem;
 mod request;
 mod types;
@@ -36,6 +39,8 @@ use rand::Rng;
 use crate::Moment;
 use crate::store::{Store, StoreError, WayOut};
 pub use backoff::{BACKOFF_MS_MAX, BACKOFF_MS_MIN, RETRY_AFTER_MS_MAX};
+pub use files::FILES_BYTES_MAX;
+use files::{Files, Piece};
 use problem::Problem;
 pub(crate) use problem::{code_of, stale_request};
 use request::Sent;
@@ -74,6 +79,8 @@ enum Phase {
     Reading(Reading),
     ReadingProblem { sent: Sent, status: u16, retry_after_ms: Option<u64>, body: Vec<u8> },
     Waiting,
+    SendingFile(Piece),
+    FilesWaiting,
     Done,
 }
 
@@ -104,6 +111,7 @@ pub struct Session {
     /// The envelope the server would not read: nothing after it can be taken this time.
     refused: Option<(u64, String)>,
     last_failure: GaveUp,
+    files: Files,
 }
 
 impl Default for Session {
@@ -115,6 +123,11 @@ impl Default for Session {
 impl Session {
     /// A session that has not begun.
     pub fn new() -> Self {
+        Self::with_files(FILES_BYTES_MAX)
+    }
+
+    /// A session that sends at most so many bytes of files; none where bytes are dear.
+    pub fn with_files(bytes_max: u64) -> Self {
         Self {
             phase: Phase::Idle,
             report: SyncReport::default(),
@@ -126,6 +139,7 @@ impl Session {
             certified: false,
             refused: None,
             last_failure: GaveUp::Unreachable,
+            files: Files::new(bytes_max),
         }
     }
 
@@ -192,6 +206,8 @@ impl Session {
             (Phase::ReadingProblem { sent, status, retry_after_ms, body }, Event::BodyEnd | Event::TransportFailed) => {
                 Some(self.end_problem(&sent, Problem::read(status, retry_after_ms, &body), store, now, rng)?)
             }
+            (Phase::SendingFile(piece), event) => self.piece_event(piece, event, store, now, rng)?,
+            (Phase::FilesWaiting, Event::TimerFired) => Some(self.next_piece(store)?),
             (phase, _) => {
                 self.phase = phase;
                 None
@@ -327,10 +343,10 @@ impl Session {
             if left && moved {
                 return self.begin_round(store, now, rng);
             }
-            return Ok(self.finish(SyncEnd::Locked(phone.state)));
+            return self.files_then(SyncEnd::Locked(phone.state), store);
         }
         if phone.login_required && !to_send {
-            return Ok(self.finish(SyncEnd::LoginRequired));
+            return self.files_then(SyncEnd::LoginRequired, store);
         }
         let wishes = (phone.send_cursors || phone.send_have) && !self.asked_twice;
         self.asked_twice |= phone.send_cursors || phone.send_have;
@@ -345,7 +361,13 @@ impl Session {
             Some((number, code)) => SyncEnd::EnvelopeRefused { number, code },
             None => SyncEnd::UpToDate,
         };
-        Ok(self.finish(end))
+        self.files_then(end, store)
+    }
+
+    /// The data has gone as far as it can: files go now, and then the session ends like this.
+    fn files_then(&mut self, end: SyncEnd, store: &mut Store) -> Result<Effect, SessionError> {
+        self.report.end = end;
+        self.next_piece(store)
     }
 
     /// A response that broke off or made no sense: smaller pieces next time.

@@ -68,7 +68,7 @@ pub(super) fn build(
     sent.body_bytes = body.len() as u64;
     let path = if sent.deposit { "/v1/deposit" } else { "/v1/sync" };
     let headers = headers(db, &phone, &enrolment, path, &body)?;
-    Ok((HttpRequest { method: "POST", path, headers, body }, sent, generation))
+    Ok((HttpRequest { method: "POST", path: path.into(), headers, body }, sent, generation))
 }
 
 fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent), SessionError> {

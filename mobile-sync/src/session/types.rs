@@ -1,5 +1,7 @@
 //! What goes into a session and what comes out.
 
+use std::borrow::Cow;
+
 use daybook_shared::ids::DossierId;
 use daybook_shared::wire::sign::DeviceState;
 
@@ -48,8 +50,8 @@ pub enum Effect {
 pub struct HttpRequest {
     /// The method.
     pub method: &'static str,
-    /// The path, which the device's signature covers.
-    pub path: &'static str,
+    /// The path with its query, which the device's signature covers.
+    pub path: Cow<'static, str>,
     /// Headers: lower-case name and value.
     pub headers: Vec<(&'static str, String)>,
     /// The body, which the device's signature covers.
@@ -127,6 +129,10 @@ pub struct SyncReport {
     pub purged: Vec<DossierId>,
     /// New installs that had to be started.
     pub new_installs: u32,
+    /// Files that the server has now.
+    pub files_sent: u32,
+    /// Files that have not arrived.
+    pub files_left: u64,
     /// Times the server was found set back, and what is kept was handed in again.
     pub rewinds: u32,
 }
@@ -146,6 +152,8 @@ impl Default for SyncReport {
             quarantined: 0,
             purged: Vec::new(),
             new_installs: 0,
+            files_sent: 0,
+            files_left: 0,
             rewinds: 0,
         }
     }

@@ -183,7 +183,8 @@ impl Db<'_> {
             "insert into purged (dossier) values (?1) on conflict do nothing",
         ];
         self.keep_cash_of(dossier)?;
-        STATEMENTS.iter().try_for_each(|sql| self.execute(sql, params![dossier.as_bytes()]))
+        STATEMENTS.iter().try_for_each(|sql| self.execute(sql, params![dossier.as_bytes()]))?;
+        self.drop_files_of_nobody()
     }
 }
 

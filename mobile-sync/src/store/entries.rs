@@ -189,7 +189,8 @@ impl Db<'_> {
         if let Some(entry) = self.entry(id)? {
             self.keep_cash(&entry)?;
         }
-        self.execute("delete from entry where id = ?1 and state = 2", params![id.as_bytes()])
+        self.execute("delete from entry where id = ?1 and state = 2", params![id.as_bytes()])?;
+        self.drop_files_of_nobody()
     }
 
     /// Settled captures about dossiers that are not here, whose ids are below `before`.

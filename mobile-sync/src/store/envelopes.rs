@@ -127,6 +127,7 @@ impl Db<'_> {
         let oldest_kept = before.millis().cast_unsigned().to_be_bytes();
         let old = self.entries_nobody_asks_for(&oldest_kept[2..])?;
         old.iter().try_for_each(|entry| self.erase_entry(entry.id))?;
+        self.drop_old_files(now)?;
         self.forget_settled_cash(&oldest_kept[2..])
     }
 

@@ -19,6 +19,7 @@
 //! The functions of this module know rows, not rules: what may be captured is decided in
 //! [`crate::capture`], what a frame means in [`crate::session`].
 
+mod attachments;
 mod boards;
 mod dossiers;
 mod entries;
@@ -45,6 +46,8 @@ use daybook_shared::wire::sign::Signer;
 use rand::Rng;
 use rusqlite::{Connection, OptionalExtension, Params, Row, RowIndex, TransactionBehavior, params};
 
+pub(crate) use attachments::DueFile;
+pub use attachments::StoredFile;
 pub(crate) use boards::PendingChange;
 pub use boards::{Draft, WorkingBoard};
 pub(crate) use entries::NewEntry;
@@ -62,12 +65,13 @@ use crate::time::build_time;
 
 /// Migrations, oldest first; a file's `user_version` says how many it has had. Never edited once
 /// released: add one.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../migrations/device/0001_store.sql"),
     include_str!("../../../migrations/device/0002_upload_budget.sql"),
     include_str!("../../../migrations/device/0003_envelope_key.sql"),
     include_str!("../../../migrations/device/0004_kept_cash.sql"),
     include_str!("../../../migrations/device/0005_recovery.sql"),
+    include_str!("../../../migrations/device/0006_attachments.sql"),
 ];
 const CHECK_VALUE: &[u8] = b"daybook/device/store/1";
 /// What a phone asks for at first, in bytes of compressed response.

@@ -32,7 +32,7 @@ pub use files::{AgentSummary, AgentView, DayView};
 pub use near::{Position, metres};
 
 use crate::Moment;
-use crate::store::{Db, Draft, Store, StoreError};
+use crate::store::{Db, Draft, Store, StoreError, StoredFile};
 
 /// Why nothing is shown. Nothing was deleted.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,10 @@ pub struct Status {
     pub unsent: u64,
     /// Board changes without a verdict.
     pub unsent_board_changes: u64,
+    /// Photos and signatures that have not arrived.
+    pub unsent_files: u64,
+    /// Bytes of them that have not gone.
+    pub unsent_file_bytes: u64,
     /// When the last sync was complete, by the server's clock.
     pub last_sync: Option<Timestamp>,
     /// Until when the views are open.
@@ -94,6 +98,21 @@ pub struct Attention {
     pub entries: Vec<EntryView>,
     /// Own words that boards did not take.
     pub drafts: Vec<DraftView>,
+}
+
+/// A file of an own capture that has not arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileView {
+    /// The capture.
+    pub entry: EntryId,
+    /// Its SHA-256, in hex.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: u32,
+    /// How much of it the server has.
+    pub sent: u32,
+    /// Why the server will not take it, by the code of its answer.
+    pub refused: Option<String>,
 }
 
 /// Own words that a board did not take.
@@ -160,7 +179,10 @@ impl Store {
     pub fn status(&self, now: Moment) -> Result<Status, StoreError> {
         let db = self.read();
         let phone = db.phone()?;
+        let (unsent_files, unsent_file_bytes) = db.count_unsent_files()?;
         Ok(Status {
+            unsent_files,
+            unsent_file_bytes,
             user: db.user_name()?,
             unsent: db.count_open_entries()?,
             unsent_board_changes: db.count_board_changes()?,
@@ -260,6 +282,15 @@ impl View<'_> {
     /// Own captures without a verdict, in the order of capture.
     pub fn unsent(&self) -> Result<Vec<EntryView>, StoreError> {
         Ok(self.db.open_entries()?.iter().map(EntryView::of).collect())
+    }
+
+    /// Files of own captures that have not arrived, in the order of capture.
+    pub fn unsent_files(&self) -> Result<Vec<FileView>, StoreError> {
+        let view = |file: StoredFile| {
+            let StoredFile { entry, sha256, size, sent, refused } = file;
+            FileView { entry, sha256: sha256.to_string(), bytes: size, sent, refused }
+        };
+        Ok(self.db.unsent_files()?.into_iter().map(view).collect())
     }
 
     /// What is held, refused or was not merged, with the reasons in words.

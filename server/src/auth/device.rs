@@ -19,7 +19,7 @@ use super::users::User;
 use crate::app::App;
 use crate::audit::{self, Actor};
 use crate::db::Tx;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::recovery::relearn;
 use crate::spelled::spelled;
 use crate::{on_db, visible_units};
@@ -252,6 +252,31 @@ pub async fn authenticate(
     let holder = Holder { user: device.user_uid, device: device.uid, key: key.id() };
     let lease = bearer(headers).map_or(Lease::Invalid, |token| lease::check(app, token, holder, app.now()));
     Ok(DeviceRequest { device, install: proof.install, number: proof.number, lease })
+}
+
+const RAISE_REQUEST: &str =
+    "update install set last_request = $1 where device_id = $2 and uid = $3 and last_request < $1";
+const SELECT_LAST_REQUEST: &str = "select last_request from install where device_id = $1 and uid = $2";
+
+/// Takes the number of a request beside the exchange: numbers only go up, so that what was overheard cannot
+/// be sent again. An install that never synced is not known yet.
+pub async fn take_number(tx: &mut Tx, request: &DeviceRequest) -> sqlx::Result<Result<(), Problem>> {
+    let number = i64::try_from(request.number).unwrap_or(i64::MAX);
+    let (device_id, install) = (request.device.id, request.install);
+    let raised = on_db!(&mut *tx, conn => {
+        sqlx::query(RAISE_REQUEST).bind(number).bind(device_id).bind(install).execute(conn).await
+            .map(|done| done.rows_affected())
+    })?;
+    if raised == 1 {
+        return Ok(Ok(()));
+    }
+    let last: Option<i64> = on_db!(tx, conn => {
+        sqlx::query_scalar(SELECT_LAST_REQUEST).bind(device_id).bind(install).fetch_optional(conn).await
+    })?;
+    Ok(Err(match last {
+        None => Problem::not_found(),
+        Some(last) => Problem::new(Code::StaleRequest, "Go on with a request number above `last`.").with("last", last),
+    }))
 }
 
 /// The device with this id; the epoch that was read with it is the server's from now on.

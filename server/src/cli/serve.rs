@@ -11,7 +11,7 @@ use crate::app::{App, ClockChoice};
 use crate::audit::seal::keep_sealed;
 use crate::auth::upkeep::keep_keys;
 use crate::http::serve::{Server, stop_signal};
-use crate::{http, jobs};
+use crate::{hints, http, jobs};
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.
 #[derive(Debug, Args)]
@@ -73,7 +73,13 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> anyhow::Result<()> {
         tokio::spawn(jobs::keep(Arc::clone(app))),
         tokio::spawn(keep_sealed(Arc::clone(app))),
         tokio::spawn(keep_keys(Arc::clone(app))),
+        tokio::spawn(hints::keep(Arc::clone(app))),
     ];
+    let stop = async {
+        stop.await;
+        // Streams of hints would be waited for like requests.
+        app.hints.close();
+    };
     server.run(http::router(app), stop).await;
     upkeep.iter().for_each(tokio::task::JoinHandle::abort);
     app.db.close().await;

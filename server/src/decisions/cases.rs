@@ -46,14 +46,22 @@ struct DossierRow {
     bytes: Option<Vec<u8>>,
 }
 
-/// A dossier is seen where its caseload, its account or its officer is.
+/// A dossier `d` is seen where its caseload `c`, its account `a` or its officer is.
+#[macro_export]
+macro_rules! seen_dossiers {
+    () => {
+        "(c.unit_id in (select id from visible) or a.unit_id in (select id from visible)
+          or exists (select 1 from user_role r where r.user_id = d.user_id and r.unit_id in (select id from visible)))"
+    };
+}
+
 const ONE: &str = concat!(
     visible_units!(),
     "select d.id, d.kind, d.account_id, c.uid as caseload, d.version, b.bytes
      from dossier d left join caseload c on c.id = d.caseload_id left join account a on a.id = d.account_id
        left join board b on b.dossier_id = d.id
-     where d.uid = $3 and (c.unit_id in (select id from visible) or a.unit_id in (select id from visible)
-       or exists (select 1 from user_role r where r.user_id = d.user_id and r.unit_id in (select id from visible)))"
+     where d.uid = $3 and ",
+    seen_dossiers!()
 );
 
 async fn find(tx: &mut Tx, by: &User, permission: Permission, dossier: DossierId) -> Result<DossierRow, Problem> {

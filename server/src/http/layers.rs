@@ -37,7 +37,7 @@ pub fn request_id() -> String {
 pub async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let id = request.headers().get(REQUEST_ID_HEADER).and_then(plain).unwrap_or_else(|| new_id(&app));
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let method = method_label(request.method());
+    let (method, is_read) = (method_label(request.method()), request.method().is_safe());
     let span = tracing::info_span!("request", request_id = id, method, route);
     let began = Instant::now();
     let mut response = REQUEST_ID.scope(id.clone(), next.run(request)).instrument(span.clone()).await;
@@ -49,6 +49,9 @@ pub async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) 
     match route.as_str() {
         "/healthz" | "/readyz" | "/metrics" => tracing::debug!(status, ms, "answered"),
         _ => tracing::info!(status, ms, "answered"),
+    }
+    if !is_read && response.status().is_success() {
+        app.hints.nudge();
     }
     let labels = [("method", method.to_owned()), ("route", route), ("status", status.to_string())];
     metrics::counter!(names::HTTP_REQUESTS, &labels).increment(1);

@@ -27,15 +27,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::Method;
 use axum::middleware::{from_fn_with_state, map_response};
-use daybook_shared::wire::limits::REQUEST_BYTES_MAX;
+use daybook_shared::wire::limits::{ATTACHMENT_CHUNK_BYTES_MAX, REQUEST_BYTES_MAX};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::attachments::routes as attachments;
 use crate::auth::Permission as P;
 use crate::auth::routes::{audit, devices, oidc, organisation, sessions, signing_in, users};
 use crate::decisions::{cases, cash, held, quarantine, receipts, reversal};
+use crate::hints::routes as hints;
 use crate::import::routes as imports;
 use crate::recovery::routes as recovery;
 use crate::sync::routes as sync;
@@ -70,6 +72,9 @@ pub struct Limits {
 const SMALL: Limits = Limits { body_bytes_max: 64 * 1024, patience: Duration::from_secs(30) };
 /// A phone's exchange, over the poorest link.
 pub const EXCHANGE: Limits = Limits { body_bytes_max: REQUEST_BYTES_MAX, patience: Duration::from_mins(15) };
+
+/// A piece of a file, over the poorest link.
+const PIECE: Limits = Limits { body_bytes_max: ATTACHMENT_CHUNK_BYTES_MAX, patience: Duration::from_mins(15) };
 
 /// Rows of an import: a larger file is sent in pieces, or imported at the server.
 const IMPORT: Limits = Limits { body_bytes_max: 4 * 1024 * 1024, patience: Duration::from_mins(2) };
@@ -112,6 +117,7 @@ const fn route(
 
 const GET: Method = Method::GET;
 const PATCH: Method = Method::PATCH;
+const PUT: Method = Method::PUT;
 const POST: Method = Method::POST;
 use Access::{Device, May, Public, SignedIn};
 use Code as C;
@@ -142,6 +148,8 @@ const LEASE: &[Code] = &[C::Validation, C::WrongLogin, C::TooManyRequests, C::Fo
 const REFRESH: &[Code] = &[C::SessionOver, C::TooManyRequests];
 const PROVIDER: &[Code] = &[C::NotFound, C::MalformedRequest, C::SignInRefused, C::TooManyRequests];
 const OWN_PASSWORD: &[Code] = &[C::WrongPassword, C::TooManyRequests];
+const PIECES: &[Code] = &[C::Validation, C::StaleRequest, C::Conflict, C::TooManyRequests];
+const HINTS: &[Code] = &[C::DeviceRevoked, C::StaleRequest, C::NotFound, C::TooManyRequests];
 const SYNC: &[Code] = &[C::Validation, C::StaleRequest, C::Conflict, C::TooManyRequests];
 
 /// Every route of the server.
@@ -167,6 +175,9 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/v1/sync",                        Device,                  EXCHANGE, || routes!(sync::sync),                    SYNC),
     route(POST, "/v1/deposit",                     Device,                  EXCHANGE, || routes!(sync::deposit),                 SYNC),
 
+    route(GET,  "/v1/feed/hints",                  Device,                  SMALL,    || routes!(hints::hints),                 HINTS),
+    route(PUT,  "/v1/attachments/{sha256}",        Device,                  PIECE,    || routes!(attachments::put),             PIECES),
+
     route(GET,  "/v1/sessions",                    SignedIn,                SMALL,    || routes!(signing_in::list),              LIST),
     route(POST, "/v1/sessions/revocation",         SignedIn,                SMALL,    || routes!(signing_in::revoke_all),        NONE),
     route(POST, "/v1/sessions/{id}/revocation",    SignedIn,                SMALL,    || routes!(signing_in::revoke),            NONE),
@@ -191,6 +202,8 @@ pub static ROUTES: &[Route] = &[
     route(GET,  "/v1/dossiers/{id}",               May(P::ReadCases),       SMALL,    || routes!(cases::show),                   &[C::MalformedRequest]),
     route(PATCH, "/v1/dossiers/{id}/board",         May(P::EditBoards),      SMALL,    || routes!(cases::edit_board),             VERSIONED),
     route(POST, "/v1/dossiers/{id}/assignment",    May(P::AssignCases),     SMALL,    || routes!(cases::assign),                 DECISION),
+    route(GET,  "/v1/attachments/{sha256}",        May(P::ReadCases),       SMALL,    || routes!(attachments::get),             &[C::MalformedRequest]),
+    route(GET,  "/v1/attachments/missing",         May(P::ReadHeld),        SMALL,    || routes!(attachments::missing),         LIST),
     route(GET,  "/v1/held",                        May(P::ReadHeld),        SMALL,    || routes!(held::list),                    LIST),
     route(POST, "/v1/held/{id}/release",           May(P::ReviewHeld),      SMALL,    || routes!(held::release),                 RELEASE),
     route(POST, "/v1/held/{id}/rejection",         May(P::ReviewHeld),      SMALL,    || routes!(held::reject),                  DECISION),

@@ -10,6 +10,7 @@ use daybook_shared::wire::outcome::Outcome;
 use uuid::Uuid;
 
 use super::records::rows::Records;
+use crate::attachments::AttachmentRow;
 use crate::batch_row;
 use crate::ledger::posting::Journal;
 
@@ -304,6 +305,8 @@ pub struct Effects {
     pub acknowledgements: Vec<AcknowledgementRow>,
     /// Entries.
     pub entries: Vec<NewEntry>,
+    /// Files that the entries name.
+    pub attachments: Vec<AttachmentRow>,
     /// Changed verdicts.
     pub outcomes: Vec<ChangedOutcome>,
     /// Entries that wait for others: (the other, the waiting one).

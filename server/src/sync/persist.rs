@@ -11,6 +11,7 @@ use daybook_shared::wire::outcome::{Outcome, Reason};
 use super::effects::{ChangedOutcome, Effects, MergedChange, NewEntry, NewTimelineEvent};
 use super::records::rows;
 use super::world::{About, Account, Dossier, LineMoney, World};
+use crate::attachments::{self, settle};
 use crate::batch_row;
 use crate::db::{Tx, batch};
 use crate::ledger::journal;
@@ -18,15 +19,17 @@ use crate::portfolio::account;
 use crate::portfolio::feed::{self, FeedRow};
 
 /// Writes everything that changed.
-pub async fn persist(tx: &mut Tx, world: &mut World, effects: Effects, now: Timestamp) -> sqlx::Result<()> {
+pub async fn persist(tx: &mut Tx, world: &mut World, mut effects: Effects, now: Timestamp) -> sqlx::Result<()> {
     insert_dossiers(tx, world).await?;
     update_installs(tx, world).await?;
     batch::execute(tx, &effects.envelopes, INSERT_ENVELOPES).await?;
     batch::execute(tx, &effects.acknowledgements, INSERT_ACKNOWLEDGEMENTS).await?;
     insert_entries(tx, world, &effects.entries).await?;
+    attachments::insert_named(tx, &effects.attachments).await?;
     insert_typed(tx, &effects).await?;
     rows::insert(tx, &effects.records).await?;
     write_money(tx, world, &effects, now).await?;
+    settle::correct(tx, &mut effects.outcomes).await?;
     write_outcomes(tx, &effects).await?;
     write_boards(tx, world, &effects).await?;
     batch::execute(tx, &timeline_rows(world, &effects.timeline), INSERT_TIMELINE).await?;

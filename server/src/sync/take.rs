@@ -23,6 +23,7 @@ use super::persist;
 use super::time::{Bounds, CaptureTime, KnownMoment, corrected};
 use super::world::{About, Logged, World};
 use crate::app::App;
+use crate::attachments::AttachmentRow;
 use crate::db::Tx;
 use crate::portfolio::allocation::Payment;
 
@@ -315,6 +316,7 @@ impl Group<'_> {
         let version = dossier.next_version();
         let logged = Logged { id: 0, bytes: bytes.to_vec(), outcome: outcome.clone(), user_id };
         self.world.entries.insert(entry.head.id, logged);
+        self.effects.attachments.extend(AttachmentRow::of(entry, device_id));
         self.effects.entries.push(NewEntry {
             uid: entry.head.id,
             dossier: entry.head.dossier,

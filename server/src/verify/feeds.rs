@@ -124,7 +124,7 @@ async fn versions(tx: &mut Tx, findings: &mut Findings) -> sqlx::Result<()> {
 }
 
 /// Versions at which a section of a dossier changed for certain: when a case or an agent's file was opened, when something
-/// came that the section shows.
+/// came that the section shows. (A file that arrived moves an entry's outcome and no section.)
 const SECTIONS: &str = "select d.id, r.section, max(r.version),
        case r.section when 'profile' then d.profile_version when 'schedule' then d.schedule_version
          when 'state' then d.state_version when 'promises' then d.promises_version
@@ -134,10 +134,12 @@ const SECTIONS: &str = "select d.id, r.section, max(r.version),
         union all select id, 'profile', 1 from dossier where agent_id is not null
         union all select id, 'schedule', 1 from dossier where account_id is not null
         union all select id, 'state', 1 from dossier where account_id is not null
-        union all select e.dossier_id, 'state', e.outcome_version from entry e join payment p on p.uid = e.uid
+        union all select e.dossier_id, 'state', case when exists (select 1 from entry_attachment a where a.entry_uid = e.uid and a.arrived_at is not null)
+            then e.version else e.outcome_version end from entry e join payment p on p.uid = e.uid
           join dossier o on o.id = e.dossier_id and o.account_id = p.account_id where p.state = 'posted'
         union all select dossier_id, 'state', version from timeline_event where code = 'REVERSED'
-        union all select e.dossier_id, 'promises', e.outcome_version from entry e join promise p on p.entry_uid = e.uid
+        union all select e.dossier_id, 'promises', case when exists (select 1 from entry_attachment a where a.entry_uid = e.uid and a.arrived_at is not null)
+            then e.version else e.outcome_version end from entry e join promise p on p.entry_uid = e.uid
         union all select dossier_id, 'timeline', version from timeline_event
         union all select dossier_id, 'board', version from board_change) r
      on r.dossier_id = d.id group by d.id, r.section order by d.id, r.section";

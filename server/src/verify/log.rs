@@ -9,7 +9,7 @@ use daybook_shared::wire::outcome::{Flag, Reason};
 use indicatif::ProgressBar;
 
 use super::findings::{Findings, Place};
-use super::{PAGE_ROWS, captures, records};
+use super::{PAGE_ROWS, attachments, captures, records};
 use crate::batch_row;
 use crate::db::{Tx, batch};
 use crate::on_db;
@@ -65,6 +65,7 @@ pub async fn verify(tx: &mut Tx, zone: &Zone, findings: &mut Findings, progress:
         let entries: Vec<_> = rows.into_iter().filter_map(|row| decoded(row, findings)).collect();
         captures::verify(tx, zone, &entries, findings).await?;
         records::verify(tx, zone, &entries, findings).await?;
+        attachments::verify_named(tx, &entries, findings).await?;
         waiting.verify(tx, &entries, findings).await?;
         progress.inc(read);
     }

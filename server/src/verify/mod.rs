@@ -2,14 +2,15 @@
 //!
 //! Balances come from the journal ([`ledger`]), accounts and promises from their payments and captures
 //! ([`accounts`]), typed rows from the bytes phones made ([`log`], [`captures`]), what people decided from
-//! their decisions ([`decided`]), what was imported from its lines ([`statements`]), boards from their changes
-//! ([`boards`]), feeds from dossiers ([`feeds`]); the audit trail is a chain ([`trail`]).
+//! their decisions ([`decided`]), what was imported from its lines ([`statements`]), files from
+//! their pieces ([`attachments`]), boards from their changes ([`boards`]), feeds from dossiers ([`feeds`]); the audit trail is a chain ([`trail`]).
 //! It reads one snapshot and changes nothing.
 //!
 //! What is taken on trust: the log itself (verdicts are not judged again, a corrected capture time is not
 //! corrected again), decisions, assignments, devices, and what only waits to be told (`outcome_news`).
 
 mod accounts;
+mod attachments;
 mod boards;
 mod captures;
 mod decided;
@@ -47,6 +48,8 @@ pub async fn verify(tx: &mut Tx, zone: &Zone, lines_max: usize, progress: &Progr
     decided::verify(tx, &mut findings).await?;
     progress.set_message("imports");
     statements::verify(tx, &mut findings).await?;
+    progress.set_message("attachments");
+    attachments::verify(tx, &mut findings).await?;
     progress.set_message("boards");
     boards::verify(tx, &mut findings, progress).await?;
     progress.set_message("feeds");

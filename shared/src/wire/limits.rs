@@ -42,6 +42,10 @@ pub const RECEIPT_BLOCK_SIZE: u32 = 50;
 pub const RECEIPT_BLOCK_RENEW_AT: u32 = 20;
 /// New installs of a device in a month without a person's leave.
 pub const INSTALLS_A_MONTH_MAX: i64 = 4;
+/// One piece of a file that travels apart from the exchange.
+pub const ATTACHMENT_CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// A file that an entry names, in bytes, unless the lender set another limit: the most a phone attaches.
+pub const ATTACHMENT_BYTES_MAX: u32 = 5 * 1024 * 1024;
 /// How long a lease lasts.
 pub const LEASE_DAYS: i64 = 14;
 /// How long a phone keeps sealed envelopes after their acknowledgement.

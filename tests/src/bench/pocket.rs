@@ -149,7 +149,7 @@ async fn exchange(
 }
 
 fn http_request(request: &HttpRequest) -> anyhow::Result<Request<axum::body::Body>> {
-    let builder = Request::builder().method(request.method).uri(request.path);
+    let builder = Request::builder().method(request.method).uri(&*request.path);
     let builder = request.headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, value));
     Ok(builder.body(request.body.clone().into())?)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use daybook_mobile_sync::capture::{CaptureError, Captured, Draft, EditBoardError};
+use daybook_mobile_sync::capture::{CaptureError, Captured, Draft, EditBoardError, NewFile};
 use daybook_mobile_sync::session::HttpRequest;
 use daybook_mobile_sync::store::KeptInMemory;
 use daybook_mobile_sync::{Effect, Event, GenerationKeeper as _, Moment, Session, Store, SyncReport, enrol};
@@ -226,8 +226,19 @@ impl Phone {
         now: Timestamp,
         rng: &mut dyn Rng,
     ) -> Result<Captured, CaptureError> {
+        self.capture_with(draft, &[], now, rng)
+    }
+
+    /// Captures something with files.
+    pub fn capture_with(
+        &mut self,
+        draft: impl Into<Draft>,
+        files: &[NewFile],
+        now: Timestamp,
+        rng: &mut dyn Rng,
+    ) -> Result<Captured, CaptureError> {
         let moment = self.moment(now);
-        let captured = self.store_mut().capture(draft.into(), moment, rng)?;
+        let captured = self.store_mut().capture_with(draft.into(), files, moment, rng)?;
         let entries = self.store().entries_of(captured.dossier).expect("the store can be read");
         let bytes = entries.into_iter().find(|(id, ..)| *id == captured.id).map(|(_, bytes, _)| bytes);
         self.captured.insert(captured.id, bytes.expect("what was captured is there"));

@@ -6,7 +6,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use daybook_mobile_sync::session::HttpRequest;
 use daybook_server::auth::{device, lease};
 use daybook_shared::cbor;
-use daybook_shared::ids::{AckHash, BootId, DeploymentId, DeviceId, EnvelopeId, InstallId};
+use daybook_shared::ids::{AckHash, BootId, DeploymentId, DeviceId, EnvelopeId, Hash, InstallId};
 use daybook_shared::wire::envelope::{BoardChange, Body, FORMAT, Header, PhoneTime, seal};
 use daybook_shared::wire::exchange::{Answer as EnvelopeWord, Frame, MEDIA_TYPE, Request, VERSION};
 use daybook_shared::wire::framing::deflate;
@@ -118,7 +118,18 @@ impl Raw {
             (RequestProof::HEADER, BASE64_URL_SAFE_NO_PAD.encode(cbor::to_vec(&proof))),
         ];
         headers.extend(self.lease.as_ref().map(|lease| ("authorization", format!("Bearer {lease}"))));
-        HttpRequest { method: "POST", path, headers, body }
+        HttpRequest { method: "POST", path: path.into(), headers, body }
+    }
+
+    /// A signed piece of a file on its way: where it begins, and how long the whole file is.
+    pub fn piece(&mut self, sha256: Hash, (offset, size): (usize, u32), bytes: &[u8]) -> HttpRequest {
+        self.request += 1;
+        let path = format!("/v1/attachments/{sha256}?offset={offset}&size={size}");
+        let who = (self.device, self.install, self.request);
+        let proof = RequestProof::make(&self.signer, self.deployment, who, ("PUT", &path, bytes));
+        let proof = BASE64_URL_SAFE_NO_PAD.encode(cbor::to_vec(&proof));
+        let headers = vec![("content-type", "application/octet-stream".to_owned()), (RequestProof::HEADER, proof)];
+        HttpRequest { method: "PUT", path: path.into(), headers, body: bytes.to_vec() }
     }
 
     /// Sends a body as it is.

@@ -105,7 +105,7 @@ impl Road {
             return self.tell(world, (on, serial), Event::TransportFailed);
         }
         if happens(rng, weather.request_twice) {
-            let copy = HttpRequest { headers: request.headers.clone(), body: request.body.clone(), ..request };
+            let copy = request.clone();
             self.flights.push(Flight::Ghost { on, request: copy });
         }
         let rng = &mut world.rng;

@@ -1,6 +1,6 @@
 //! What a story is told with: captures in one line, and short questions to the server.
 
-use daybook_mobile_sync::capture::{Draft, Override, RepaymentDraft, What};
+use daybook_mobile_sync::capture::{Draft, NewFile, Override, RepaymentDraft, What};
 use daybook_server::portfolio::account::{self, AccountRow, Lock};
 use daybook_shared::entry::{
     CashHandover, Channel, CheckResult, CheckedTransaction, Correction, CorrectionKind, HandoverTo, PersonMet, Promise,
@@ -142,6 +142,14 @@ impl World {
         let now = self.now();
         let phone = &mut self.phones[on.0];
         let captured = phone.capture(draft, now, &mut self.rng);
+        captured.unwrap_or_else(|error| panic!("{}: {error}", phone.name)).id
+    }
+
+    /// Records something with files.
+    pub fn record_with(&mut self, on: On, draft: Draft, files: &[NewFile]) -> EntryId {
+        let now = self.now();
+        let phone = &mut self.phones[on.0];
+        let captured = phone.capture_with(draft, files, now, &mut self.rng);
         captured.unwrap_or_else(|error| panic!("{}: {error}", phone.name)).id
     }
 

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, header};
+use axum::http::{HeaderMap, Request, header};
 use daybook_mobile_sync::session::HttpRequest;
 use daybook_server::app::{App, ClockChoice, Options, SharedRng};
 use daybook_server::audit::Actor;
@@ -35,6 +35,8 @@ pub struct Answer {
     pub status: u16,
     /// `Retry-After`, in milliseconds.
     pub retry_after_ms: Option<u64>,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -301,7 +303,7 @@ impl Drop for Server {
 }
 
 fn request_of(request: &HttpRequest) -> Request<Body> {
-    let mut built = Request::builder().method(request.method).uri(request.path);
+    let mut built = Request::builder().method(request.method).uri(&*request.path);
     for (name, value) in &request.headers {
         built = built.header(*name, value);
     }
@@ -311,7 +313,7 @@ fn request_of(request: &HttpRequest) -> Request<Body> {
 async fn exchange(router: Router, request: Request<Body>) -> Answer {
     let response = router.oneshot(request).await.expect("the router always answers");
     let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let status = response.status().as_u16();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = response.into_body().collect().await.expect("a body in memory is whole").to_bytes().to_vec();
-    Answer { status, retry_after_ms: retry_after.map(|seconds: u64| seconds * 1000), body }
+    Answer { status, retry_after_ms: retry_after.map(|seconds: u64| seconds * 1000), headers, body }
 }

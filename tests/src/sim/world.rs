@@ -207,7 +207,7 @@ impl World {
             let step = self.phones[on.0].begin_sync(now, &mut self.rng);
             let Some(Step::Send(request)) = step else { panic!("a sync begins with a request") };
             self.uploads.note(*on, &request);
-            requests.push(HttpRequest { headers: request.headers.clone(), body: request.body.clone(), ..request });
+            requests.push(request.clone());
             requests.push(request);
         }
         self.server.answer_at_once(&requests)

@@ -4,6 +4,7 @@
 
 mod clocks;
 mod disk;
+mod hints;
 mod outage;
 mod replicas;
 mod silence;

@@ -73,7 +73,7 @@ fn path_of(scene: &mut Scene, template: &str, known: &[String]) -> String {
         1 => "?after=%F0%9F&limit=x".to_owned(),
         _ => String::new(),
     };
-    format!("{}{query}", template.replace("{id}", &id))
+    format!("{}{query}", template.replace("{id}", &id).replace("{sha256}", &"0f".repeat(32)))
 }
 
 fn body_of(scene: &mut Scene, known: &[String]) -> (&'static str, Vec<u8>) {

@@ -114,7 +114,8 @@ fn replay(world: &mut World, on: On, bytes: &[u8]) {
     let deployment = world.server.app().deployment.id;
     let proof = RequestProof::make(&signer, deployment, who, ("POST", "/v1/sync", &body));
     let proof = BASE64_URL_SAFE_NO_PAD.encode(cbor::to_vec(&proof));
-    let request = HttpRequest { method: "POST", path: "/v1/sync", headers: vec![(RequestProof::HEADER, proof)], body };
+    let request =
+        HttpRequest { method: "POST", path: "/v1/sync".into(), headers: vec![(RequestProof::HEADER, proof)], body };
     let answer = world.server.answer(&request);
     assert_eq!(answer.status, 200, "I6: envelope {} of {device}: {}", envelope.header.number, answer.json());
     let entries = world.entries();
