@@ -93,6 +93,7 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         news_seen: 0,
         receipt_last: 0,
         receipts_left: 0,
+        unsent: None,
     };
     if !deposit {
         sent.cursors = db.cursors(false)?;
@@ -107,6 +108,8 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         request.receipt_last = db.newest_block_last(phone.install)?;
         request.receipts_left = u32::try_from(db.receipt_numbers_left(phone.install)?).unwrap_or(u32::MAX);
     }
+    let held = if deposit { phone.acked_number } else { 0 };
+    request.unsent = db.unsent_beyond(sent.envelopes.last().copied().unwrap_or(held))?;
     Ok((request, sent))
 }
 

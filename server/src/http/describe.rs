@@ -327,7 +327,7 @@ mod tests {
             let security = match route.access {
                 Access::Public => json!([]),
                 Access::Device => json!([{ "device": [] }]),
-                Access::May(_) => json!([{ "user": [] }]),
+                Access::May(_) | Access::SignedIn => json!([{ "user": [] }]),
             };
             assert_eq!(operation["security"], security, "{name}");
             let roles = match route.access {

@@ -142,5 +142,6 @@ fn first_line(schema: &Value) -> String {
 
 fn paragraphs(value: &Value) -> String {
     let about = value.as_str().unwrap_or_default();
-    about.split("\n\n").filter(|part| !part.is_empty()).map(|part| format!("<p>{}</p>", text(part))).collect()
+    let parts: Vec<_> = about.split("\n\n").filter(|part| !part.is_empty()).map(text).collect();
+    if parts.is_empty() { String::new() } else { format!("<p>{}</p>", parts.join("</p><p>")) }
 }

@@ -48,7 +48,7 @@ struct Upload {
 pub async fn sync(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result<Vec<u8>, Problem> {
     let Opened { request, mut bytes_left, _room } = open(app, body).await?;
     let handed_out = device.may_read();
-    let upload = upload(app, device, &request, &mut bytes_left).await?;
+    let upload = upload(app, device, &request, body.len(), &mut bytes_left).await?;
     let Upload { install_id, answers, finished, .. } = upload;
     let finished = finished.map(|finished| *finished).unwrap_or_default();
     let acknowledgement = match upload.acknowledgement {
@@ -81,20 +81,23 @@ pub async fn sync(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result
         download(app, device, install_id, &request, head).await?
     };
     metrics::counter!(names::SYNC_BYTES_DOWN).increment(body.len() as u64);
+    app.answered.note(device.device.id, body.len());
     Ok(body)
 }
 
 /// Answers `POST /v1/deposit`: an acknowledgement and nothing else.
 pub async fn deposit(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result<Vec<u8>, Problem> {
     let Opened { request, mut bytes_left, _room } = open(app, body).await?;
-    let upload = upload(app, device, &request, &mut bytes_left).await?;
+    let upload = upload(app, device, &request, body.len(), &mut bytes_left).await?;
     let acknowledgement = match upload.acknowledgement {
         Some(signed) => signed,
         None => acknowledge(app, device, upload.install_id).await?,
     };
     let mut frames = FrameWriter::new();
     frames.push(&Frame { acknowledgement: Some(acknowledgement), end: Some(End::Complete), ..Frame::default() });
-    Ok(frames.finish())
+    let body = frames.finish();
+    app.answered.note(device.device.id, body.len());
+    Ok(body)
 }
 
 /// A request that was read.
@@ -154,6 +157,7 @@ async fn upload(
     app: &Arc<App>,
     device: &DeviceRequest,
     request: &Request,
+    bytes_up: usize,
     bytes_left: &mut usize,
 ) -> Result<Upload, Problem> {
     let mut upload = Upload { install_id: 0, answers: Vec::new(), acknowledgement: None, finished: None };
@@ -176,7 +180,7 @@ async fn upload(
             install: step.install,
             request_number: (i == 0).then(|| i64::try_from(device.number).unwrap_or(i64::MAX)),
             item,
-            finish: (i + 1 == count).then(|| finish_of(device, request)),
+            finish: (i + 1 == count).then(|| finish_of(app, device, request, bytes_up)),
         };
         let done = writer::write(app, job).await.map_err(problem)?;
         answer(app, device, done, number, &mut upload, bytes).await?;
@@ -212,8 +216,10 @@ fn steps<'a>(
     steps
 }
 
-fn finish_of(device: &DeviceRequest, request: &Request) -> Finish {
+fn finish_of(app: &App, device: &DeviceRequest, request: &Request, bytes_up: usize) -> Finish {
     Finish {
+        unsent: request.unsent,
+        bytes: app.answered.take(device.device.id, bytes_up),
         user_id: device.device.user_id,
         cursors: request.cursors.clone(),
         cursors_hash: request.cursors_hash,

@@ -12,6 +12,7 @@ use super::sign::Signed;
 use crate::cbor::{self, Malformed};
 use crate::ids::{CaseloadId, DossierId, EntryId, EnvelopeId, Epoch, UserId, sha256};
 use crate::money::Money;
+use crate::time::Timestamp;
 
 /// The media type of the exchange.
 pub const MEDIA_TYPE: &str = "application/vnd.daybook.sync+cbor";
@@ -75,6 +76,22 @@ pub struct Request {
     /// Receipt numbers it has left.
     #[n(11)]
     pub receipts_left: u32,
+    /// What the phone still holds beside what this request carries; absent when that is nothing, and from a
+    /// phone that does not say.
+    #[n(12)]
+    pub unsent: Option<Unsent>,
+}
+
+/// Captures that a request leaves on the phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Unsent {
+    /// How many.
+    #[n(0)]
+    pub count: u32,
+    /// When the oldest was captured, by the phone's clock.
+    #[n(1)]
+    pub oldest_at: Timestamp,
 }
 
 /// How deep a request nests: its fields, a list, a pair of it.

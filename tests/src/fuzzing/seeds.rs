@@ -225,6 +225,7 @@ fn request(envelopes: Vec<Vec<u8>>) -> Request {
         news_seen: 3,
         receipt_last: 50,
         receipts_left: 21,
+        unsent: None,
     }
 }
 
@@ -236,8 +237,9 @@ fn requests() -> Vec<Seed> {
     let proof = RequestProof::make(&phone(), deployment(), who, ("POST", "/v1/sync", b"body"));
     let newer = |tail: &[u8]| {
         let mut bytes = cbor::to_vec(&idle);
-        bytes[0] += 1;
-        [bytes.as_slice(), tail].concat()
+        // What is unsent is not said.
+        bytes[0] += 2;
+        [bytes.as_slice(), &[0xf6], tail].concat()
     };
     vec![
         seed("idle", deflate(&cbor::to_vec(&idle))),

@@ -104,6 +104,7 @@ impl Raw {
             news_seen: 0,
             receipt_last: u32::MAX,
             receipts_left: 50,
+            unsent: None,
         }
     }
 

@@ -175,6 +175,7 @@ impl Handset {
             news_seen: 0,
             receipt_last: self.receipt_last,
             receipts_left: (self.receipt_last + 1).saturating_sub(self.receipt_next),
+            unsent: None,
         };
         self.request_number += 1;
         Sealed { number: self.request_number, body: deflate(&cbor::to_vec(&request)) }

@@ -57,7 +57,7 @@ fn limits(text: &str) -> Vec<Limit> {
     let mut found = Vec::new();
     for line in text.lines().map(str::trim) {
         if let Some(words) = line.strip_prefix("///") {
-            doc = [doc.as_str(), words.trim()].join(" ").trim().to_owned();
+            doc = format!("{doc} {}", words.trim()).trim().to_owned();
             continue;
         }
         if let Some((name, value)) = constant(line)

@@ -100,6 +100,7 @@ fn request(server: &TestServer, phone: &TestPhone, entries: &[Entry]) -> Vec<u8>
         news_seen: 0,
         receipt_last: u32::MAX,
         receipts_left: 50,
+        unsent: None,
     };
     deflate(&cbor::to_vec(&request))
 }

@@ -58,6 +58,7 @@ fn samples() -> Vec<Sample> {
         sample("header", samples::header()),
         sample("body", samples::body()),
         sample("request", samples::request()),
+        sample("request_with_more", samples::request_with_more()),
         sample("request_idle", samples::idle_request()),
         sample("frame", samples::frame()),
         sample("frame_empty", Frame::default()),

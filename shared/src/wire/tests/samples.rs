@@ -14,7 +14,7 @@ use crate::wire::envelope::{Anchor, BoardChange, Body, FORMAT, Header, PhoneTime
 use crate::wire::exchange::{
     Answer, Audience, BoardNews, CaseloadCursor, CaseloadInfo, CursorBytes, Delta, Drop, End, EnvelopeAnswer,
     FeedEntry, Frame, Gone, GoneReason, Held, NewCursor, NewOutcome, News, OfficerBlock, Person, Relist, Request,
-    Section, VERSION,
+    Section, Unsent, VERSION,
 };
 use crate::wire::outcome::{BoardState, BoardVerdict, Flag, Outcome, OutcomeState, Reason};
 use crate::wire::sign::{Acknowledgement, Certificate, Context, DeviceState, ReceiptBlock, Signed, Signer};
@@ -101,7 +101,13 @@ pub fn request() -> Request {
         news_seen: 3,
         receipt_last: 50,
         receipts_left: 21,
+        unsent: None,
     }
+}
+
+/// The request of a phone that cannot send all it has at once.
+pub fn request_with_more() -> Request {
+    Request { unsent: Some(Unsent { count: 140, oldest_at: at(-7_200) }), ..request() }
 }
 
 /// The request of a phone that has nothing to say.

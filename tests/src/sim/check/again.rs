@@ -105,6 +105,7 @@ fn replay(world: &mut World, on: On, bytes: &[u8]) {
         news_seen: 0,
         receipt_last: u32::MAX,
         receipts_left: 50,
+        unsent: None,
     };
     let body = deflate(&cbor::to_vec(&request));
     let number = 1_000_000 + world.uploads.exchanges;
