@@ -22,6 +22,8 @@ pub(super) struct Sent {
     pub install: InstallId,
     /// Sent to `/v1/deposit`: only an acknowledgement comes back.
     pub deposit: bool,
+    /// It said that the store erased itself.
+    pub wiped: bool,
     pub envelopes: BTreeSet<u64>,
     /// Raw bytes of the envelopes.
     pub upload_bytes: u32,
@@ -64,7 +66,8 @@ pub(super) fn build(
 }
 
 fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent), SessionError> {
-    let deposit = phone.state != DeviceState::Ok;
+    let wiped = phone.wiped_at.is_some();
+    let deposit = wiped || phone.state != DeviceState::Ok;
     // A deposit has no verdicts: what the acknowledgement covers is handed in.
     let from_number = if deposit { phone.acked_number.saturating_add(1) } else { 0 };
     let limits = if uploads { (REQUEST_ENVELOPES_MAX, phone.upload_bytes as usize) } else { (0, 0) };
@@ -73,6 +76,7 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
     let mut sent = Sent {
         install: phone.install,
         deposit,
+        wiped,
         envelopes: envelopes.iter().map(|envelope| envelope.number).collect(),
         upload_bytes: u32::try_from(upload_bytes).unwrap_or(u32::MAX),
         body_bytes: 0,
@@ -94,6 +98,7 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         receipt_last: 0,
         receipts_left: 0,
         unsent: None,
+        wiped: wiped.then_some(true),
     };
     if !deposit {
         sent.cursors = db.cursors(false)?;

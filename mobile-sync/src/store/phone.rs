@@ -63,6 +63,8 @@ pub(crate) struct Phone {
     pub send_cursors: bool,
     pub send_have: bool,
     pub synced_at: Option<Timestamp>,
+    /// When the store erased itself by order.
+    pub wiped_at: Option<Timestamp>,
 }
 
 impl Phone {
@@ -111,7 +113,7 @@ impl Db<'_> {
         const SQL: &str = "select generation, device, install, number_last, envelope_last, acked_number, deployment, \
             user_id, server_key, envelope_key, zone, currency, epoch, lease_exp, login_required, state, after, trusted_at, \
             trusted_boot_id, trusted_boot_ms, caseloads_hash, news_seen, budget_bytes, whole_responses, upload_bytes, \
-            whole_uploads, send_cursors, send_have, synced_at from phone";
+            whole_uploads, send_cursors, send_have, synced_at, wiped_at from phone";
         self.first(SQL, [], |row| phone_of(row, self.built))?.ok_or(StoreError::BadRow { table: TABLE })
     }
 
@@ -151,7 +153,7 @@ impl Db<'_> {
     ) -> Result<(), StoreError> {
         const SQL: &str = "update phone set deployment = ?1, user_id = ?2, server_key = ?3, zone = ?4, currency = ?5, \
             user_name = ?6, certificate = ?7, envelope_key = coalesce(?8, envelope_key), \
-            request_number = max(request_number, 1)";
+            request_number = max(request_number, 1), wiped_at = null";
         self.execute_one(
             SQL,
             params![
@@ -317,6 +319,7 @@ fn phone_of(row: &Row<'_>, built: Timestamp) -> Result<Phone, StoreError> {
         send_cursors: row.get("send_cursors")?,
         send_have: row.get("send_have")?,
         synced_at: row.get::<_, Option<i64>>("synced_at")?.map(Timestamp::from_micros),
+        wiped_at: row.get::<_, Option<i64>>("wiped_at")?.map(Timestamp::from_micros),
     })
 }
 

@@ -26,9 +26,10 @@ struct Row {
     series: String,
     last_sync_at: Option<Timestamp>,
     unsent_count: i64,
-    unsent_since: Option<Timestamp>,
+    unsent_oldest_at: Option<Timestamp>,
     bytes_up: i64,
     bytes_down: i64,
+    wiped_at: Option<Timestamp>,
     held: i64,
 }
 
@@ -47,6 +48,8 @@ pub struct DeviceView {
     pub state: &'static str,
     /// Since when.
     pub state_at: Timestamp,
+    /// When a lost one said that it has erased itself by order.
+    pub wiped_at: Option<Timestamp>,
     /// When it was enrolled.
     pub enrolled_at: Timestamp,
     /// ok (synced within a day), late, silent (not within the lender's limit) or never; null for a device that
@@ -95,7 +98,7 @@ pub struct Wanted {
 const PAGE: &str = concat!(
     visible_units!(),
     "select d.uid, u.uid as user_uid, u.login, u.active as user_active, d.state, d.state_at, d.enrolled_at,
-            d.platform, d.series, d.last_sync_at, d.unsent_count, d.unsent_since, d.bytes_up, d.bytes_down,
+            d.platform, d.series, d.last_sync_at, d.unsent_count, d.unsent_oldest_at, d.bytes_up, d.bytes_down, d.wiped_at,
             (select cast(count(*) as bigint) from entry e where e.device_id = d.id and e.outcome = 'held') as held
      from device d join app_user u on u.id = d.user_id
      where d.id > coalesce((select id from device where uid = $3), 0)
@@ -142,10 +145,11 @@ fn view(row: Row, now: Timestamp, silent_days: i64) -> DeviceView {
         login: row.login,
         state: row.state.code(),
         state_at: row.state_at,
+        wiped_at: row.wiped_at,
         enrolled_at: row.enrolled_at,
         health: in_use.then(|| Health::of(row.last_sync_at, now, silent_days).code()),
         last_sync_at: row.last_sync_at,
-        unsent: UnsentView { count: row.unsent_count, oldest_at: row.unsent_since },
+        unsent: UnsentView { count: row.unsent_count, oldest_at: row.unsent_oldest_at },
         held: row.held,
         bytes_up: row.bytes_up,
         bytes_down: row.bytes_down,

@@ -40,6 +40,8 @@ pub struct Finish {
     pub only_hands_in: bool,
     /// What it still holds beside this request.
     pub unsent: Option<Unsent>,
+    /// It has erased itself by order.
+    pub wiped: bool,
     /// Bytes of this request, and those of answers before it that were not counted yet.
     pub bytes: Bytes,
 }
@@ -216,21 +218,23 @@ batch_row! {
         minor: i64 => "bigint",
         at: Timestamp => "timestamptz",
         unsent: i64 => "bigint",
-        unsent_since: Option<Timestamp> => "timestamptz",
+        unsent_oldest_at: Option<Timestamp> => "timestamptz",
         up: i64 => "bigint",
         down: i64 => "bigint",
+        wiped_at: Option<Timestamp> => "timestamptz",
     }
 }
 
 const UPDATE_DEVICES: &str = "update device set allowance_minor = v.minor, last_sync_at = v.at,
-       unsent_count = v.unsent, unsent_since = v.unsent_since,
-       bytes_up = device.bytes_up + v.up, bytes_down = device.bytes_down + v.down
+       unsent_count = v.unsent, unsent_oldest_at = v.unsent_oldest_at,
+       bytes_up = device.bytes_up + v.up, bytes_down = device.bytes_down + v.down,
+       wiped_at = coalesce(device.wiped_at, v.wiped_at)
      from v where device.id = v.id";
 
 impl DeviceRow {
     /// What the end of a request says of its device, after `before` of the same transaction.
     fn new(ending: &Ending<'_>, minor: i64, at: Timestamp, before: Option<&Self>) -> Self {
-        let Finish { unsent, bytes, .. } = ending.finish;
+        let Finish { unsent, bytes, wiped, .. } = ending.finish;
         let (up, down) = before.map_or((0, 0), |row| (row.up, row.down));
         Self {
             id: ending.device_id,
@@ -238,9 +242,10 @@ impl DeviceRow {
             at,
             unsent: unsent.map_or(0, |unsent| i64::from(unsent.count)),
             // A phone's clock may say anything.
-            unsent_since: unsent.map(|unsent| unsent.oldest_at.clamp(Timestamp::EPOCH, at)),
+            unsent_oldest_at: unsent.map(|unsent| unsent.oldest_at.clamp(Timestamp::EPOCH, at)),
             up: up.saturating_add(bytes.up),
             down: down.saturating_add(bytes.down),
+            wiped_at: wiped.then_some(at),
         }
     }
 }

@@ -80,6 +80,9 @@ pub struct Request {
     /// phone that does not say.
     #[n(12)]
     pub unsent: Option<Unsent>,
+    /// The phone has erased itself by order; what it still sends is all it has.
+    #[n(13)]
+    pub wiped: Option<bool>,
 }
 
 /// Captures that a request leaves on the phone.
@@ -450,6 +453,9 @@ pub struct Frame {
     /// New verdicts on this device's own entries, whether it still holds their dossiers or not.
     #[n(20)]
     pub news: Option<News>,
+    /// The order that this phone erase itself (a signed [`super::sign::WipeOrder`]).
+    #[n(21)]
+    pub wipe: Option<Signed>,
 }
 
 /// How a response ended.

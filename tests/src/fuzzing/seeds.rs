@@ -226,6 +226,7 @@ fn request(envelopes: Vec<Vec<u8>>) -> Request {
         receipt_last: 50,
         receipts_left: 21,
         unsent: None,
+        wiped: None,
     }
 }
 
@@ -237,9 +238,9 @@ fn requests() -> Vec<Seed> {
     let proof = RequestProof::make(&phone(), deployment(), who, ("POST", "/v1/sync", b"body"));
     let newer = |tail: &[u8]| {
         let mut bytes = cbor::to_vec(&idle);
-        // What is unsent is not said.
-        bytes[0] += 2;
-        [bytes.as_slice(), &[0xf6], tail].concat()
+        // What is unsent is not said, nor that it was wiped.
+        bytes[0] += 3;
+        [bytes.as_slice(), &[0xf6, 0xf6], tail].concat()
     };
     vec![
         seed("idle", deflate(&cbor::to_vec(&idle))),

@@ -105,6 +105,7 @@ impl Raw {
             receipt_last: u32::MAX,
             receipts_left: 50,
             unsent: None,
+            wiped: None,
         }
     }
 

@@ -176,6 +176,7 @@ impl Handset {
             receipt_last: self.receipt_last,
             receipts_left: (self.receipt_last + 1).saturating_sub(self.receipt_next),
             unsent: None,
+            wiped: None,
         };
         self.request_number += 1;
         Sealed { number: self.request_number, body: deflate(&cbor::to_vec(&request)) }

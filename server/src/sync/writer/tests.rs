@@ -101,6 +101,7 @@ fn request(server: &TestServer, phone: &TestPhone, entries: &[Entry]) -> Vec<u8>
         receipt_last: u32::MAX,
         receipts_left: 50,
         unsent: None,
+        wiped: None,
     };
     deflate(&cbor::to_vec(&request))
 }

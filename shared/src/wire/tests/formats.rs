@@ -58,7 +58,6 @@ fn samples() -> Vec<Sample> {
         sample("header", samples::header()),
         sample("body", samples::body()),
         sample("request", samples::request()),
-        sample("request_with_more", samples::request_with_more()),
         sample("request_idle", samples::idle_request()),
         sample("frame", samples::frame()),
         sample("frame_empty", Frame::default()),
@@ -80,6 +79,16 @@ fn samples() -> Vec<Sample> {
     ]
 }
 
+/// What later builds say, which those of version 1 skip.
+fn later_samples() -> Vec<Sample> {
+    vec![
+        sample("acknowledgement_of_a_chain", samples::acknowledgement_of_a_chain()),
+        sample("request_with_more", samples::request_with_more()),
+        sample("frame_of_a_loss", samples::frame_of_a_loss()),
+        sample("wipe_order", samples::wipe_order()),
+    ]
+}
+
 fn unhex(text: &str) -> Vec<u8> {
     let digits = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
     digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
@@ -87,7 +96,7 @@ fn unhex(text: &str) -> Vec<u8> {
 
 #[test]
 fn the_bytes_of_every_message_are_pinned() {
-    for Sample { name, bytes, reads_as_this } in samples() {
+    for Sample { name, bytes, reads_as_this } in samples().into_iter().chain(later_samples()) {
         assert!(reads_as_this(&bytes), "{name} reads back");
         insta::assert_snapshot!(name, format!("{}\n\n{}", hex(&bytes), diagnostic(&bytes)));
     }
@@ -107,9 +116,8 @@ fn what_version_1_wrote_is_read_for_ever() {
 /// A newer peer adds fields at the end of an array and keys to a map; an older one skips them.
 #[test]
 fn fields_of_a_newer_version_are_skipped() {
-    for name in ["request", "frame", "acknowledgement_of_a_chain", "outcome_posted", "facts_state"] {
-        let whole = sample("acknowledgement_of_a_chain", samples::acknowledgement_of_a_chain());
-        let sample = samples().into_iter().chain([whole]).find(|sample| sample.name == name).unwrap();
+    for name in ["request_with_more", "frame", "acknowledgement_of_a_chain", "outcome_posted", "facts_state"] {
+        let sample = samples().into_iter().chain(later_samples()).find(|sample| sample.name == name).unwrap();
         let mut newer = sample.bytes;
         let (kind, count) = (newer[0] & 0xe0, newer[0] & 0x1f);
         assert!(count < 23, "{name} has a one-byte header with room for one more");

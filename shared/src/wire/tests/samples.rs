@@ -17,7 +17,7 @@ use crate::wire::exchange::{
     Section, Unsent, VERSION,
 };
 use crate::wire::outcome::{BoardState, BoardVerdict, Flag, Outcome, OutcomeState, Reason};
-use crate::wire::sign::{Acknowledgement, Certificate, Context, DeviceState, ReceiptBlock, Signed, Signer};
+use crate::wire::sign::{Acknowledgement, Certificate, Context, DeviceState, ReceiptBlock, Signed, Signer, WipeOrder};
 
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(1_795_326_677_000 + seconds * 1000)
@@ -102,12 +102,13 @@ pub fn request() -> Request {
         receipt_last: 50,
         receipts_left: 21,
         unsent: None,
+        wiped: None,
     }
 }
 
 /// The request of a phone that cannot send all it has at once.
 pub fn request_with_more() -> Request {
-    Request { unsent: Some(Unsent { count: 140, oldest_at: at(-7_200) }), ..request() }
+    Request { unsent: Some(Unsent { count: 140, oldest_at: at(-7_200) }), wiped: Some(true), ..request() }
 }
 
 /// The request of a phone that has nothing to say.
@@ -190,7 +191,18 @@ pub fn frame() -> Frame {
         send_have: Some(true),
         login_required: Some(false),
         news: Some(News { number: 4, outcomes: vec![news] }),
+        wipe: None,
     }
+}
+
+pub fn wipe_order() -> WipeOrder {
+    WipeOrder { device: device(), install: install(), epoch: Epoch([7; 8]), at: at(6), envelope_key: Hash([15; 32]) }
+}
+
+/// What a lost device is told.
+pub fn frame_of_a_loss() -> Frame {
+    let wipe = Signed::seal(&server(), Context::Wipe, deployment(), &wipe_order());
+    Frame { wipe: Some(wipe), end: Some(End::Complete), ..Frame::default() }
 }
 
 /// A small frame that differs from any other number's.
