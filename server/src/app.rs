@@ -26,7 +26,7 @@ use crate::http::idempotency::InFlight;
 use crate::keys::{self, Identity, Keys, KeysError};
 use crate::on_db;
 use crate::settings::{Settings, SettingsError};
-use crate::sync::health::FleetAge;
+use crate::sync::health::{Answered, FleetAge};
 use crate::sync::routes::DEPOSITS_A_MINUTE_MAX;
 use crate::sync::writer::Writer;
 
@@ -71,6 +71,8 @@ pub struct App {
     pub alarm: Alarm,
     /// When the metrics last had the numbers of all devices.
     pub fleet_age: FleetAge,
+    /// Bytes of answers to phones that are not in the database yet.
+    pub answered: Answered,
     /// Room for the bodies of all requests, as they come.
     pub body_room: BodyRoom,
     /// Room for the bodies of all requests of phones, once inflated.
@@ -226,6 +228,7 @@ impl App {
             in_flight: InFlight::default(),
             alarm: Alarm::default(),
             fleet_age: FleetAge::default(),
+            answered: Answered::default(),
             body_room: BodyRoom::new(BODY_ROOM_BYTES),
             inflated_room: BodyRoom::new(INFLATED_PERMITS_BYTES),
         }))

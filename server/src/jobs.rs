@@ -16,7 +16,7 @@ use crate::auth::upkeep;
 use crate::db::Tx;
 use crate::http::{idempotency, names};
 use crate::on_db;
-use crate::sync::compact;
+use crate::sync::{compact, health};
 
 /// What a turn came to: how many things it did, or why it could not.
 pub type Outcome = Result<u64, sqlx::Error>;
@@ -60,6 +60,12 @@ pub static JOBS: &[Job] = &[
         what: "removes kept answers of writes after idempotency_days",
         every: idempotency::EVERY,
         turn: |app| Box::pin(idempotency::purge(&app.db, app.now(), app.settings.idempotency_days)),
+    },
+    Job {
+        name: "watch_devices",
+        what: "raises the alarm about devices that fell silent",
+        every: health::WATCH_EVERY,
+        turn: |app| Box::pin(health::watch(app)),
     },
 ];
 

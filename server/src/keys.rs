@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use curve25519_dalek::montgomery::MontgomeryPoint;
 use daybook_shared::ids::{DeploymentId, KeyId};
 use daybook_shared::time::Timestamp;
+use daybook_shared::wire::sealed;
 use daybook_shared::wire::sign::{PublicKey, Signer};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use rand::Rng;
@@ -182,6 +183,11 @@ impl Keys {
     /// The public half of the key that opens relayed envelopes (X25519, RFC 7748), which phones keep.
     pub fn envelope_public(&self) -> [u8; 32] {
         MontgomeryPoint::mul_base_clamped(*self.envelope).to_bytes()
+    }
+
+    /// The secret half of that key, if it is the one that is named.
+    pub fn envelope_secret(&self, key: KeyId) -> Option<&[u8; 32]> {
+        (key == sealed::key_id(&self.envelope_public())).then_some(&*self.envelope)
     }
 
     /// A signed token of this kind.

@@ -20,6 +20,9 @@ pub enum EditBoardError {
     /// The phone has to be enrolled first.
     #[error("this phone is not enrolled yet: enrol it with the code from the office")]
     NotEnrolled,
+    /// The store erased itself by the server's order.
+    #[error("this phone was reported lost and has erased itself: the office has to enrol it anew")]
+    Wiped,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -41,6 +44,7 @@ impl Store {
         let at = match self.read().circumstances(now) {
             Ok(here) => here.at,
             Err(CaptureError::Store(error)) => return Err(error.into()),
+            Err(CaptureError::Wiped) => return Err(EditBoardError::Wiped),
             Err(_) => return Err(EditBoardError::NotEnrolled),
         };
         if !self.read().holds(dossier)? {

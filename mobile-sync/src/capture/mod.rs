@@ -87,6 +87,9 @@ pub enum CaptureError {
     /// The phone has to be enrolled first.
     #[error("this phone is not enrolled yet: enrol it with the code from the office")]
     NotEnrolled,
+    /// The store erased itself by the server's order.
+    #[error("this phone was reported lost and has erased itself: the office has to enrol it anew")]
+    Wiped,
     /// The draft breaks a rule of its type.
     #[error(transparent)]
     Entry(#[from] EntryError),
@@ -211,6 +214,9 @@ impl Store {
 impl Db<'_> {
     pub(crate) fn circumstances(self, now: Moment) -> Result<Circumstances, CaptureError> {
         let phone = self.phone()?;
+        if phone.wiped_at.is_some() {
+            return Err(CaptureError::Wiped);
+        }
         let enrolment = phone.enrolment.clone().ok_or(CaptureError::NotEnrolled)?;
         let at = phone.estimated(now);
         let today = enrolment.zone.date_of(at);

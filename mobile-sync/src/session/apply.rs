@@ -7,7 +7,7 @@ use daybook_shared::entry::Head;
 use daybook_shared::ids::{CaseloadId, DossierId, EnvelopeId, InstallId};
 use daybook_shared::time::Timestamp;
 use daybook_shared::wire::exchange::{BoardNews, Delta, Drop, End, Frame, NewOutcome, News, Relist, caseloads_hash};
-use daybook_shared::wire::sign::{Acknowledgement, Context, ReceiptBlock, Signed};
+use daybook_shared::wire::sign::{Acknowledgement, Context, ReceiptBlock, Signed, WipeOrder};
 use rand::Rng;
 
 use super::request::Sent;
@@ -34,6 +34,8 @@ pub(super) struct Applied {
     pub new_installs: u32,
     pub purged: Vec<DossierId>,
     pub refused: Option<(u64, String)>,
+    /// The store erased itself.
+    pub wiped: bool,
     /// Something was new to this phone.
     pub news: bool,
     /// The database has another epoch: nothing else of this response counts.
@@ -81,6 +83,9 @@ pub(super) fn frame(
     }
     if frame.end == Some(End::Complete) && !sent.deposit && !db.phone()?.login_required {
         applying.complete(frame, rng)?;
+    }
+    if let Some(signed) = &frame.wipe {
+        applying.wipe(signed, rng)?;
     }
     Ok(applying.applied)
 }
@@ -201,6 +206,20 @@ impl Applying<'_> {
     fn knows(&self, install: InstallId, ack: &Acknowledgement) -> Result<bool, StoreError> {
         let kept = self.db.envelope(install, ack.number)?;
         Ok(kept.is_some_and(|kept| kept.id == ack.envelope && ack.envelope != EnvelopeId::NONE))
+    }
+
+    /// The order to erase everything: for this life of this store, in the history it knows, or for nobody here.
+    fn wipe(&mut self, signed: &Signed, rng: &mut dyn Rng) -> Result<(), ApplyError> {
+        let order: WipeOrder = self.open(signed, Context::Wipe)?;
+        let phone = self.db.phone()?;
+        if (order.device, order.install, Some(order.epoch)) != (phone.device, phone.install, phone.epoch) {
+            return Err(ApplyError::Protocol("an order for another store"));
+        }
+        if phone.wiped_at.is_none() {
+            self.db.wipe(&order.envelope_key.0, self.now, rng)?;
+            self.applied.wiped = true;
+        }
+        Ok(())
     }
 
     fn receipt_block(&mut self, signed: &Signed) -> Result<(), ApplyError> {

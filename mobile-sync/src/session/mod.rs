@@ -20,6 +20,7 @@
 //! phone rewinds ([`crate::store`]) and begins anew. It hands in again what it keeps, with what the server
 //! has to learn first, and reads the feed from its start.
 //!
+//! A phone that was lost erases itself by the server's signed order, hands in what it had, and is nobody's.
 //! A phone that was revoked only hands in (`POST /v1/deposit`) and learns whether that changed.
 
 mod answers;
@@ -37,7 +38,7 @@ use daybook_shared::wire::sign::DeviceState;
 use rand::Rng;
 
 use crate::Moment;
-use crate::store::{Store, StoreError, WayOut};
+use crate::store::{Phone, Store, StoreError, WayOut};
 pub use backoff::{BACKOFF_MS_MAX, BACKOFF_MS_MIN, RETRY_AFTER_MS_MAX};
 pub use files::FILES_BYTES_MAX;
 use files::{Files, Piece};
@@ -221,6 +222,10 @@ impl Session {
         if self.report.round_trips >= ROUND_TRIPS_MAX {
             return Ok(self.finish(SyncEnd::GaveUp(GaveUp::Protocol)));
         }
+        let phone = store.read().phone()?;
+        if phone.wiped_at.is_some() && phone.enrolment.is_none() {
+            return Ok(self.finish(SyncEnd::Locked(DeviceState::Wipe)));
+        }
         let first = self.report.round_trips == 0;
         let uploads = self.refused.is_none();
         let (request, sent, generation) = store.write(|db| request::build(db, uploads, first, now, rng))?;
@@ -261,6 +266,9 @@ impl Session {
                     return self.broken(&reading, GaveUp::Protocol, store, rng).map(Some);
                 }
             };
+            if applied.wiped {
+                store.forget_writes()?;
+            }
             reading.frames += 1;
             reading.news |= applied.news;
             reading.rewound |= applied.rewound;
@@ -325,6 +333,9 @@ impl Session {
     ) -> Result<Effect, SessionError> {
         let db = store.read();
         let phone = db.phone()?;
+        if phone.wiped_at.is_some() {
+            return self.next_of_wipe(sent, &phone, store, now, rng);
+        }
         let unsent = db.count_pending_entries()? + db.count_pending_changes()?;
         let unanswered = db.count_unanswered_envelopes(phone.install)?;
         let again = db.count_envelopes_again()?;
@@ -368,6 +379,27 @@ impl Session {
     fn files_then(&mut self, end: SyncEnd, store: &mut Store) -> Result<Effect, SessionError> {
         self.report.end = end;
         self.next_piece(store)
+    }
+
+    /// A store that erased itself hands in what it had. Once the server has all of it and knows that this was
+    /// all, the key goes too.
+    fn next_of_wipe(
+        &mut self,
+        sent: &Sent,
+        phone: &Phone,
+        store: &mut Store,
+        now: Moment,
+        rng: &mut dyn Rng,
+    ) -> Result<Effect, SessionError> {
+        let again = store.read().count_envelopes_again()?;
+        let handed_in = phone.acked_number >= phone.number_last && again == 0;
+        if sent.wiped && handed_in {
+            store.write(|db| db.finish_wipe(now, rng))?;
+            store.forget_writes()?;
+        } else if !sent.wiped || handed_in || phone.acked_number > sent.acked_number || again < sent.again {
+            return self.begin_round(store, now, rng);
+        }
+        Ok(self.finish(SyncEnd::Locked(DeviceState::Wipe)))
     }
 
     /// A response that broke off or made no sense: smaller pieces next time.

@@ -18,12 +18,15 @@ use crate::store::{Db, Enrolment, KeptEnvelope, Phone};
 
 /// What a session remembers of a request until its answer.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of one request, each read in another place")]
 pub(super) struct Sent {
     pub install: InstallId,
     /// Whose envelopes it carries: this install's, or those of an older one that are handed in again.
     pub upload_install: InstallId,
     /// Sent to `/v1/deposit`: only an acknowledgement comes back.
     pub deposit: bool,
+    /// It said that the store erased itself.
+    pub wiped: bool,
     pub envelopes: BTreeSet<u64>,
     /// Raw bytes of the envelopes.
     pub upload_bytes: u32,
@@ -72,7 +75,8 @@ pub(super) fn build(
 }
 
 fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent), SessionError> {
-    let deposit = phone.state != DeviceState::Ok;
+    let wiped = phone.wiped_at.is_some();
+    let deposit = wiped || phone.state != DeviceState::Ok;
     // A deposit has no verdicts: what the acknowledgement covers is handed in.
     let older = db.older_install_again(phone.install)?;
     let upload_install = older.unwrap_or(phone.install);
@@ -85,6 +89,7 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         install: phone.install,
         upload_install,
         deposit,
+        wiped,
         envelopes: envelopes.iter().map(|envelope| envelope.number).collect(),
         upload_bytes: u32::try_from(upload_bytes).unwrap_or(u32::MAX),
         body_bytes: 0,
@@ -115,6 +120,8 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         blocks: if phone.relearn { Some(db.newest_blocks()?) } else { None },
         rewinding: sent.rewinding.then_some(true),
         unsettled: None,
+        unsent: None,
+        wiped: wiped.then_some(true),
     };
     request.have = if phone.send_have || phone.relearn { Some(db.held()?) } else { None };
     if !deposit {
@@ -130,6 +137,8 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         request.receipt_last = db.newest_block_last(phone.install)?;
         request.receipts_left = u32::try_from(db.receipt_numbers_left(phone.install)?).unwrap_or(u32::MAX);
     }
+    let held = if deposit { phone.acked_number } else { 0 };
+    request.unsent = db.unsent_beyond(sent.envelopes.last().copied().unwrap_or(held))?;
     Ok((request, sent))
 }
 

@@ -4,6 +4,7 @@ mod boards;
 mod files;
 mod memberships;
 mod wayout;
+mod wipe;
 
 use daybook_shared::wire::limits::BUDGET_BYTES_MIN;
 use daybook_shared::wire::outcome::{Outcome, OutcomeState, Reason};

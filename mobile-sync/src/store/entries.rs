@@ -1,7 +1,9 @@
 //! Entries: own captures on their way, and what colleagues captured.
 
 use daybook_shared::cbor;
+use daybook_shared::entry::Head;
 use daybook_shared::ids::{DossierId, EntryId};
+use daybook_shared::wire::exchange::Unsent;
 use daybook_shared::wire::outcome::{Outcome, OutcomeState};
 use rand::Rng;
 use rusqlite::{Row, params};
@@ -170,6 +172,20 @@ impl Db<'_> {
     pub(crate) fn count_open_entries(self) -> Result<u64, StoreError> {
         let count = self.first("select count(*) from entry where state < 2", [], |row| Ok(row.get::<_, i64>(0)?))?;
         Ok(count.unwrap_or(0).cast_unsigned())
+    }
+
+    /// Own captures that no envelope up to this number carries; none when there are none.
+    pub(crate) fn unsent_beyond(self, number: u64) -> Result<Option<Unsent>, StoreError> {
+        const COUNT: &str = "select count(*) from entry where state < 2 and (state = 0 or envelope > ?1)";
+        const OLDEST: &str = entries!("state < 2 and (state = 0 or envelope > ?1) order by seq limit 1");
+        let count = self.first(COUNT, params![number.cast_signed()], |row| Ok(row.get::<_, u32>(0)?))?.unwrap_or(0);
+        if count == 0 {
+            return Ok(None);
+        }
+        let oldest = self.entries(OLDEST, params![number.cast_signed()])?.pop();
+        let head: Option<Head> = oldest.and_then(|entry| minicbor::decode(&entry.bytes).ok());
+        let head = head.ok_or(StoreError::BadRow { table: TABLE })?;
+        Ok(Some(Unsent { count, oldest_at: head.captured_at }))
     }
 
     /// How many own captures of a dossier wait for a verdict.

@@ -38,6 +38,19 @@ impl Db<'_> {
         self.execute_one(CHAIN, params![number, envelope.id.0])
     }
 
+    /// Keeps an envelope in another wrapping.
+    pub(super) fn replace_envelope(
+        self,
+        install: InstallId,
+        number: u64,
+        bytes: &[u8],
+        rng: &mut dyn Rng,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "update envelope set bytes = ?3 where install = ?1 and number = ?2";
+        let sealed = self.vault.seal(place(&row_of(install, number)), bytes, rng);
+        self.execute_one(SQL, params![install.as_bytes(), number.cast_signed(), sealed])
+    }
+
     /// Envelopes of the install without a verdict, or to be handed in again, from this number on, oldest first: whole ones as
     /// long as they fit `bytes_max`, but at least one, and at most `count_max`.
     pub(crate) fn envelopes_to_send(

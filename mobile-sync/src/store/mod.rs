@@ -34,6 +34,7 @@ mod phone;
 mod receipts;
 mod rewind;
 mod vault;
+mod wipe;
 
 use std::path::Path;
 use std::time::Duration;
@@ -65,13 +66,14 @@ use crate::time::build_time;
 
 /// Migrations, oldest first; a file's `user_version` says how many it has had. Never edited once
 /// released: add one.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../../../migrations/device/0001_store.sql"),
     include_str!("../../../migrations/device/0002_upload_budget.sql"),
     include_str!("../../../migrations/device/0003_envelope_key.sql"),
     include_str!("../../../migrations/device/0004_kept_cash.sql"),
     include_str!("../../../migrations/device/0005_recovery.sql"),
     include_str!("../../../migrations/device/0006_attachments.sql"),
+    include_str!("../../../migrations/device/0007_wiped.sql"),
 ];
 const CHECK_VALUE: &[u8] = b"daybook/device/store/1";
 /// What a phone asks for at first, in bytes of compressed response.
@@ -166,7 +168,7 @@ impl Store {
         self.built = at;
     }
 
-    /// This device's id: drawn with the store, the same for its whole life.
+    /// This device's id: drawn with the store, the same until it is wiped.
     pub fn device(&self) -> Result<DeviceId, StoreError> {
         self.read().phone().map(|phone| phone.device)
     }

@@ -73,6 +73,8 @@ pub(crate) struct Phone {
     /// The server asked for the newest acknowledgement.
     pub show_acknowledgement: bool,
     pub synced_at: Option<Timestamp>,
+    /// When the store erased itself by order.
+    pub wiped_at: Option<Timestamp>,
 }
 
 impl Phone {
@@ -121,7 +123,7 @@ impl Db<'_> {
         const SQL: &str = "select generation, device, install, number_last, envelope_last, acked_number, deployment, \
             user_id, server_key, envelope_key, zone, currency, epoch, lease_exp, login_required, state, after, trusted_at, \
             trusted_boot_id, trusted_boot_ms, caseloads_hash, news_seen, budget_bytes, whole_responses, upload_bytes, \
-            whole_uploads, send_cursors, send_have, relearn, rewound, show_acknowledgement, synced_at from phone";
+            whole_uploads, send_cursors, send_have, relearn, rewound, show_acknowledgement, synced_at, wiped_at from phone";
         self.first(SQL, [], |row| phone_of(row, self.built))?.ok_or(StoreError::BadRow { table: TABLE })
     }
 
@@ -161,7 +163,7 @@ impl Db<'_> {
     ) -> Result<(), StoreError> {
         const SQL: &str = "update phone set deployment = ?1, user_id = ?2, server_key = ?3, zone = ?4, currency = ?5, \
             user_name = ?6, certificate = ?7, envelope_key = coalesce(?8, envelope_key), \
-            request_number = max(request_number, 1)";
+            request_number = max(request_number, 1), wiped_at = null";
         self.execute_one(
             SQL,
             params![
@@ -343,6 +345,7 @@ fn phone_of(row: &Row<'_>, built: Timestamp) -> Result<Phone, StoreError> {
         rewound: row.get("rewound")?,
         show_acknowledgement: row.get("show_acknowledgement")?,
         synced_at: row.get::<_, Option<i64>>("synced_at")?.map(Timestamp::from_micros),
+        wiped_at: row.get::<_, Option<i64>>("wiped_at")?.map(Timestamp::from_micros),
     })
 }
 

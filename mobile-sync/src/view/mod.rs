@@ -40,6 +40,9 @@ pub enum ViewError {
     /// The phone has to be enrolled first.
     #[error("this phone is not enrolled yet: enrol it with the code from the office")]
     NotEnrolled,
+    /// The store erased itself by the server's order.
+    #[error("this phone was reported lost and has erased itself: the office has to enrol it anew")]
+    Wiped,
     /// The lease has run out.
     #[error("the login has run out: log in again; what you captured is safe, and you can go on capturing")]
     LeaseLapsed,
@@ -70,7 +73,7 @@ pub struct Status {
     pub lease_until: Option<Timestamp>,
     /// Whether they are locked for want of a login.
     pub lease_lapsed: bool,
-    /// `ok`, `revoked` or `wipe`.
+    /// `ok`, `revoked`, `wipe`, or `wiped` once the store has erased itself.
     pub state: &'static str,
     /// Receipt numbers left before they become provisional.
     pub receipt_numbers_left: u64,
@@ -165,6 +168,9 @@ impl Store {
     pub fn view(&self, now: Moment) -> Result<View<'_>, ViewError> {
         let db = self.read();
         let phone = db.phone()?;
+        if phone.wiped_at.is_some() {
+            return Err(ViewError::Wiped);
+        }
         let enrolment = phone.enrolment.as_ref().ok_or(ViewError::NotEnrolled)?;
         if phone.state != DeviceState::Ok {
             return Err(ViewError::Locked(phone.state));
@@ -190,6 +196,7 @@ impl Store {
             lease_until: phone.lease_exp_s.map(|exp_s| Timestamp::from_millis(exp_s.saturating_mul(1000))),
             lease_lapsed: phone.lease_lapsed(now),
             state: match phone.state {
+                _ if phone.wiped_at.is_some() => "wiped",
                 DeviceState::Ok => "ok",
                 DeviceState::Revoked => "revoked",
                 DeviceState::Wipe => "wipe",

@@ -148,21 +148,14 @@ const SELECT: &str = concat!("select", columns!(), "where d.uid = $1");
 const SELECT_ASKING: &str =
     concat!("select (select p.epoch from deployment p where p.id = 1) as epoch,", columns!(), "where d.uid = $1");
 /// A device is reached through its user, by the rule of [`super::users::page`].
-macro_rules! seen {
+#[macro_export]
+macro_rules! device_seen {
     () => {
         "exists (select 1 from user_role r join visible v on v.id = r.unit_id
                  where r.user_id = d.user_id and r.ended_at is null)"
     };
 }
-const ONE_SEEN: &str = concat!(visible_units!(), "select", columns!(), "where d.uid = $3 and ", seen!());
-const PAGE_SEEN: &str = concat!(
-    visible_units!(),
-    "select",
-    columns!(),
-    "where d.id > coalesce((select id from device where uid = $3), 0) and ",
-    seen!(),
-    " order by d.id limit $4"
-);
+const ONE_SEEN: &str = concat!(visible_units!(), "select", columns!(), "where d.uid = $3 and ", device_seen!());
 const SET_STATE: &str = "update device set state = $1, state_at = $2 where id = $3";
 const SELECT_INSTALL: &str = "
     select id, uid, closed_at, last_number, last_envelope, last_request from install
@@ -194,24 +187,6 @@ pub async fn find_seen(
 ) -> sqlx::Result<Option<Device>> {
     on_db!(tx, conn => {
         sqlx::query_as(ONE_SEEN).bind(by.id).bind(permission.role_list()).bind(device).fetch_optional(conn).await
-    })
-}
-
-/// Devices of users that `by` reaches with this permission, after one of them.
-pub async fn page(
-    tx: &mut Tx,
-    by: &User,
-    permission: Permission,
-    (after, limit): (Option<DeviceId>, i64),
-) -> sqlx::Result<Vec<Device>> {
-    on_db!(tx, conn => {
-        sqlx::query_as(PAGE_SEEN)
-            .bind(by.id)
-            .bind(permission.role_list())
-            .bind(after)
-            .bind(limit)
-            .fetch_all(conn)
-            .await
     })
 }
 

@@ -1,7 +1,8 @@
 //! Identity: who there is, what each may do and see, and the devices they carry.
 //!
 //! * [`roles`]: roles and permissions, the one table. [`units`]: the tree they are held in.
-//! * [`users`], [`caseloads`], [`device`]: the rows. [`enrolment`]: how a phone becomes a device.
+//! * [`users`], [`caseloads`], [`device`], [`fleet`]: the rows. [`enrolment`]: how a phone becomes a
+//!   device.
 //! * [`password`], [`session`], [`token`], [`oidc`], [`lease`], [`codes`]: what proves who somebody is.
 //!   [`throttle`], [`guesses`]: what slows down who tries. [`alarm`]: what does not fit.
 //! * [`routes`]: their REST. [`upkeep`]: what a running server does meanwhile.
@@ -14,6 +15,7 @@ pub mod caseloads;
 pub mod codes;
 pub mod device;
 pub mod enrolment;
+pub mod fleet;
 pub mod guesses;
 pub mod lease;
 pub mod oidc;

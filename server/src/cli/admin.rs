@@ -1,14 +1,17 @@
 //! `daybook migrate`, `device` and `settings`: what the operator does at the machine.
 
 use anyhow::Context as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Config, NewDatabase};
 use crate::audit::Actor;
 use crate::auth::enrolment;
+use crate::auth::fleet::{self, DeviceView, Wanted};
 use crate::auth::users;
 use crate::settings;
+use crate::sync::health::Health;
 
 /// Creates the database if it is missing, and brings its tables up to date. `serve`, `demo`, `import`
 /// and `user add` do so too; this one does nothing else. No other command creates a database.
@@ -32,6 +35,8 @@ impl Migrate {
 pub(super) enum Device {
     /// Print a code with which a phone becomes a user's device
     Code(DeviceCode),
+    /// List devices: whose each is, and how it does
+    List(DeviceList),
 }
 
 #[derive(Debug, Args)]
@@ -49,9 +54,70 @@ pub(super) struct DeviceCode {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "  daybook device list\n  daybook device list --health silent --json")]
+pub(super) struct DeviceList {
+    /// Only devices that do so
+    #[arg(long, value_parser = health())]
+    health: Option<Health>,
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn health() -> impl TypedValueParser<Value = Health> {
+    PossibleValuesParser::new(Health::ALL.iter().map(|health| health.code())).try_map(|code| code.parse::<Health>())
+}
+
+/// Devices that are read at one time.
+const DEVICES_MAX: i64 = 500;
+
+impl DeviceList {
+    async fn run(self, config: &Config) -> anyhow::Result<()> {
+        let app = config.open().await?;
+        let mut wanted = Wanted { health: self.health, after: None, limit: DEVICES_MAX };
+        let mut devices = Vec::new();
+        loop {
+            let page = fleet::page(&mut app.db.read().await?, &app, None, wanted).await?;
+            wanted.after = page.last().map(|device| device.id);
+            devices.extend(page);
+            if wanted.after.is_none() {
+                break;
+            }
+        }
+        app.db.close().await;
+        if self.json {
+            println!("{}", json!(devices));
+        } else {
+            for device in &devices {
+                println!("{}", words(device));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A device on one line.
+fn words(device: &DeviceView) -> String {
+    let DeviceView { id, login, state, unsent, held, .. } = device;
+    let does = device.health.unwrap_or(state);
+    let last = device.last_sync_at.map_or_else(|| "never synced".to_owned(), |at| format!("last synced {at}"));
+    let since = unsent.oldest_at.map(|at| format!(" (oldest {at})")).unwrap_or_default();
+    format!("{id}  {does:<7} {login}: {last}, {} unsent{since}, {held} held", unsent.count)
+}
+
 impl Device {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
-        let Self::Code(code) = self;
+        match self {
+            Self::Code(code) => code.run(config).await,
+            Self::List(list) => list.run(config).await,
+        }
+    }
+}
+
+impl DeviceCode {
+    async fn run(self, config: &Config) -> anyhow::Result<()> {
+        let code = self;
         let app = config.open().await?;
         let mut tx = app.db.write().await?;
         let user = users::by_login(&mut tx, &code.login).await?;

@@ -3,21 +3,22 @@
 //! inflate within bounds -> is this the history the phone knows? -> envelopes, one after the other, each durable before the next -> answers,
 //! acknowledgement, officer block -> the feed, read in one snapshot after all of it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use daybook_shared::cbor::Malformed;
-use daybook_shared::ids::{CaseloadId, EntryId, EnvelopeId, Epoch, InstallId};
-use daybook_shared::wire::envelope::Envelope;
+use daybook_shared::ids::{CaseloadId, EntryId, EnvelopeId, Epoch, Hash, InstallId};
+use daybook_shared::wire::envelope::{Envelope, unsealed};
 use daybook_shared::wire::exchange::{
     Answer, Audience, CaseloadInfo, End, EnvelopeAnswer, Frame, Request, VERSION, caseloads_hash,
 };
 use daybook_shared::wire::framing::{self, FrameWriter, InflateError};
 use daybook_shared::wire::limits::{BUDGET_BYTES_MAX, BUDGET_BYTES_MIN, INFLATED_BYTES_MAX};
 use daybook_shared::wire::outcome::{BoardState, BoardVerdict, Outcome, Reason};
-use daybook_shared::wire::sign::{Acknowledgement, DeviceState, Signed};
+use daybook_shared::wire::sign::{Acknowledgement, Context, DeviceState, Signed, WipeOrder};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::arrived::Arrived;
+use super::arrived::{Arrived, NotTaken};
 use super::cursor::Cursor;
 use super::effects::AcknowledgementRow;
 use super::finish::{Finish, Finished};
@@ -88,7 +89,7 @@ pub async fn sync(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result
     }
     let handed_out = device.may_read();
     let epoch = app.epoch();
-    let upload = match upload(app, device, &request, &mut bytes_left).await? {
+    let upload = match upload(app, device, &request, body.len(), &mut bytes_left).await? {
         Ok(upload) => upload,
         Err(instead) => return Ok(instead.response()),
     };
@@ -130,6 +131,7 @@ pub async fn sync(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result
         download(app, device, install_id, &request, head).await?
     };
     metrics::counter!(names::SYNC_BYTES_DOWN).increment(body.len() as u64);
+    app.answered.note(device.device.id, body.len());
     Ok(body)
 }
 
@@ -139,13 +141,14 @@ async fn settled(app: &App) -> sqlx::Result<Option<bool>> {
     Ok(recovery::unconfirmed_since(&mut tx).await?.is_none().then_some(true))
 }
 
-/// Answers `POST /v1/deposit`: an acknowledgement and nothing else.
+/// Answers `POST /v1/deposit`: an acknowledgement and nothing else; a lost device gets the order to erase itself
+/// beside it.
 pub async fn deposit(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result<Vec<u8>, Problem> {
     let Opened { request, mut bytes_left, _room } = open(app, body).await?;
     if let Some(instead) = other_history(app, device, &request).await? {
         return Ok(instead.response());
     }
-    let upload = match upload(app, device, &request, &mut bytes_left).await? {
+    let upload = match upload(app, device, &request, body.len(), &mut bytes_left).await? {
         Ok(upload) => upload,
         Err(instead) => return Ok(instead.response()),
     };
@@ -154,8 +157,28 @@ pub async fn deposit(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Res
         None => acknowledge(app, device, upload.install_id).await?,
     };
     let mut frames = FrameWriter::new();
-    frames.push(&Frame { acknowledgement: Some(acknowledgement), end: Some(End::Complete), ..Frame::default() });
-    Ok(frames.finish())
+    let lost = device.device.standing() == DeviceState::Wipe && request.wiped != Some(true);
+    frames.push(&Frame {
+        acknowledgement: Some(acknowledgement),
+        wipe: lost.then(|| wipe_order(app, device)),
+        end: Some(End::Complete),
+        ..Frame::default()
+    });
+    let body = frames.finish();
+    app.answered.note(device.device.id, body.len());
+    Ok(body)
+}
+
+/// The order to a lost device, for the life of its store that asks: of no use to any other.
+fn wipe_order(app: &App, device: &DeviceRequest) -> Signed {
+    let order = WipeOrder {
+        device: device.device.uid,
+        install: device.install,
+        epoch: app.epoch(),
+        at: app.now(),
+        envelope_key: Hash(app.keys.envelope_public()),
+    };
+    Signed::seal(&app.keys.server, Context::Wipe, app.deployment.id, &order)
 }
 
 /// A request that was read.
@@ -205,7 +228,7 @@ fn parse(inflated: &[u8]) -> Result<Request, Problem> {
 /// A step of a request: an envelope of an install, or only the request's beginning or end.
 struct Step<'a> {
     install: InstallId,
-    envelope: Option<(Item, &'a [u8])>,
+    envelope: Option<(Item, Cow<'a, [u8]>)>,
 }
 
 /// Takes the request's envelopes, in their order, each durable before the next. The first step
@@ -215,6 +238,7 @@ async fn upload(
     app: &Arc<App>,
     device: &DeviceRequest,
     request: &Request,
+    bytes_up: usize,
     bytes_left: &mut usize,
 ) -> Result<Result<Upload, Instead>, Problem> {
     let after = request.after.filter(|_| request.acknowledgements.is_none());
@@ -239,13 +263,13 @@ async fn upload(
             request_number: (i == 0).then(|| i64::try_from(device.number).unwrap_or(i64::MAX)),
             after: after.filter(|_| i == 0),
             item,
-            finish: (i + 1 == count).then(|| finish_of(device, request)),
+            finish: (i + 1 == count).then(|| finish_of(app, device, request, bytes_up)),
         };
         let done = writer::write(app, job).await.map_err(problem)?;
         if matches!(done, Done::Behind) {
             return Ok(Err(Instead::Show));
         }
-        answer(app, device, done, number, &mut upload, bytes).await?;
+        answer(app, device, done, number, &mut upload, bytes.as_deref()).await?;
     }
     count_answers(&upload.answers);
     Ok(Ok(upload))
@@ -262,10 +286,15 @@ fn steps<'a>(
     let role = device.device.board_role();
     let mut steps = Vec::with_capacity(request.envelopes.len() + 2);
     for bytes in &request.envelopes {
-        match Arrived::verify(bytes.to_vec(), &device.device, app.deployment.id, bytes_left) {
-            Ok(arrived) => {
+        let clear = unsealed(bytes, |key| app.keys.envelope_secret(key)).map_err(NotTaken::from);
+        let arrived = clear.and_then(|clear| {
+            let arrived = Arrived::verify(clear.to_vec(), &device.device, app.deployment.id, bytes_left)?;
+            Ok((arrived, clear))
+        });
+        match arrived {
+            Ok((arrived, clear)) => {
                 let install = arrived.envelope.header.install;
-                steps.push(Step { install, envelope: Some((Item::new(app, arrived, role), bytes.as_slice())) });
+                steps.push(Step { install, envelope: Some((Item::new(app, arrived, role), clear)) });
             }
             Err(error) => {
                 alarm::wrong_signature(app, device.device.uid, error.code());
@@ -278,8 +307,11 @@ fn steps<'a>(
     steps
 }
 
-fn finish_of(device: &DeviceRequest, request: &Request) -> Finish {
+fn finish_of(app: &App, device: &DeviceRequest, request: &Request, bytes_up: usize) -> Finish {
     Finish {
+        unsent: request.unsent,
+        wiped: request.wiped == Some(true),
+        bytes: app.answered.take(device.device.id, bytes_up),
         user_id: device.device.user_id,
         cursors: request.cursors.clone(),
         cursors_hash: request.cursors_hash,

@@ -7,12 +7,13 @@ use daybook_shared::entry::ReceiptNumber;
 use daybook_shared::ids::{CaseloadId, DeviceId, EntryId, InstallId};
 use daybook_shared::money::{Currency, Money};
 use daybook_shared::time::{DAY_MS, Timestamp};
-use daybook_shared::wire::exchange::{CaseloadCursor, NewOutcome, News, OfficerBlock, cursors_hash};
+use daybook_shared::wire::exchange::{CaseloadCursor, NewOutcome, News, OfficerBlock, Unsent, cursors_hash};
 use daybook_shared::wire::limits::{CASELOADS_MAX, CURSOR_BYTES_MAX, RECEIPT_BLOCK_RENEW_AT};
 use daybook_shared::wire::outcome::Reason;
 use daybook_shared::wire::sign::{ReceiptBlock, Signed};
 
 use super::cursor::Cursor;
+use super::health::Bytes;
 use super::load::outcome_of;
 use crate::app::App;
 use crate::auth::device::{self as grants, GrantError};
@@ -37,6 +38,12 @@ pub struct Finish {
     pub receipts_left: u32,
     /// The device only hands in: it gets no numbers.
     pub only_hands_in: bool,
+    /// What it still holds beside this request.
+    pub unsent: Option<Unsent>,
+    /// It has erased itself by order.
+    pub wiped: bool,
+    /// Bytes of this request, and those of answers before it that were not counted yet.
+    pub bytes: Bytes,
 }
 
 /// What the response says beside the answers.
@@ -206,11 +213,42 @@ const SELECT_ALLOWANCES: &str = "select d.user_id, d.id, d.allowance_minor
      from v join device d on d.user_id = v.id where d.state = 'active'";
 
 batch_row! {
-    struct AllowanceRow { id: i64 => "bigint", minor: i64 => "bigint", at: Timestamp => "timestamptz" }
+    struct DeviceRow {
+        id: i64 => "bigint",
+        minor: i64 => "bigint",
+        at: Timestamp => "timestamptz",
+        unsent: i64 => "bigint",
+        unsent_oldest_at: Option<Timestamp> => "timestamptz",
+        up: i64 => "bigint",
+        down: i64 => "bigint",
+        wiped_at: Option<Timestamp> => "timestamptz",
+    }
 }
 
-const UPDATE_DEVICES: &str =
-    "update device set allowance_minor = v.minor, last_sync_at = v.at from v where device.id = v.id";
+const UPDATE_DEVICES: &str = "update device set allowance_minor = v.minor, last_sync_at = v.at,
+       unsent_count = v.unsent, unsent_oldest_at = v.unsent_oldest_at,
+       bytes_up = device.bytes_up + v.up, bytes_down = device.bytes_down + v.down,
+       wiped_at = coalesce(device.wiped_at, v.wiped_at)
+     from v where device.id = v.id";
+
+impl DeviceRow {
+    /// What the end of a request says of its device, after `before` of the same transaction.
+    fn new(ending: &Ending<'_>, minor: i64, at: Timestamp, before: Option<&Self>) -> Self {
+        let Finish { unsent, bytes, wiped, .. } = ending.finish;
+        let (up, down) = before.map_or((0, 0), |row| (row.up, row.down));
+        Self {
+            id: ending.device_id,
+            minor,
+            at,
+            unsent: unsent.map_or(0, |unsent| i64::from(unsent.count)),
+            // A phone's clock may say anything.
+            unsent_oldest_at: unsent.map(|unsent| unsent.oldest_at.clamp(Timestamp::EPOCH, at)),
+            up: up.saturating_add(bytes.up),
+            down: down.saturating_add(bytes.down),
+            wiped_at: wiped.then_some(at),
+        }
+    }
+}
 
 /// Cash in hand, and what each device may still take: the officer's limit less his cash and less
 /// what his other devices were granted.
@@ -228,7 +266,8 @@ async fn officer_blocks(
         granted.into_iter().map(|(user, device, minor)| ((user, device), minor)).collect();
     let (mut blocks, mut changed) = (Vec::new(), BTreeMap::new());
     let currency = app.settings.currency;
-    for Ending { device_id, finish: Finish { user_id, .. }, .. } in endings {
+    for ending in endings {
+        let Ending { device_id, finish: Finish { user_id, .. }, .. } = ending;
         let own = cash.iter().filter(|(user, ..)| user == user_id);
         let cash_in_hand: Vec<Money> = own.map(|(_, currency, minor)| Money::new(*minor, *currency)).collect();
         let in_hand = cash_in_hand.iter().find(|money| money.currency == currency).map_or(0, |money| money.minor);
@@ -237,11 +276,11 @@ async fn officer_blocks(
         let others = others.fold(0_i64, |sum, (_, minor)| sum.saturating_add(*minor));
         let allowance = app.settings.cash_limit_minor.saturating_sub(in_hand).saturating_sub(others).max(0);
         granted.entry((*user_id, *device_id)).and_modify(|minor| *minor = allowance);
-        changed.insert(*device_id, allowance);
+        let row = DeviceRow::new(ending, allowance, now, changed.get(device_id));
+        changed.insert(*device_id, row);
         blocks.push(OfficerBlock { cash_in_hand, allowance: vec![Money::new(allowance, currency)] });
     }
-    let rows: Vec<_> = changed.into_iter().map(|(id, minor)| AllowanceRow { id, minor, at: now }).collect();
-    batch::execute(tx, &rows, UPDATE_DEVICES).await?;
+    batch::execute(tx, &changed.into_values().collect::<Vec<_>>(), UPDATE_DEVICES).await?;
     Ok(blocks)
 }
 

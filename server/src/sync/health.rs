@@ -1,13 +1,19 @@
-//! How the phones in the field do: when each was last heard of, and what of theirs waits for a person.
+//! How the phones in the field do: when each was last heard of, what it still holds, and what of theirs
+//! waits for a person.
 //!
 //! A phone keeps what it captures until it reaches a server, so one that falls silent holds money that is in
 //! nobody's book. That is what this is for: to see it before the cash has grown old.
 
-use std::sync::Mutex;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use daybook_shared::ids::DeviceId;
 use daybook_shared::time::{DAY_MS, Timestamp};
+use serde_json::json;
 
 use crate::app::App;
+use crate::audit::{self, Actor};
 use crate::db::Tx;
 use crate::http::names;
 use crate::on_db;
@@ -44,6 +50,52 @@ impl Health {
     }
 }
 
+/// Since when a device must have synced to be well, and since when not to be silent.
+pub fn bounds(now: Timestamp, silent_days: i64) -> (Timestamp, Timestamp) {
+    let ok_since = now.plus_ms(-OK_MS_MAX);
+    (ok_since, now.plus_ms(-silent_days * DAY_MS).min(ok_since))
+}
+
+/// Bytes of exchanges, for the totals of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bytes {
+    /// Of requests.
+    pub up: i64,
+    /// Of answers.
+    pub down: i64,
+}
+
+/// Devices whose answers are remembered at one time.
+const ANSWERED_MAX: usize = 65_536;
+
+/// Bytes of answers that are not in their devices' totals yet. An answer is made after its transaction, and
+/// counting it must not cost another: the next request of the device counts it. In memory, so what was
+/// answered last before a restart, or by another replica than the next time, is counted later or never: the
+/// totals are of use to see who pays for much data, not to bill by.
+#[derive(Debug, Default)]
+pub struct Answered(Mutex<HashMap<i64, i64>>);
+
+impl Answered {
+    fn by_device(&self) -> MutexGuard<'_, HashMap<i64, i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An answer of so many bytes was made. Not remembered when there are too many devices already.
+    pub fn note(&self, device_id: i64, bytes: usize) {
+        let mut by_device = self.by_device();
+        if by_device.len() < ANSWERED_MAX || by_device.contains_key(&device_id) {
+            let sum = by_device.entry(device_id).or_default();
+            *sum = sum.saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// What a request of so many bytes adds to its device's totals.
+    pub fn take(&self, device_id: i64, bytes_up: usize) -> Bytes {
+        let down = self.by_device().remove(&device_id).unwrap_or_default();
+        Bytes { up: i64::try_from(bytes_up).unwrap_or(i64::MAX), down }
+    }
+}
+
 /// All devices in use, by health, and what waits for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
 pub struct Fleet {
@@ -67,8 +119,7 @@ const SELECT_FLEET: &str = "
 
 /// Counts all devices in use.
 pub async fn fleet(tx: &mut Tx, now: Timestamp, silent_days: i64) -> sqlx::Result<Fleet> {
-    let ok_since = now.plus_ms(-OK_MS_MAX);
-    let silent_since = now.plus_ms(-silent_days * DAY_MS).min(ok_since);
+    let (ok_since, silent_since) = bounds(now, silent_days);
     on_db!(tx, conn => sqlx::query_as(SELECT_FLEET).bind(ok_since).bind(silent_since).fetch_one(conn).await)
 }
 
@@ -79,7 +130,7 @@ pub struct FleetAge(Mutex<Option<Timestamp>>);
 impl FleetAge {
     /// Whether they are too old; who is told so brings new ones.
     fn is_over(&self, now: Timestamp) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let over = last.is_none_or(|at| now >= at.plus_ms(FLEET_MS_MAX));
         if over {
             *last = Some(now);
@@ -112,9 +163,71 @@ fn gauge(count: i64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
+/// How often a server looks for devices that fell silent.
+pub const WATCH_EVERY: Duration = Duration::from_mins(10);
+/// Devices of one transaction: phones wait for their rows meanwhile.
+const SILENT_MAX: i64 = 200;
+
+// A silence ends with a sync, and the next one is told again. A device that never synced is silent from its
+// enrolment: what is captured on it is in nobody's book either.
+const NOTE_SILENT: &str = "
+    update device set silence_noted_at = $1 where id in (
+        select d.id from device d join app_user u on u.id = d.user_id
+        where d.state = 'active' and u.active and coalesce(d.last_sync_at, d.enrolled_at) <= $2
+          and (d.silence_noted_at is null or d.silence_noted_at < coalesce(d.last_sync_at, d.enrolled_at))
+        order by d.id limit $3)
+    returning uid, last_sync_at, unsent_count";
+
+#[derive(sqlx::FromRow)]
+struct Silent {
+    uid: DeviceId,
+    last_sync_at: Option<Timestamp>,
+    unsent_count: i64,
+}
+
+/// Raises the alarm about devices that fell silent, once a silence: a row of the audit trail and a line of
+/// the log each. Returns how many.
+pub async fn watch(app: &App) -> sqlx::Result<u64> {
+    let (now, mut noted) = (app.now(), 0);
+    let (_, since) = bounds(now, app.settings.silent_device_days);
+    loop {
+        let mut tx = app.db.write().await?;
+        let silent: Vec<Silent> = on_db!(&mut tx, conn => {
+            sqlx::query_as(NOTE_SILENT).bind(now).bind(since).bind(SILENT_MAX).fetch_all(conn).await
+        })?;
+        for Silent { uid, last_sync_at, unsent_count } in &silent {
+            let detail = json!({ "last_sync_at": last_sync_at, "unsent": unsent_count });
+            audit::record(&mut tx, now, Actor::OPERATOR, "device.silent", uid, detail).await?;
+        }
+        tx.commit().await?;
+        for Silent { uid, unsent_count, .. } in &silent {
+            tracing::warn!(device = %uid, unsent = unsent_count, "a device is silent: what it holds is in nobody's book");
+        }
+        noted += silent.len() as u64;
+        if silent.len() < usize::try_from(SILENT_MAX).unwrap_or(usize::MAX) {
+            return Ok(noted);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_counted_once_and_memory_is_bounded() {
+        let answered = Answered::default();
+        answered.note(1, 300);
+        answered.note(1, 50);
+        assert_eq!(answered.take(1, 20), Bytes { up: 20, down: 350 });
+        assert_eq!(answered.take(1, 20), Bytes { up: 20, down: 0 });
+        for device in 0..70_000 {
+            answered.note(device, 1);
+        }
+        assert_eq!(answered.by_device().len(), ANSWERED_MAX);
+        answered.note(0, 1);
+        assert_eq!((answered.take(0, 0).down, answered.take(69_999, 0).down), (2, 0));
+    }
 
     #[test]
     fn a_device_is_silent_after_the_lenders_days() {

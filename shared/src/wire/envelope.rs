@@ -5,6 +5,8 @@
 //! outer frame around them is not signed; it only says how the bytes are packed, so that a relayed
 //! form (the body sealed to the server's key) has its place.
 
+use std::borrow::Cow;
+
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
@@ -12,6 +14,7 @@ use super::framing::{self, InflateError};
 use super::limits::{
     ANCHORS_MAX, DOSSIER_BOARD_CHANGES_MAX, ENVELOPE_BOARD_CHANGES_MAX, ENVELOPE_ITEMS_MAX, INFLATED_BYTES_MAX,
 };
+use super::sealed;
 use super::sign::{Context, PublicKey, Signature, Signer};
 use crate::cbor::{self, Malformed};
 use crate::ids::{AckHash, BootId, DeploymentId, DeviceId, DossierId, EnvelopeId, InstallId, KeyId, sha256};
@@ -20,6 +23,8 @@ use crate::time::Timestamp;
 /// The header's format version.
 pub const FORMAT: u8 = 1;
 const FORM_CLEAR: u8 = 0;
+/// The body is in a box that only the server can open.
+const FORM_SEALED: u8 = 1;
 const COMPRESSION_NONE: u8 = 0;
 const COMPRESSION_ZSTD: u8 = 1;
 /// How deep an envelope's parts nest: header, anchors, an anchor, its moment.
@@ -128,6 +133,9 @@ struct Outer {
     header: Vec<u8>,
     #[cbor(n(5), with = "minicbor::bytes")]
     body: Vec<u8>,
+    /// To which key of the server the body is sealed.
+    #[n(6)]
+    sealed_to: Option<KeyId>,
 }
 
 /// An envelope that was read but whose signature has not been checked.
@@ -191,8 +199,36 @@ pub fn seal(signer: &Signer, header: &Header, body: &Body) -> (EnvelopeId, Vec<u
         signature: signer.sign(Context::Envelope, header.deployment, &id.0),
         header: header_bytes,
         body: body_bytes,
+        sealed_to: None,
     };
     (id, cbor::to_vec(&outer))
+}
+
+/// Puts the body of an envelope into a box for the holder of a key of the server. Id and signature are over the
+/// clear body and stay: it is the same envelope in another wrapping. `None` for a key that protects nothing.
+pub fn sealed_to(key: &[u8; 32], bytes: &[u8], rng: &mut dyn rand::Rng) -> Result<Option<Vec<u8>>, EnvelopeError> {
+    let outer: Outer = cbor::decode(bytes, DEPTH_MAX)?;
+    if outer.form != FORM_CLEAR {
+        return Err(EnvelopeError::UnknownForm);
+    }
+    let body = sealed::seal(key, &outer.header, &outer.body, rng);
+    let wrap = |body| Outer { form: FORM_SEALED, sealed_to: Some(sealed::key_id(key)), body, ..outer };
+    Ok(body.map(wrap).map(|outer| cbor::to_vec(&outer)))
+}
+
+/// The clear form of an envelope. One that is sealed is opened with the secret half that `secret` has of the key
+/// it names.
+pub fn unsealed<'a, 'k>(
+    bytes: &'a [u8],
+    secret: impl FnOnce(KeyId) -> Option<&'k [u8; 32]>,
+) -> Result<Cow<'a, [u8]>, EnvelopeError> {
+    let outer: Outer = cbor::decode(bytes, DEPTH_MAX)?;
+    if outer.form != FORM_SEALED {
+        return Ok(bytes.into());
+    }
+    let secret = outer.sealed_to.and_then(secret).ok_or(EnvelopeError::UnknownForm)?;
+    let body = sealed::open(secret, &outer.header, &outer.body).ok_or(EnvelopeError::Malformed)?;
+    Ok(cbor::to_vec(&Outer { form: FORM_CLEAR, sealed_to: None, body, ..outer }).into())
 }
 
 impl Envelope {

@@ -12,6 +12,7 @@ use super::sign::Signed;
 use crate::cbor::{self, Malformed};
 use crate::ids::{AckHash, CaseloadId, DossierId, EntryId, EnvelopeId, Epoch, UserId, sha256};
 use crate::money::Money;
+use crate::time::Timestamp;
 
 /// The media type of the exchange.
 pub const MEDIA_TYPE: &str = "application/vnd.daybook.sync+cbor";
@@ -92,6 +93,25 @@ pub struct Request {
     /// It holds what the server of this epoch has said nothing of: see [`Frame::settled`].
     #[n(16)]
     pub unsettled: Option<bool>,
+    /// What the phone still holds beside what this request carries; absent when that is nothing, and from a
+    /// phone that does not say.
+    #[n(17)]
+    pub unsent: Option<Unsent>,
+    /// The phone has erased itself by order; what it still sends is all it has.
+    #[n(18)]
+    pub wiped: Option<bool>,
+}
+
+/// Captures that a request leaves on the phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Unsent {
+    /// How many.
+    #[n(0)]
+    pub count: u32,
+    /// When the oldest was captured, by the phone's clock.
+    #[n(1)]
+    pub oldest_at: Timestamp,
 }
 
 /// How deep a request nests: its fields, a list, an item of it.
@@ -457,6 +477,9 @@ pub struct Frame {
     /// caseloads.
     #[n(22)]
     pub settled: Option<bool>,
+    /// The order that this phone erase itself (a signed [`super::sign::WipeOrder`]).
+    #[n(23)]
+    pub wipe: Option<Signed>,
 }
 
 /// How a response ended.

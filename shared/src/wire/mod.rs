@@ -5,6 +5,7 @@
 //! * [`exchange`]: the request of `POST /v1/sync` and the frames of its response.
 //! * [`framing`]: compression with bounds, and the stream of frames that survives a cut.
 //! * [`outcome`]: the server's verdicts on entries and board changes.
+//! * [`sealed`]: boxes that only the server can open.
 //! * [`limits`]: every limit of the road in one place.
 
 pub mod envelope;
@@ -12,6 +13,7 @@ pub mod exchange;
 pub mod framing;
 pub mod limits;
 pub mod outcome;
+pub mod sealed;
 pub mod sign;
 
 #[cfg(test)]

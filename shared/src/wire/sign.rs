@@ -282,6 +282,28 @@ pub struct ReceiptBlock {
     pub granted_at: Timestamp,
 }
 
+/// The server's order that a phone erase itself: first it seals what it still has to hand in to the server's
+/// relay key. It is for one life of one device's store, in one history of the database.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct WipeOrder {
+    /// The device.
+    #[n(0)]
+    pub device: DeviceId,
+    /// The install.
+    #[n(1)]
+    pub install: InstallId,
+    /// The history of the database in which the device was reported lost.
+    #[n(2)]
+    pub epoch: Epoch,
+    /// When it was given.
+    #[n(3)]
+    pub at: Timestamp,
+    /// The public half of the X25519 key to seal to.
+    #[n(4)]
+    pub envelope_key: Hash,
+}
+
 /// The server's statement that this key is this user's device.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]

@@ -235,11 +235,11 @@ fn requests() -> Vec<Seed> {
     let plain = cbor::to_vec(&request(envelopes[1..3].to_vec()));
     let who = (DEVICE.into(), [3; 16].into(), 12);
     let proof = RequestProof::make(&phone(), deployment(), who, ("POST", "/v1/sync", b"body"));
-    // Five fields that today's phones leave out, and one of tomorrow's.
+    // Seven fields that today's phones leave out, and one of tomorrow's.
     let newer = |tail: &[u8]| {
         let mut bytes = cbor::to_vec(&idle);
-        bytes[0] += 6;
-        [bytes.as_slice(), &[0xf6; 5], tail].concat()
+        bytes[0] += 8;
+        [bytes.as_slice(), &[0xf6; 7], tail].concat()
     };
     vec![
         seed("idle", deflate(&cbor::to_vec(&idle))),

@@ -1,7 +1,7 @@
 //! A phone of a world: the real store on a real file, a session that is driven event by event, a clock
 //! that may be wrong, and everything that can happen to such a thing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use daybook_mobile_sync::capture::{CaptureError, Captured, Draft, EditBoardError, NewFile};
@@ -9,9 +9,10 @@ use daybook_mobile_sync::session::HttpRequest;
 use daybook_mobile_sync::store::KeptInMemory;
 use daybook_mobile_sync::{Effect, Event, GenerationKeeper as _, Moment, Session, Store, SyncReport, enrol};
 use daybook_shared::board::{BoardView, Edit};
-use daybook_shared::ids::{BootId, DossierId, EntryId};
+use daybook_shared::ids::{BootId, DeviceId, DossierId, EntryId};
 use daybook_shared::time::Timestamp;
 use daybook_shared::wire::outcome::Outcome;
+use daybook_shared::wire::sign::Signer;
 use rand::Rng;
 
 use super::server::Server;
@@ -52,6 +53,10 @@ pub struct Phone {
     pub told: BTreeMap<EntryId, Outcome>,
     /// The verdicts in the answer that is on its way down.
     coming: BTreeMap<EntryId, Outcome>,
+    /// What was in envelopes when the store erased itself.
+    pub handed_in: BTreeSet<EntryId>,
+    /// Whose phone it last was: a store that erased itself is another device.
+    pub enrolled_as: Option<(DeviceId, Signer)>,
 }
 
 impl Phone {
@@ -72,6 +77,8 @@ impl Phone {
             captured: BTreeMap::new(),
             told: BTreeMap::new(),
             coming: BTreeMap::new(),
+            handed_in: BTreeSet::new(),
+            enrolled_as: None,
         };
         phone.boot(Wall::Off(0), now, rng);
         phone
@@ -90,6 +97,11 @@ impl Phone {
     /// Its store.
     pub fn store(&self) -> &Store {
         self.store.as_ref().expect("invariant: a phone that is asked is on")
+    }
+
+    /// Whether its store erased itself by order.
+    pub fn is_wiped(&self) -> bool {
+        self.store().wiped_at().expect("the store can be read").is_some()
     }
 
     /// Its store, to change it.
@@ -160,7 +172,7 @@ impl Phone {
     /// The server has lost captures: what neither this phone's store nor an envelope it keeps holds is nowhere
     /// now, although it was answered.
     pub fn forget_what_nobody_holds(&mut self) -> usize {
-        let own: std::collections::BTreeSet<_> = self.own_ids().into_iter().collect();
+        let own: BTreeSet<_> = self.own_ids().into_iter().collect();
         let kept = self.store().kept_entries().expect("the store can be read");
         let before = self.captured.len() + self.told.len();
         self.captured.retain(|id, _| own.contains(id) || kept.contains(id));
@@ -188,6 +200,8 @@ impl Phone {
             captured: self.captured.clone(),
             told: self.told.clone(),
             coming: BTreeMap::new(),
+            handed_in: self.handed_in.clone(),
+            enrolled_as: self.enrolled_as.clone(),
             owner: self.owner,
             serial: 0,
             boot: self.boot,
@@ -209,6 +223,8 @@ impl Phone {
         let moment = self.moment(now);
         enrol::accept_enrolment(self.store_mut(), (answer.status, &answer.body), moment, rng)
             .unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let (device, signer) = (self.store().device(), self.store().signer());
+        self.enrolled_as = device.ok().zip(signer.ok());
     }
 
     /// Logs in again.
@@ -288,10 +304,15 @@ impl Phone {
 
     /// I5: what leaves the store has been answered, if only by the frame that let it be purged.
     fn note_told(&mut self) {
+        // What a lost phone still held is in envelopes that only the server can read.
+        if self.is_wiped() {
+            self.handed_in.extend(self.captured.keys().copied());
+            return;
+        }
         let own = self.store().own_entries().expect("the store can be read");
         let held: BTreeMap<_, _> = own.into_iter().map(|(id, _, outcome)| (id, outcome)).collect();
         for id in self.captured.keys().filter(|id| !held.contains_key(id)) {
-            if self.told.contains_key(id) {
+            if self.told.contains_key(id) || self.handed_in.contains(id) {
                 continue;
             }
             let Some(verdict) = self.coming.get(id) else {

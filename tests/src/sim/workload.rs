@@ -42,6 +42,9 @@ pub struct Work {
 impl Work {
     /// An officer does something on a phone.
     pub fn capture(&mut self, world: &mut World, on: On) {
+        if world.phones[on.0].is_wiped() {
+            return;
+        }
         let acc = pick_account(world, on);
         match world.rng.random_range(0..100) {
             0..20 => visit(world, on, acc),

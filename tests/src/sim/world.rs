@@ -158,7 +158,8 @@ impl World {
 
     /// The device of a phone.
     pub fn device(&self, on: On) -> DeviceId {
-        self.phone(on).store().device().expect("the store can be read")
+        let enrolled = self.phone(on).enrolled_as.as_ref().map(|(device, _)| *device);
+        enrolled.expect("a phone of this world was enrolled")
     }
 
     /// A new phone for a person, enrolled, not synced yet.

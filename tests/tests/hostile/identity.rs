@@ -164,7 +164,10 @@ fn a_lost_device_learns_from_the_exchange_no_more_than_from_a_deposit() {
         let signed = frame.acknowledgement.clone().unwrap();
         let ack: daybook_shared::wire::sign::Acknowledgement = minicbor::decode(&signed.payload).unwrap();
         assert_eq!((ack.state, ack.number), (DeviceState::Wipe, raw.number));
-        assert_eq!(*frame, Frame { acknowledgement: Some(signed), end: Some(End::Complete), ..Frame::default() });
+        let order = frame.wipe.clone().expect("the order to erase itself");
+        let told =
+            Frame { acknowledgement: Some(signed), wipe: Some(order), end: Some(End::Complete), ..Frame::default() };
+        assert_eq!(*frame, told);
         assert_eq!(world.outcome(visit.head.id), "held(DEVICE_LOST)");
     });
 }

@@ -10,6 +10,7 @@ mod devices;
 mod failures;
 mod feed;
 mod imports;
+mod keeping;
 mod links;
 mod office;
 mod receipts;

@@ -5,69 +5,56 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use daybook_shared::ids::{DeviceId, UserId};
-use daybook_shared::time::Timestamp;
-use serde::Serialize;
-use utoipa::ToSchema;
+use daybook_shared::ids::DeviceId;
+use serde::Deserialize;
 
 use crate::app::App;
-use crate::auth::device::{self, Device, Ending};
+use crate::auth::device::{self, Ending};
+use crate::auth::fleet::{self, DeviceView, Wanted};
 use crate::auth::{Permission, User};
 use crate::http::answer::Answer;
-use crate::http::extract::Path;
+use crate::http::extract::{Path, Query};
 use crate::http::idempotency::Effect;
 use crate::http::paging::{Page, PageQuery, Paging};
 use crate::http::problem::Problem;
+use crate::sync::health::Health;
 
-/// A device, as lists show it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct DeviceView {
-    id: DeviceId,
-    user: UserId,
-    /// active, retired or lost.
-    state: &'static str,
-    /// Since when.
-    state_at: Timestamp,
-    enrolled_at: Timestamp,
-    last_sync_at: Option<Timestamp>,
-    platform: Option<String>,
-    /// The letters and digits in front of its receipt numbers.
-    #[schema(example = "D01")]
-    receipt_series: String,
+/// Which devices of the list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HealthQuery {
+    /// Only devices that do so: ok, late, silent or never.
+    #[param(example = "silent")]
+    health: Option<String>,
 }
 
-impl From<Device> for DeviceView {
-    fn from(device: Device) -> Self {
-        Self {
-            id: device.uid,
-            user: device.user_uid,
-            state: device.state.code(),
-            state_at: device.state_at,
-            enrolled_at: device.enrolled_at,
-            last_sync_at: device.last_sync_at,
-            platform: device.platform,
-            receipt_series: device.series,
-        }
+impl HealthQuery {
+    fn health(&self) -> Result<Option<Health>, Problem> {
+        let wrong = |_| Problem::invalid("?health", "unknown", "health is ok, late, silent or never.");
+        self.health.as_deref().map(str::parse).transpose().map_err(wrong)
     }
 }
 
-/// Devices of users that the caller reaches, in the order they were enrolled.
+/// Devices of users that the caller reaches, in the order they were enrolled, and how each does.
+///
+/// What a phone holds is what it said at its last exchange; it may have captured more since.
 #[utoipa::path(
     get,
     path = "/v1/devices",
     tag = "devices",
-    params(PageQuery),
+    params(PageQuery, HealthQuery),
     responses((status = 200, description = "A page.", body = Page<DeviceView>))
 )]
 pub async fn list(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
+    Query(query): Query<HealthQuery>,
     page: Paging<DeviceId>,
 ) -> Result<Response, Problem> {
+    let wanted = Wanted { health: query.health()?, after: page.after, limit: page.rows() };
     let mut tx = app.db.read().await?;
-    let devices = device::page(&mut tx, &by, Permission::ReadDevices, (page.after, page.rows())).await?;
-    let views = devices.into_iter().map(DeviceView::from).collect();
-    Ok(page.page(views, |view: &DeviceView| view.id))
+    let devices = fleet::page(&mut tx, &app, Some((&by, Permission::ReadDevices)), wanted).await?;
+    Ok(page.page(devices, |view: &DeviceView| view.id))
 }
 
 /// Retires a device that was given back: what it captures from now on waits for a person.

@@ -2,11 +2,12 @@
 
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
+use rand::SeedableRng as _;
 
 use super::samples;
 use crate::cbor;
 use crate::ids::{EnvelopeId, KeyId};
-use crate::wire::envelope::{BoardChange, Body, Envelope, EnvelopeError, Header, seal};
+use crate::wire::envelope::{BoardChange, Body, Envelope, EnvelopeError, Header, seal, sealed_to, unsealed};
 use crate::wire::framing::deflate;
 use crate::wire::limits::{ANCHORS_MAX, DOSSIER_BOARD_CHANGES_MAX, ENVELOPE_BOARD_CHANGES_MAX, ENVELOPE_ITEMS_MAX};
 use crate::wire::sign::Signature;
@@ -140,4 +141,23 @@ fn forms_of_the_future_are_named_as_such() {
     check("a byte after the body", |outer| outer.body.push(0), EnvelopeError::Malformed);
     check("an empty header", |outer| outer.header.clear(), EnvelopeError::Malformed);
     check("an empty body", |outer| outer.body.clear(), EnvelopeError::Malformed);
+}
+
+#[test]
+fn a_sealed_envelope_is_the_same_one_in_another_wrapping() {
+    let secret = [7; 32];
+    let public = curve25519_dalek::montgomery::MontgomeryPoint::mul_base_clamped(secret).to_bytes();
+    let (id, clear) = seal(&samples::phone(), &samples::header(), &samples::body());
+    let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+    let sealed = sealed_to(&public, &clear, &mut rng).unwrap().unwrap();
+    assert_eq!(Envelope::decode(&sealed), Err(EnvelopeError::UnknownForm), "nobody reads on without the key");
+    let known = |key| (key == crate::wire::sealed::key_id(&public)).then_some(&secret);
+    let opened = unsealed(&sealed, known).unwrap().into_owned();
+    assert_eq!(opened, clear);
+    assert_eq!(Envelope::decode(&opened).unwrap().id, id);
+    assert_eq!(unsealed(&clear, |_| None).unwrap(), clear, "a clear one stays as it is");
+    assert_eq!(unsealed(&sealed, |_| None), Err(EnvelopeError::UnknownForm));
+    assert_eq!(unsealed(&sealed, |_| Some(&[8; 32])), Err(EnvelopeError::Malformed));
+    assert_eq!(sealed_to(&public, &sealed, &mut rng), Err(EnvelopeError::UnknownForm));
+    assert_eq!(sealed_to(&[0; 32], &clear, &mut rng), Ok(None));
 }

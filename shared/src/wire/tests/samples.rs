@@ -14,10 +14,10 @@ use crate::wire::envelope::{Anchor, BoardChange, Body, FORMAT, Header, PhoneTime
 use crate::wire::exchange::{
     Answer, Audience, BoardNews, CaseloadCursor, CaseloadInfo, CursorBytes, Delta, Drop, End, EnvelopeAnswer,
     FeedEntry, Frame, Gone, GoneReason, Held, NewCursor, NewOutcome, News, OfficerBlock, Person, Relist, Request,
-    Section, VERSION,
+    Section, Unsent, VERSION,
 };
 use crate::wire::outcome::{BoardState, BoardVerdict, Flag, Outcome, OutcomeState, Reason};
-use crate::wire::sign::{Acknowledgement, Certificate, Context, DeviceState, ReceiptBlock, Signed, Signer};
+use crate::wire::sign::{Acknowledgement, Certificate, Context, DeviceState, ReceiptBlock, Signed, Signer, WipeOrder};
 
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(1_795_326_677_000 + seconds * 1000)
@@ -128,6 +128,11 @@ pub fn rewind_frame() -> Frame {
     }
 }
 
+/// The request of a phone that cannot send all it has at once.
+pub fn request_with_more() -> Request {
+    Request { unsent: Some(Unsent { count: 140, oldest_at: at(-7_200) }), wiped: Some(true), ..request() }
+}
+
 /// The request of a phone that has nothing to say.
 pub fn idle_request() -> Request {
     Request { cursors: vec![], envelopes: vec![], purged: vec![], have: None, ..request() }
@@ -210,6 +215,16 @@ pub fn frame() -> Frame {
         news: Some(News { number: 4, outcomes: vec![news] }),
         ..Frame::default()
     }
+}
+
+pub fn wipe_order() -> WipeOrder {
+    WipeOrder { device: device(), install: install(), epoch: Epoch([7; 8]), at: at(6), envelope_key: Hash([15; 32]) }
+}
+
+/// What a lost device is told.
+pub fn frame_of_a_loss() -> Frame {
+    let wipe = Signed::seal(&server(), Context::Wipe, deployment(), &wipe_order());
+    Frame { wipe: Some(wipe), end: Some(End::Complete), ..Frame::default() }
 }
 
 /// A small frame that differs from any other number's.

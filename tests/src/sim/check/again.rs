@@ -89,9 +89,8 @@ fn snapshot(world: &World) -> BTreeMap<&'static str, (i64, i64)> {
 
 /// Sends one envelope again as its device, in a request of its own with a number far above all others.
 fn replay(world: &mut World, on: On, bytes: &[u8]) {
-    let store = world.phone(on).store();
     let envelope = Envelope::decode(bytes).expect("an envelope that was sent");
-    let (signer, device) = (store.signer().expect("a key"), store.device().expect("a device"));
+    let (device, signer) = world.phone(on).enrolled_as.clone().expect("a phone that sent was enrolled");
     let request = Request {
         version: VERSION,
         epoch: None,

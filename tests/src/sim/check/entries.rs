@@ -52,7 +52,7 @@ pub fn kept(phone: &crate::sim::phone::Phone) {
         phone.store().own_entries().expect("the store can be read").into_iter().map(|(id, ..)| id).collect();
     for id in phone.captured.keys() {
         assert!(
-            own.contains(id) || phone.told.contains_key(id),
+            own.contains(id) || phone.told.contains_key(id) || phone.handed_in.contains(id),
             "I5: {}: the unanswered capture {id} is gone from the store",
             phone.name
         );

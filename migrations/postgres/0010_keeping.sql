@@ -1,0 +1,13 @@
+-- How a device does. unsent_count, unsent_oldest_at: what it said at its last request that it still holds, and when
+-- the oldest of it was captured. bytes_up, bytes_down: of its exchanges so far; the newest answers are added
+-- later. silence_noted_at: when the alarm about its present silence was raised.
+-- wiped_at: when it said that it has erased itself by order.
+ALTER TABLE device ADD COLUMN unsent_count BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE device ADD COLUMN unsent_oldest_at TIMESTAMPTZ;
+ALTER TABLE device ADD COLUMN bytes_up BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE device ADD COLUMN bytes_down BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE device ADD COLUMN silence_noted_at TIMESTAMPTZ;
+ALTER TABLE device ADD COLUMN wiped_at TIMESTAMPTZ;
+
+-- What of a device waits for a person.
+CREATE INDEX entry_held_device ON entry (device_id) WHERE outcome = 'held';
