@@ -3,6 +3,7 @@
 
 pub mod bare;
 pub mod cpu;
+pub mod document;
 pub mod figures;
 pub mod fresh;
 pub mod growth;

@@ -9,12 +9,13 @@ use daybook_tests::workload;
 
 const EXAMPLES: &str = "\
 Benches:
-  link    a phone with 500 cases comes back with 50 captures; 40 of its colleagues wait. Then idle
-  fresh   a new phone takes the 500 cases: facts, entries, boards
-  storm   100,000 accounts; 200 phones come back at once, 50 captures each, to a real server process
-  growth  one more capture on a case with 50, 500, 5,000 entries
-  phone   capturing on a phone with 500 cases, beside a bare fsync on the same disk
-  all     all of them, as a table; the storm on PostgreSQL too
+  link      a phone with 500 cases comes back with 50 captures; 40 of its colleagues wait. Then idle
+  fresh     a new phone takes the 500 cases: facts, entries, boards
+  storm     100,000 accounts; 200 phones come back at once, 50 captures each, to a real server process
+  growth    one more capture on a case with 50, 500, 5,000 entries
+  document  a case with 10,000 entries as one Automerge document
+  phone     capturing on a phone with 500 cases, beside a bare fsync on the same disk
+  all       all of them, as a table; the storm on PostgreSQL too
 
 Every figure is printed with what it is to reach. The workload is one seeded generator, written down
 in tests/src/workload/mod.rs. Use a release build for anything that is a time.
@@ -52,6 +53,7 @@ enum Bench {
     Fresh,
     Storm,
     Growth,
+    Document,
     Phone,
     All,
 }
@@ -80,7 +82,7 @@ fn planned(bench: Bench, engine: Engine) -> Vec<(Bench, Engine)> {
     if bench != Bench::All {
         return vec![(bench, engine)];
     }
-    let each = [Bench::Link, Bench::Fresh, Bench::Storm, Bench::Growth, Bench::Phone];
+    let each = [Bench::Link, Bench::Fresh, Bench::Storm, Bench::Growth, Bench::Document, Bench::Phone];
     let mut planned = each.map(|bench| (bench, engine)).to_vec();
     if engine == Engine::Sqlite {
         planned.push((Bench::Storm, Engine::Postgres));
@@ -94,6 +96,7 @@ async fn run(bench: Bench, setup: &Setup) -> anyhow::Result<Figures> {
         Bench::Fresh => bench::fresh::run(setup).await,
         Bench::Storm => bench::storm::run(setup).await,
         Bench::Growth => bench::growth::run(setup).await,
+        Bench::Document => bench::document::run(setup).await,
         Bench::Phone | Bench::All => bench::phone::run(setup).await,
     }
 }
