@@ -31,6 +31,8 @@ pub enum Engine {
 pub struct Setup {
     /// The server's engine.
     pub engine: Engine,
+    /// Servers on the one database, which a storm's phones turn to one after the other.
+    pub servers: usize,
     /// The workload's seed.
     pub seed: u64,
     /// Where databases and stores are made: on the disk that is to be measured.
