@@ -1,6 +1,7 @@
 //! Sessions against a scripted server, over a link that breaks wherever it can.
 
 mod boards;
+mod full;
 mod memberships;
 mod wayout;
 

@@ -23,7 +23,8 @@ crate::codes! {
 }
 
 /// A registration. Photos are attachments, the place is the entry's own.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct AgentRegistration {
     /// The phone number, in E.164.
@@ -34,6 +35,7 @@ pub struct AgentRegistration {
     pub name: Personal,
     /// The document that was shown.
     #[n(2)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub id_kind: IdKind,
     /// Its number, masked (see [`masked`](super::masked)): the whole number never is in an entry.
     #[n(3)]

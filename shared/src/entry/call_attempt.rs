@@ -72,14 +72,17 @@ pub const CALL_SECONDS_MAX: u32 = 4 * 3600;
 
 /// An attempt to reach a customer (domain: "attempt"). Whether it was permitted and what it counts for
 /// is the server's to say.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct CallAttempt {
     /// By what means.
     #[n(0)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub channel: CallChannel,
     /// Which of the customer's numbers.
     #[n(1)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub number_ref: NumberRef,
     /// When, by the phone's clock.
     #[n(2)]
@@ -89,6 +92,7 @@ pub struct CallAttempt {
     pub duration_s: u32,
     /// What came of it.
     #[n(4)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub disposition: Disposition,
     /// The script that was read, as a code of the lender's, at most 40 characters.
     #[n(5)]

@@ -22,11 +22,13 @@ crate::codes! {
 pub const HANDOVER_REPAYMENTS_MAX: usize = 200;
 
 /// A declared hand-over. It moves no money: a cashier's count does (posting line 4b).
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct CashHandover {
     /// Who takes the cash.
     #[n(0)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub to: HandoverTo,
     /// What the officer says it is.
     #[n(1)]

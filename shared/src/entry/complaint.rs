@@ -31,7 +31,8 @@ crate::codes! {
 
 /// A complaint as it was taken down. One that is confidential belongs to its author's own day; any other
 /// to the case.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Complaint {
     /// The account, and by it the customer.
@@ -39,6 +40,7 @@ pub struct Complaint {
     pub account: AccountId,
     /// What it is about.
     #[n(1)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub kind: ComplaintKind,
     /// The customer's words, at most 1,000 characters.
     #[n(2)]

@@ -25,7 +25,8 @@ crate::codes! {
 }
 
 /// What should stand instead.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Proposed {
     /// Minor units in the target's currency.
@@ -40,7 +41,8 @@ pub struct Proposed {
 }
 
 /// A request to undo or change an entry. The target itself never changes.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Correction {
     /// The entry that was wrong; unknown to the server, it holds this one with MISSING_REF.
@@ -48,6 +50,7 @@ pub struct Correction {
     pub target: EntryId,
     /// What was wrong.
     #[n(1)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub kind: CorrectionKind,
     /// What should stand instead.
     #[n(2)]

@@ -26,7 +26,8 @@ crate::codes! {
 }
 
 /// Receipt numbers of one series, from the first to the last.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(array)]
 pub struct ReceiptRange {
     /// The first.
@@ -39,11 +40,13 @@ pub struct ReceiptRange {
 
 /// Something about the phone. It changes nothing by itself: what the server knows of a device it knows
 /// from the office and from what the device signs.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct DeviceEvent {
     /// What happened.
     #[n(0)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub kind: DeviceEventKind,
     /// When, by the phone's clock.
     #[n(1)]

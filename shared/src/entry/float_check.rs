@@ -28,11 +28,13 @@ crate::codes! {
 }
 
 /// A request to exchange one leg for the other.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(array)]
 pub struct Rebalancing {
     /// Which way.
     #[n(0)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub direction: RebalancingDirection,
     /// How much, in minor units of the check's currency, above zero.
     #[n(1)]
@@ -40,7 +42,8 @@ pub struct Rebalancing {
 }
 
 /// What an agent has. The newest by capture counts, whichever came last.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct FloatCheck {
     /// The agent.
@@ -60,6 +63,7 @@ pub struct FloatCheck {
     pub counted_at: Timestamp,
     /// How the e-money was read.
     #[n(5)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub e_money_source: FloatSource,
     /// What the agent wants to exchange.
     #[n(6)]

@@ -66,7 +66,8 @@ crate::codes! {
 pub const ISSUE_TXN_REFS_MAX: usize = 10;
 
 /// An issue. One that is confidential belongs to its author's own day; any other to the agent's file.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct IssueReport {
     /// The agent.
@@ -74,6 +75,7 @@ pub struct IssueReport {
     pub agent: AgentId,
     /// What it is about.
     #[n(1)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub category: IssueCategory,
     /// 1 (all stands still) to 4 (a wish).
     #[n(2)]
@@ -110,7 +112,8 @@ impl IssueReport {
 
 /// Something that happened to an issue. It acts on the report: unknown to the server, the report holds it
 /// with MISSING_REF.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct IssueEvent {
     /// The agent.
@@ -121,6 +124,7 @@ pub struct IssueEvent {
     pub issue: EntryId,
     /// What happened.
     #[n(2)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub kind: IssueEventKind,
     /// More, at most 1,000 characters. A comment is one.
     #[n(3)]

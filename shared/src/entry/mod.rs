@@ -116,7 +116,8 @@ crate::codes! {
 }
 
 /// Where and how well a position was fixed.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(array)]
 pub struct Gps {
     /// Latitude in millionths of a degree, north positive.

@@ -8,7 +8,8 @@ use minicbor::{Decode, Encode};
 use super::{EntryError, field, text};
 
 /// A text about a person. Its debug form says only how long it is.
-#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(transparent)]
 #[cbor(transparent)]
 pub struct Personal(#[n(0)] pub String);
 

@@ -26,7 +26,8 @@ pub const PROMISE_DAYS_MAX: i32 = 30;
 
 /// A promise to pay. The server decides its status: of an account's promises the latest captured
 /// is ACTIVE, the others are SUPERSEDED.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Promise {
     /// How much, above zero.
@@ -37,6 +38,7 @@ pub struct Promise {
     pub promised_date: Date,
     /// How the customer means to pay.
     #[n(2)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub channel: PromiseChannel,
     /// The visit or call it was made at; a link that never holds anything.
     #[n(3)]

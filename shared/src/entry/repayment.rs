@@ -98,6 +98,13 @@ impl FromStr for ReceiptNumber {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for ReceiptNumber {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 impl<C> Encode<C> for ReceiptNumber {
     fn encode<W: minicbor::encode::Write>(
         &self,

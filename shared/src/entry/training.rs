@@ -8,7 +8,8 @@ use crate::ids::AgentId;
 use crate::time::Date;
 
 /// A training of one attendee. A signature is an attachment.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Training {
     /// The agent.

@@ -42,7 +42,8 @@ crate::codes! {
 }
 
 /// One checked transaction of an agent.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct TransactionCheck {
     /// The agent.
@@ -53,6 +54,7 @@ pub struct TransactionCheck {
     pub txn_ref: String,
     /// What kind it was.
     #[n(2)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub txn_type: CheckedTransaction,
     /// The amount in the operator's message.
     #[n(3)]
@@ -68,6 +70,7 @@ pub struct TransactionCheck {
     pub customer_confirmed: Option<bool>,
     /// What the comparison found.
     #[n(7)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub result: CheckResult,
 }
 
