@@ -86,12 +86,12 @@ fn the_envelope_key_is_kept_and_an_answer_without_it_takes_nothing_away() {
 #[test]
 fn a_refusal_says_what_to_do() {
     let mut phone = Phone::new();
-    let error = accept(&mut phone, 422, b"{\"code\":\"enrolment_code_expired\"}").unwrap_err().to_string();
+    let error = accept(&mut phone, 422, b"{\"code\":\"enrolment-code-expired\"}").unwrap_err().to_string();
     assert!(error.contains("ask the office for a new one"), "{error}");
     assert!(matches!(lease_request(&mut phone.store, "a", "b"), Err(EnrolError::NotEnrolled)));
     let mut server = Server::new();
     let mut phone = Phone::enrolled(&mut server);
-    let error = accept_lease(&mut phone.store, (401, b"{\"code\":\"wrong_login\"}"), &mut phone.rng).unwrap_err();
+    let error = accept_lease(&mut phone.store, (401, b"{\"code\":\"wrong-login\"}"), &mut phone.rng).unwrap_err();
     assert!(error.to_string().contains("login or password is wrong"), "{error}");
     let stale = b"{\"code\":\"stale-request\",\"last\":70}";
     assert!(accept_lease(&mut phone.store, (409, stale), &mut phone.rng).is_err());
