@@ -8,7 +8,6 @@ mod captures;
 mod devices;
 mod failures;
 mod feed;
-mod handsets;
 mod imports;
 mod links;
 mod office;
