@@ -9,6 +9,7 @@ mod captures;
 mod devices;
 mod failures;
 mod feed;
+mod handsets;
 mod imports;
 mod links;
 mod office;
