@@ -1,25 +1,32 @@
 """The phone's library from Python, against the real server program on SQLite.
 
 Goal: what a host app in another language does (open, enrol, capture offline, sync, read the outcome) works
-through the generated bindings, and the app may be killed at any moment. Method: every phone runs in a process
-of its own, which is killed with SIGKILL where the story says so; the server's own `verify` has the last word.
+through the generated bindings, and the app may be killed at any moment. Method: where the story kills an app, the
+phone runs in a process of its own, which gets SIGKILL; the server's own `verify` has the last word.
 
 Run by `make python`, which sets DAYBOOK_BIN, and PYTHONPATH to the generated sources beside the library.
 """
 
 import json
 import os
+import re
+import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import daybook
 
 SERVER = os.environ.get("DAYBOOK_BIN", "target/debug/daybook")
+# Minor units of a payment.
+AMOUNT = 100
 
 
 class Host(daybook.Host):
@@ -61,16 +68,41 @@ def phone(home, url, language="en"):
     return daybook.Phone.open(options, bytes(range(32)), Host(home))
 
 
-def capture_and_die(home, url):
-    """A process that captures, says what the phone answered, and is killed without a chance to say goodbye."""
+def now():
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def repayment(case, minor):
+    amount = {"minor": minor, "currency": case["outstanding"]["currency"]}
+    return json.dumps({"type": "REPAYMENT", "account": case["account"], "channel": "CASH", "amount": amount})
+
+
+def capture_until_killed(home, url):
+    """A process that captures, and says each id once the phone has it."""
     mine = phone(home, url)
     case = json.loads(mine.caseload())[0]
-    draft = {"type": "REPAYMENT", "account": case["account"], "channel": "CASH",
-             "amount": {"minor": 25000, "currency": case["outstanding"]["currency"]}}
-    captured = mine.capture(json.dumps(draft))
-    mine.edit_board(captured.dossier, [daybook.Note.ADD_TAG("paid at home")])
-    print(json.dumps({"id": captured.id, "dossier": captured.dossier, "receipt": captured.receipt}), flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
+    while True:
+        print(mine.capture(repayment(case, AMOUNT)).id, flush=True)
+
+
+def sync_until_killed(home, url):
+    """A process that syncs and says that it is done, if it lives so long."""
+    print(phone(home, url).sync(None).end, flush=True)
+
+
+def kill_unheard(phone_process, listener, server):
+    """Relays what a phone asks, and kills it once the server has begun to answer, of which it hears nothing."""
+    listener.settimeout(60)
+    ours, _ = listener.accept()
+    with ours, socket.create_connection(server) as theirs:
+        while True:
+            ready, _, _ = select.select([ours, theirs], [], [], 60)
+            if theirs in ready:
+                phone_process.kill()
+                return
+            if not ready:
+                raise AssertionError("the phone asked for nothing")
+            theirs.sendall(ours.recv(65536))
 
 
 class PhoneTest(unittest.TestCase):
@@ -130,30 +162,94 @@ class PhoneTest(unittest.TestCase):
 
         return Failed()
 
-    def test_money_captured_before_a_kill_is_posted_once(self):
+    def run_phone(self, what, home, url):
+        return subprocess.Popen([sys.executable, __file__, what, home, url], stdout=subprocess.PIPE, text=True)
+
+    def owed_and_in_hand(self, mine, dossier):
+        summary = json.loads(mine.case(dossier))["summary"]
+        return summary["outstanding"]["minor"], json.loads(mine.cash())["in_hand"][0]["minor"]
+
+    def posted_once(self, mine, dossier, ids, before):
+        """All of these payments are posted, each once, here and in the books."""
+        states = {entry["id"]: entry["state"] for entry in json.loads(mine.case(dossier))["entries"]}
+        self.assertEqual({states.get(entry) for entry in ids}, {"posted"})
+        self.assertEqual(json.loads(mine.unsent()), [])
+        (owed, in_hand), paid = before, AMOUNT * len(ids)
+        self.assertEqual(self.owed_and_in_hand(mine, dossier), (owed - paid, in_hand + paid))
+        self.run_server("verify")
+
+    def test_what_was_captured_before_a_kill_is_posted_once(self):
         home = self.home()
         mine = self.enrolled(home, self.officers[0])
+        dossier = json.loads(mine.caseload())[0]["dossier"]
+        before = self.owed_and_in_hand(mine, dossier)
         mine.shut()
-        killed = subprocess.run([sys.executable, __file__, "capture-and-die", home, self.url],
-                                stdout=subprocess.PIPE, text=True, check=False)
+        killed = self.run_phone("capture-until-killed", home, self.url)
+        said = [killed.stdout.readline().strip() for _ in range(5)]
+        killed.kill()
+        said += killed.communicate()[0].split()
         self.assertEqual(killed.returncode, -signal.SIGKILL)
-        captured = json.loads(killed.stdout)
-        self.assertTrue(captured["receipt"])
         mine = phone(home, self.url)
-        self.assertEqual([entry["id"] for entry in json.loads(mine.unsent())], [captured["id"]])
-        owed = json.loads(mine.case(captured["dossier"]))["summary"]["outstanding"]["minor"]
+        unsent = [entry["id"] for entry in json.loads(mine.unsent())]
+        # What the phone had said is here; the one it was about to say may be.
+        self.assertEqual(unsent[:len(said)], said)
+        self.assertLessEqual(len(unsent), len(said) + 1)
+        synced = mine.sync(None)
+        self.assertEqual((synced.end, synced.answered), ("up_to_date", len(unsent)))
+        self.assertEqual(mine.sync(None).answered, 0)
+        self.posted_once(mine, dossier, unsent, before)
+        mine.shut()
+
+    def test_a_phone_killed_before_it_hears_the_verdict_hears_it_later(self):
+        home = self.home()
+        mine = self.enrolled(home, self.officers[1])
+        case = json.loads(mine.caseload())[0]
+        before = self.owed_and_in_hand(mine, case["dossier"])
+        captured = mine.capture(repayment(case, AMOUNT))
+        self.assertTrue(captured.receipt)
+        mine.edit_board(captured.dossier, [daybook.Note.ADD_TAG(tag="paid at home")])
+        mine.shut()
+        server = urlsplit(self.url)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            killed = self.run_phone("sync-until-killed", home, f"http://127.0.0.1:{listener.getsockname()[1]}")
+            kill_unheard(killed, listener, (server.hostname, server.port))
+            self.assertEqual(killed.communicate()[0], "")
+        self.assertEqual(killed.returncode, -signal.SIGKILL)
+        mine = phone(home, self.url)
+        self.assertEqual([entry["id"] for entry in json.loads(mine.unsent())], [captured.id])
         synced = mine.sync(None)
         self.assertEqual((synced.end, synced.answered), ("up_to_date", 1))
-        self.assertEqual(mine.sync(None).answered, 0)
-        case = json.loads(mine.case(captured["dossier"]))
-        [entry] = [entry for entry in case["entries"] if entry["id"] == captured["id"]]
-        self.assertEqual((entry["state"], entry["amount"]["minor"]), ("posted", 25000))
-        self.assertEqual(case["summary"]["outstanding"]["minor"], owed - 25000)
-        self.assertIn("paid at home", case["board"]["tags"])
-        self.assertEqual(json.loads(mine.unsent()), [])
-        self.assertEqual(json.loads(mine.cash())["in_hand"][0]["minor"], 25000)
+        self.assertIn("paid at home", json.loads(mine.case(captured.dossier))["board"]["tags"])
+        self.posted_once(mine, captured.dossier, [captured.id], before)
         mine.shut()
-        self.run_server("verify")
+
+    def test_a_photo_goes_after_its_payment(self):
+        home = self.home()
+        mine = self.enrolled(home, self.officers[2])
+        case = json.loads(mine.caseload())[0]
+        photo = daybook.File(bytes=os.urandom(300_000), mime="image/jpeg")
+        captured = mine.capture(repayment(case, AMOUNT), [photo])
+        [waiting] = json.loads(mine.unsent_files())
+        self.assertEqual((waiting["entry"], waiting["bytes"], waiting["sent"]), (captured.id, 300_000, 0))
+        synced = mine.sync(None)
+        self.assertEqual((synced.end, synced.files_sent, synced.files_left), ("up_to_date", 1, 0))
+        self.assertEqual(json.loads(mine.unsent_files()), [])
+        with self.failed("argument"):
+            mine.capture(repayment(case, AMOUNT), [daybook.File(bytes=b"1", mime="image/jpeg", kind="PICTURE")])
+        with self.failed("file_size"):
+            mine.capture(repayment(case, AMOUNT), [daybook.File(bytes=b"", mime="image/jpeg")])
+        mine.shut()
+
+    def test_every_language_has_every_call(self):
+        generated = Path(daybook.__file__).parent.parent
+        kotlin = (generated / "kotlin/uniffi/daybook/daybook.kt").read_text()
+        swift = (generated / "swift/daybook.swift").read_text()
+        calls = [name for name in vars(daybook.Phone) if not name.startswith("_")]
+        self.assertIn("capture", calls)
+        for call in calls:
+            camel = re.sub("_(.)", lambda found: found[1].upper(), call)
+            self.assertRegex(kotlin, rf"fun `?{camel}`?\(", "Kotlin")
+            self.assertRegex(swift, rf"func `?{camel}`?\(", "Swift")
 
     def test_an_error_has_a_code_and_words(self):
         home = self.home()
@@ -176,13 +272,13 @@ class PhoneTest(unittest.TestCase):
 
     def test_the_next_officer_takes_the_handset_over(self):
         home = self.home()
-        mine = self.enrolled(home, self.officers[1])
+        mine = self.enrolled(home, self.officers[3])
         case = json.loads(mine.caseload())[0]
-        visit = {"type": "CALL_ATTEMPT", "account": case["account"],
-                 "call": {"channel": "CALL", "number_ref": "PHONE", "dialled_at": "2026-11-26T08:00:00Z",
+        call = {"type": "CALL_ATTEMPT", "account": case["account"],
+                 "call": {"channel": "CALL", "number_ref": "PHONE", "dialled_at": now(),
                           "duration_s": 0, "disposition": "NO_ANSWER"}}
-        mine.capture(json.dumps(visit))
-        mine.enrol(self.code(self.officers[2]), "python test")
+        mine.capture(json.dumps(call))
+        mine.enrol(self.code(self.officers[4]), "python test")
         self.assertEqual(json.loads(mine.caseload()), [])
         self.assertEqual(mine.sync(None).end, "up_to_date")
         theirs = {line["dossier"] for line in json.loads(mine.caseload())}
@@ -192,6 +288,8 @@ class PhoneTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["capture-and-die"]:
-        capture_and_die(*sys.argv[2:])
-    unittest.main()
+    parts = {"capture-until-killed": capture_until_killed, "sync-until-killed": sync_until_killed}
+    if len(sys.argv) > 1 and sys.argv[1] in parts:
+        parts[sys.argv[1]](*sys.argv[2:])
+    else:
+        unittest.main()

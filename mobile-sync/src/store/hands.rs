@@ -123,8 +123,22 @@ fn held(phone: &Phone) -> i64 {
 mod tests {
     use std::collections::BTreeSet;
 
+    use daybook_shared::entry::AttachmentKind;
+    use daybook_shared::ids::Epoch;
+    use daybook_shared::time::DAY_MS;
+    use daybook_shared::wire::limits::ENVELOPE_KEPT_DAYS;
+
     use super::*;
-    use crate::testing::{Phone, Server, listed, present};
+    use crate::capture::{NewFile, RepaymentDraft, What};
+    use crate::testing::{Phone, Server, account, kes, listed, present};
+
+    /// What keeps the store from changing hands: captures, board changes, files.
+    fn here_only(phone: &mut Phone) -> (u64, u64, u64) {
+        match phone.store.change_hands(phone.now, &mut phone.rng).unwrap_err() {
+            ChangeHandsError::NotHandedIn { captures, board_changes, files, .. } => (captures, board_changes, files),
+            ChangeHandsError::Store(error) => panic!("{error}"),
+        }
+    }
 
     #[test]
     fn every_table_is_cleared_or_kept_on_purpose() {
@@ -143,8 +157,7 @@ mod tests {
         phone.sync(&mut server);
         let paid = phone.cash(1, 100);
         let device = phone.store.device().unwrap();
-        let refused = phone.store.change_hands(phone.now, &mut phone.rng).unwrap_err();
-        assert!(matches!(refused, ChangeHandsError::NotHandedIn { captures: 1, board_changes: 0, files: 0, .. }));
+        assert_eq!(here_only(&mut phone), (1, 0, 0));
         assert_eq!(phone.store.unanswered().unwrap(), [paid.id]);
         phone.sync(&mut server);
         phone.store.change_hands(phone.now, &mut phone.rng).unwrap();
@@ -153,5 +166,50 @@ mod tests {
         assert!(matches!(phone.store.view(phone.now), Err(crate::view::ViewError::NotEnrolled)));
         phone.reopen();
         assert!(!phone.store.began_new_install(), "the host knows the generation");
+    }
+
+    #[test]
+    fn a_file_that_has_not_arrived_is_not_handed_in() {
+        let mut server = Server::new();
+        let mut phone = Phone::enrolled(&mut server);
+        let photo = NewFile { bytes: vec![1; 100], mime: "image/jpeg".to_owned(), kind: AttachmentKind::Photo };
+        let draft = What::Repayment(RepaymentDraft::cash(account(1), kes(100)));
+        phone.store.capture_with(draft.into(), &[photo], phone.now, &mut phone.rng).unwrap();
+        assert_eq!(here_only(&mut phone), (1, 0, 1));
+        phone.sync(&mut server);
+        // As when the server was set back: the file is to go once more.
+        let waiting = phone.store.write(|db| db.send_files_again().and_then(|()| db.count_unsent_files()));
+        assert_eq!(waiting.unwrap(), (1, 100));
+        assert_eq!(here_only(&mut phone), (0, 0, 1));
+        phone.sync(&mut server);
+        phone.store.change_hands(phone.now, &mut phone.rng).unwrap();
+        assert_eq!(phone.store.read().kept_file_bytes().unwrap(), 0);
+    }
+
+    #[test]
+    fn what_a_phone_is_to_hand_in_again_is_not_handed_in() {
+        let mut server = Server::new();
+        let mut phone = Phone::enrolled(&mut server);
+        phone.cash(1, 100);
+        phone.sync(&mut server);
+        phone.store.write(|db| db.rewind(Epoch([2; 8]))).unwrap();
+        assert_eq!(here_only(&mut phone), (1, 0, 0));
+    }
+
+    #[test]
+    fn envelopes_of_former_hands_stay_their_time_and_are_never_handed_in_again() {
+        let mut server = Server::new();
+        let mut phone = Phone::enrolled(&mut server);
+        phone.cash(1, 100);
+        phone.sync(&mut server);
+        phone.store.change_hands(phone.now, &mut phone.rng).unwrap();
+        let mut kept_after = |days: i64| {
+            let then = server.now.plus_ms(days * DAY_MS);
+            phone.store.write(|db| db.drop_old(then)).unwrap();
+            phone.store.write(|db| db.rewind(Epoch([2; 8]))).unwrap();
+            assert_eq!(phone.store.read().count_envelopes_again().unwrap(), 0);
+            phone.store.read().kept_envelopes().unwrap().len()
+        };
+        assert_eq!((kept_after(ENVELOPE_KEPT_DAYS - 1), kept_after(ENVELOPE_KEPT_DAYS + 1)), (1, 0));
     }
 }

@@ -3,6 +3,7 @@
 //! Memory is that of a process with nothing in it but a phone: it is this program once more, which gets a store
 //! that is enrolled and the answers that the server gave it, takes the 500 cases from them, captures and shows.
 
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,27 +19,45 @@ use rand_chacha::ChaCha20Rng;
 
 use super::pocket::STORE_KEY;
 
-/// Targets of phones, best first; without one installed, this machine's stands in.
-const TARGETS: [&str; 2] = ["aarch64-linux-android", "armv7-linux-androideabi"];
+/// Targets of phones, and what the figure of each is called.
+const TARGETS: [(&str, &str); 2] =
+    [("aarch64-linux-android", "library_arm64_mb"), ("armv7-linux-androideabi", "library_arm32_mb")];
+/// Without a phone's target this machine's stands in, and is called what it is.
+const HERE: &str = if cfg!(target_arch = "x86_64") { "library_x86_64_mb" } else { "library_here_mb" };
 /// Bytes that arrive together.
 const CHUNK: usize = 16 * 1024;
 const CAPTURES: usize = 50;
 
-/// Bytes of the stripped library, and whether they are of a phone's target.
-pub fn library_bytes() -> anyhow::Result<(u64, bool)> {
+/// Bytes of the stripped library for each phone's target that is installed with its C compiler; for this machine
+/// if there is none.
+pub fn library_bytes() -> anyhow::Result<Vec<(&'static str, u64)>> {
     let installed = Command::new("rustup").args(["target", "list", "--installed"]).output();
     let installed = installed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let target = TARGETS.into_iter().find(|target| installed.lines().any(|line| line == *target));
+    let mut libraries = Vec::new();
+    for (target, name) in TARGETS.into_iter().filter(|(target, _)| installed.lines().any(|line| line == *target)) {
+        match built(Some(target)) {
+            Ok(bytes) => libraries.push((name, bytes)),
+            Err(error) => eprintln!("phone: {target} is installed, and does not build: {error}"),
+        }
+    }
+    if libraries.is_empty() {
+        eprintln!("phone: no target of a phone is installed; {HERE} stands in, which is this machine's");
+        libraries.push((HERE, built(None)?));
+    }
+    Ok(libraries)
+}
+
+fn built(target: Option<&str>) -> anyhow::Result<u64> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = root.join("target/bench-library");
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let mut cargo = Command::new("cargo");
     cargo.current_dir(&root).args(["rustc", "--quiet", "--release", "-p", "daybook-bindings", "--lib"]);
-    cargo.args(["--crate-type", "cdylib", "--config", "profile.release.strip=true", "--target-dir"]).arg(&folder);
     cargo.args(target.iter().flat_map(|target| ["--target", target]));
+    cargo.args(["--crate-type", "cdylib", "--", "-C", "strip=symbols"]);
     ensure!(cargo.status().context("cargo cannot be run")?.success(), "the library cannot be built");
-    let built: PathBuf = target.map_or_else(|| folder.clone(), |target| folder.join(target));
-    let library = std::fs::metadata(built.join("release/libdaybook_bindings.so")).context("no library was built")?;
-    Ok((library.len(), target.is_some()))
+    let built = target.map_or_else(|| folder.clone(), |target| folder.join(target));
+    let library = built.join("release").join(format!("{DLL_PREFIX}daybook_bindings{DLL_SUFFIX}"));
+    Ok(std::fs::metadata(library).context("no library was built")?.len())
 }
 
 /// Memory at the most of a process that is a phone with this store, which takes these answers.

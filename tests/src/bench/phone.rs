@@ -24,10 +24,7 @@ pub async fn run(setup: &Setup) -> anyhow::Result<Figures> {
     let (mut phone, copy) = phone.copied(&lab.server, "memory.sqlite")?;
     let traffic = phone.sync(&lab.server).await?;
     let memory = budget::peak_bytes(&copy, &traffic.bodies, lab.server.now())?;
-    let (library, is_of_a_phone) = budget::library_bytes()?;
-    if !is_of_a_phone {
-        eprintln!("phone: no target of a phone is installed; library_mb is that of this machine's");
-    }
+    let libraries = budget::library_bytes()?;
     let mut probe = OpenOptions::new().create(true).append(true).open(setup.dir.join("fsync.probe"))?;
     let (mut captures, mut fsyncs) = (Vec::new(), Vec::new());
     for i in 0..CAPTURES {
@@ -54,14 +51,14 @@ pub async fn run(setup: &Setup) -> anyhow::Result<Figures> {
         samples.sort_by(f64::total_cmp);
     }
     let (capture, fsync) = (percentile(&captures, 50), percentile(&fsyncs, 50));
-    Ok(Figures::of("phone")
+    let figures = Figures::of("phone")
         .with("capture_p50_ms", capture, "ms")
         .with("capture_p99_ms", percentile(&captures, 99), "ms")
         .with("fsync_p50_ms", fsync, "ms")
         .at_most("capture_to_fsync", ratio(capture, fsync), "x", 2.0)
         .at_most("open_ms", percentile(&openings, 50), "ms", 200.0)
-        .at_most("peak_memory_mb", megabytes(memory), "MB", 40.0)
-        .with("library_mb", megabytes(library), "MB"))
+        .at_most("peak_memory_mb", megabytes(memory), "MB", 40.0);
+    Ok(libraries.into_iter().fold(figures, |figures, (name, bytes)| figures.with(name, megabytes(bytes), "MB")))
 }
 
 #[expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "a figure in megabytes")]
