@@ -157,7 +157,7 @@ async fn exchange(
     traffic.largest_down = traffic.largest_down.max(answer.body.len());
     traffic.header_up += request_head(request);
     traffic.header_down += response_head(&answer);
-    traffic.bodies.push(answer.body.to_vec());
+    traffic.bodies.push(answer.body.clone());
     traffic.frames.extend(FrameReader::new().push(&answer.body)?);
     Ok(answer)
 }

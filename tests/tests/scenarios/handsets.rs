@@ -1,8 +1,10 @@
 //! Several officers on one handset: one install is one user.
 
+use daybook_mobile_sync::capture::{NewFile, Override, What};
 use daybook_mobile_sync::enrol::{self, EnrolError};
 use daybook_mobile_sync::session::SyncEnd;
 use daybook_mobile_sync::store::ChangeHandsError;
+use daybook_shared::entry::AttachmentKind;
 use daybook_tests::sim::{Acc, On, Terms, Who, World};
 
 use crate::on_every_engine;
@@ -73,10 +75,16 @@ fn a_handset_of_somebody_who_left_changes_hands_after_the_deposit() {
         world.deactivate(amina);
         world.pass_ms(3_600_000);
         assert!(matches!(world.sync(on).end, SyncEnd::Locked(_)));
-        // Captured while locked: it gets no verdict, only the server's word that it is held.
-        let late = world.cash(on, hers, 50);
-        assert!(change_hands(&mut world, on).is_err(), "the server does not hold it");
-        assert!(matches!(world.sync(on).end, SyncEnd::Locked(_)));
+        // Captured while locked: it gets no verdict, only the server's word that it is held, and so its photo goes.
+        let mut draft = world.cash_draft(hers, 50);
+        draft.over_limit = Some(Override::CashInHand);
+        let photo = NewFile { bytes: vec![7; 300_000], mime: "image/jpeg".to_owned(), kind: AttachmentKind::Photo };
+        let late = world.record_with(on, What::Repayment(draft).into(), &[photo]);
+        let kept = change_hands(&mut world, on).unwrap_err();
+        assert!(matches!(kept, ChangeHandsError::NotHandedIn { captures: 1, files: 1, .. }), "{kept}");
+        let report = world.sync(on);
+        assert!(matches!(report.end, SyncEnd::Locked(_)));
+        assert_eq!((report.files_sent, report.files_left), (1, 0));
         change_hands(&mut world, on).unwrap();
         let code = world.enrolment_code(baraka);
         enrol(&mut world, on, &code).unwrap();

@@ -3,7 +3,7 @@
 use daybook_shared::entry::AttachmentKind;
 use daybook_shared::wire::sign::DeviceState;
 
-use crate::capture::{Captured, Draft, NewFile, RepaymentDraft, What};
+use crate::capture::{Captured, Draft, NewFile, Override, RepaymentDraft, What};
 use crate::session::{Effect, Event, Session, SyncEnd};
 use crate::testing::{Fault, Link, Phone, Server, account, kes};
 
@@ -14,7 +14,8 @@ fn photo(length: usize) -> NewFile {
 
 fn cash_with(phone: &mut Phone, files: &[NewFile]) -> Captured {
     phone.pass_ms(1000);
-    let draft = Draft::from(What::Repayment(RepaymentDraft::cash(account(1), kes(100))));
+    let over_limit = Some(Override::CashInHand);
+    let draft = What::Repayment(RepaymentDraft { over_limit, ..RepaymentDraft::cash(account(1), kes(100)) }).into();
     phone.store.capture_with(draft, files, phone.now, &mut phone.rng).unwrap()
 }
 

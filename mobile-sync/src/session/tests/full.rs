@@ -18,6 +18,7 @@ fn full(server: &mut Server) -> (Phone, u32) {
         for _ in 0..60 {
             phone.cash(1, 10);
         }
+        server.head.lease = Some(server.lease(60));
         phone.sync(server);
         let twenty_days_ms = 20 * DAY_MS;
         server.now = server.now.plus_ms(twenty_days_ms);
