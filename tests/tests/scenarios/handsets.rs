@@ -4,6 +4,8 @@ use daybook_mobile_sync::capture::{NewFile, Override, What};
 use daybook_mobile_sync::enrol::{self, EnrolError};
 use daybook_mobile_sync::session::SyncEnd;
 use daybook_mobile_sync::store::ChangeHandsError;
+use daybook_server::auth::Role;
+use daybook_server::auth::caseloads::CaseloadAudience;
 use daybook_shared::entry::AttachmentKind;
 use daybook_tests::sim::{Acc, On, Terms, Who, World};
 
@@ -19,15 +21,15 @@ fn enrol(world: &mut World, on: On, code: &str) -> Result<(), EnrolError> {
 }
 
 fn change_hands(world: &mut World, on: On) -> Result<(), ChangeHandsError> {
-    let moment = world.phone(on).moment(world.now());
-    let (phones, rng) = (&mut world.phones, &mut world.rng);
-    phones[on.0].store_mut().change_hands(moment, rng)
+    let now = world.now();
+    world.phones[on.0].change_hands(now, &mut world.rng)
 }
 
-/// Two officers, each with a case; the handset is the first one's.
+/// Two officers, each with a case; the handset is the first one's, and there is no other.
 fn two(world: &mut World) -> (Who, On, Acc, Who, Acc) {
     let (amina, on) = world.officer("Amina");
-    let (baraka, _) = world.officer("Baraka");
+    let baraka = world.person("Baraka", Role::Officer);
+    world.caseload(baraka, CaseloadAudience::Officer);
     let hers = world.account(amina, Terms::months(3));
     let his = world.account(baraka, Terms::months(3));
     world.sync(on);
