@@ -31,7 +31,7 @@ run: ## build, make a demo lender in .daybook/demo.db, serve it on 127.0.0.1:808
 	$(BIN)/daybook --db sqlite:.daybook/demo.db demo $(DEMO_ARGS)
 
 test: ## all that CI runs: format, lints, docs, tests on SQLite and on a private PostgreSQL
-	@scripts/need rust compiler postgres python
+	@scripts/need rust compiler postgres python node
 	cargo fmt --all --check
 	$(MAKE) --no-print-directory lint doc build contract python unit
 

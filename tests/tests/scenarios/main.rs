@@ -7,6 +7,7 @@ mod attachments;
 mod boards_and_cases;
 mod captures;
 mod devices;
+mod documents;
 mod failures;
 mod feed;
 mod handsets;
