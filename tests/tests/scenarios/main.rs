@@ -10,6 +10,7 @@ mod devices;
 mod documents;
 mod failures;
 mod feed;
+mod handsets;
 mod imports;
 mod links;
 mod office;
