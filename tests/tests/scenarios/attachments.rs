@@ -177,7 +177,7 @@ fn missing_evidence_is_listed_after_three_days_and_a_release_sees_what_came() {
         let held = cash_with(&mut world, on, theirs, std::slice::from_ref(&file));
         // The app of the first version names a photo and never sends it.
         let mut draft = Draft::from(What::Repayment(world.cash_draft(acc, 500)));
-        draft.attachments = vec![daybook_shared::entry::Attachment {
+        draft.attachments = vec![entry::Attachment {
             sha256: Hash([9; 32]),
             mime: "image/jpeg".to_owned(),
             bytes: 40_000,
