@@ -1,7 +1,7 @@
 //! A phone of a world: the real store on a real file, a session that is driven event by event, a clock
 //! that may be wrong, and everything that can happen to such a thing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use daybook_mobile_sync::capture::{CaptureError, Captured, Draft, EditBoardError, NewFile};
@@ -48,6 +48,8 @@ pub struct Phone {
     backup: Option<Vec<u8>>,
     /// Every capture this store was ever told is durable, with its bytes.
     pub captured: BTreeMap<EntryId, Vec<u8>>,
+    /// Those of them that were captured with files.
+    pub filed: BTreeSet<EntryId>,
     /// What an answer said of them, newest word.
     pub told: BTreeMap<EntryId, Outcome>,
     /// The verdicts in the answer that is on its way down.
@@ -70,6 +72,7 @@ impl Phone {
             wall: Wall::Off(0),
             backup: None,
             captured: BTreeMap::new(),
+            filed: BTreeSet::new(),
             told: BTreeMap::new(),
             coming: BTreeMap::new(),
         };
@@ -160,7 +163,7 @@ impl Phone {
     /// The server has lost captures: what neither this phone's store nor an envelope it keeps holds is nowhere
     /// now, although it was answered.
     pub fn forget_what_nobody_holds(&mut self) -> usize {
-        let own: std::collections::BTreeSet<_> = self.own_ids().into_iter().collect();
+        let own: BTreeSet<_> = self.own_ids().into_iter().collect();
         let kept = self.store().kept_entries().expect("the store can be read");
         let before = self.captured.len() + self.told.len();
         self.captured.retain(|id, _| own.contains(id) || kept.contains(id));
@@ -186,6 +189,7 @@ impl Phone {
             session: None,
             backup: None,
             captured: self.captured.clone(),
+            filed: self.filed.clone(),
             told: self.told.clone(),
             coming: BTreeMap::new(),
             owner: self.owner,
@@ -239,6 +243,9 @@ impl Phone {
     ) -> Result<Captured, CaptureError> {
         let moment = self.moment(now);
         let captured = self.store_mut().capture_with(draft.into(), files, moment, rng)?;
+        if !files.is_empty() {
+            self.filed.insert(captured.id);
+        }
         let entries = self.store().entries_of(captured.dossier).expect("the store can be read");
         let bytes = entries.into_iter().find(|(id, ..)| *id == captured.id).map(|(_, bytes, _)| bytes);
         self.captured.insert(captured.id, bytes.expect("what was captured is there"));
