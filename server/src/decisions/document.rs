@@ -8,15 +8,17 @@ use daybook_shared::dossier;
 use daybook_shared::ids::{DossierId, EntryId};
 use daybook_shared::messages::weighed;
 
+use crate::app::BODY_ROOM_BYTES;
 use crate::db::Tx;
+use crate::http::problem::{Code, Problem};
 use crate::on_db;
 use crate::sync::boards;
 
 /// What the document is called where media types are named.
 pub const MEDIA_TYPE: &str = "application/vnd.automerge";
 /// How much memory a byte of an entry takes while its document is made, at most: entries, the tree of values, the
-/// document and its saved form are there together.
-const MEMORY_PER_BYTE: usize = 24;
+/// document and its saved form are there together. `bench document` measures it.
+pub const MEMORY_PER_BYTE: usize = 28;
 
 /// Whose document it is: what is confidential is shown to its author and to those who review.
 #[derive(Debug, Clone, Copy)]
@@ -46,13 +48,22 @@ const MEASURE_ENTRIES: &str = "select cast(coalesce(sum(length(e.bytes)), 0) as 
 const SELECT_ENTRY_BYTES: &str = "select e.uid, e.bytes from entry e
      where e.dossier_id = $1 and e.erased_at is null and (not e.confidential or e.user_id = $2 or $3) order by e.uid";
 
-/// How many bytes of memory it takes to render a document.
-pub async fn memory_needed(tx: &mut Tx, dossier: i64, reader: Reader) -> Result<usize, sqlx::Error> {
+/// How many bytes of memory it takes to render a document, where the server ever has that much room for one request.
+pub async fn memory_needed(tx: &mut Tx, dossier: i64, reader: Reader) -> Result<usize, Problem> {
     let (user, reviews) = reader.bounds();
     let bytes: i64 = on_db!(tx, conn => {
         sqlx::query_scalar(MEASURE_ENTRIES).bind(dossier).bind(user).bind(reviews).fetch_one(conn).await
     })?;
-    Ok(usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(MEMORY_PER_BYTE))
+    within_room(usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+fn within_room(entry_bytes: usize) -> Result<usize, Problem> {
+    let needed = entry_bytes.saturating_mul(MEMORY_PER_BYTE);
+    if needed <= BODY_ROOM_BYTES {
+        return Ok(needed);
+    }
+    let detail = "This dossier is too large to be rendered over HTTP: daybook dossier export writes it into a file.";
+    Err(Problem::new(Code::TooLarge, detail))
 }
 
 /// The document, saved, of the dossier with this key, kind and stored board.
@@ -95,6 +106,15 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn what_never_finds_room_is_refused_at_once() {
+        let most = BODY_ROOM_BYTES / MEMORY_PER_BYTE;
+        assert_eq!(within_room(most), Ok(most * MEMORY_PER_BYTE));
+        for bytes in [most + 1, usize::MAX] {
+            assert_eq!(within_room(bytes).unwrap_err().code(), Code::TooLarge);
+        }
+    }
 
     #[test]
     fn the_document_is_for_who_names_it() {

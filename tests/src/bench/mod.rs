@@ -2,6 +2,7 @@
 //! whether the promise is kept. They measure; no test asserts a time.
 
 pub mod bare;
+pub mod budget;
 pub mod cpu;
 pub mod document;
 pub mod figures;

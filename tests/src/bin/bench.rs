@@ -14,7 +14,7 @@ Benches:
   storm     100,000 accounts; 200 phones come back at once, 50 captures each, to a real server process
   growth    one more capture on a case with 50, 500, 5,000 entries
   document  a case with 10,000 entries as one Automerge document
-  phone     capturing on a phone with 500 cases, beside a bare fsync on the same disk
+  phone     capturing on a phone with 500 cases, beside a bare fsync on the same disk; its memory and size
   all       all of them, as a table; the storm on PostgreSQL too, with one server and with two
 
 Every figure is printed with what it is to reach. The workload is one seeded generator, written down
@@ -63,6 +63,11 @@ enum Bench {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // A bench of memory is this program once more.
+    if let Some(("memory-of", phone)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return bench::budget::be_a_phone(phone);
+    }
     let cli = Cli::parse();
     let parent = cli.dir.clone().unwrap_or_else(std::env::temp_dir);
     std::fs::create_dir_all(&parent)?;

@@ -9,12 +9,13 @@ use axum::http::{Method, Request, header};
 use daybook_shared::board::Edit;
 use daybook_shared::entry::{self, ComplaintKind};
 use daybook_shared::ids::{AgentId, DossierId, EntryId};
-use daybook_tests::records::{self, About};
+use daybook_tests::records;
 use daybook_tests::sim::server::Answer;
 use daybook_tests::sim::{Terms, Who, World};
 use serde_json::{Value, json};
 
 use crate::on_every_engine;
+use crate::records::about;
 
 const MEDIA_TYPE: &str = "application/vnd.automerge";
 
@@ -106,13 +107,11 @@ fn what_is_confidential_is_in_the_document_of_its_author_and_of_who_reviews() {
         let deka = world.supervisor("Deka");
         let acc = world.account(amina, Terms::months(3));
         world.sync(on);
-        let (at, today, account) = (world.now(), world.today(), world.accounts[acc.0].uid);
-        let issue = EntryId::new(at, &mut world.rng);
-        let about = About { account, agent: AgentId::from([1; 16]), issue, link: issue, at, today };
+        let about = about(&mut world, acc, AgentId::from([1; 16]));
         let body = entry::Body::Complaint(records::complaint(about, ComplaintKind::Conduct));
-        let said = world.record(on, records::draft(body, account));
+        let said = world.record(on, records::draft(body, about.account));
         world.sync(on);
-        let day = DossierId::day(world.people[amina.0].uid, today);
+        let day = DossierId::day(world.people[amina.0].uid, about.today);
         let found = [amina, deka, barasa].map(|who| ids(&in_javascript(&document(&world, who, day, None).body)));
         assert_eq!(found, [vec![said.to_string()], vec![said.to_string()], Vec::new()]);
     });
