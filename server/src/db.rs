@@ -184,6 +184,8 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(ACQUIRE_TIMEOUT)
             .statement_cache_capacity(STATEMENT_CACHE)
+            // What is deleted, above all by an erasure, is not left in the file.
+            .pragma("secure_delete", "on")
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .pragma("cache_size", "-65536")
             .pragma("temp_store", "memory");

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::attachments;
 use crate::auth::upkeep;
 use crate::db::Tx;
+use crate::erasure::{self, envelopes, retention};
 use crate::http::{idempotency, names};
 use crate::on_db;
 use crate::sync::{compact, health};
@@ -66,6 +67,24 @@ pub static JOBS: &[Job] = &[
         what: "raises the alarm about devices that fell silent",
         every: health::WATCH_EVERY,
         turn: |app| Box::pin(health::watch(app)),
+    },
+    Job {
+        name: "order_erasures",
+        what: "orders the erasure of customers after closed_customer_days",
+        every: retention::EVERY,
+        turn: |app| Box::pin(retention::order_forgotten(app)),
+    },
+    Job {
+        name: "erase_customers",
+        what: "erases customers as ordered, and what came late about them",
+        every: erasure::EVERY,
+        turn: |app| Box::pin(erasure::carry_out(app)),
+    },
+    Job {
+        name: "empty_envelopes",
+        what: "empties envelopes after envelope_days",
+        every: envelopes::EVERY,
+        turn: |app| Box::pin(envelopes::empty_old(app)),
     },
 ];
 

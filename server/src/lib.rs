@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod decisions;
+pub mod erasure;
 pub mod hints;
 pub mod http;
 pub mod import;

@@ -103,6 +103,11 @@ settings! {
     attachment_day_bytes_max: i64 = 104_857_600, |v| (1_024..=1_024 * 1_024 * 1_024 * 1_024).contains(v);
     /// How many days a request that is repeated with its Idempotency-Key has the same answer.
     idempotency_days: i64 = 90, |v| (90..=3_650).contains(v);
+    /// How many days after anything was last heard of a customer whose accounts are all closed he is erased:
+    /// who he is, and what was recorded about him but money. 0: never.
+    closed_customer_days: i64 = 2_555, |v| *v == 0 || (90..=36_500).contains(v);
+    /// How many days envelopes are kept as phones sealed them, beside the entries that were in them. 0: for ever.
+    envelope_days: i64 = 365, |v| *v == 0 || (90..=36_500).contains(v);
 }
 
 /// Why a setting cannot be changed.
@@ -247,6 +252,8 @@ mod tests {
             ("lease_days", "0"),
             ("oidc_issuer", "http://login.example.com"),
             ("oidc_link_by_email", "maybe"),
+            ("closed_customer_days", "1"),
+            ("envelope_days", "-1"),
             ("no_such", "1"),
         ] {
             assert!(settings.put(name, text).is_err(), "{name} {text}");

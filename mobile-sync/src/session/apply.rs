@@ -6,7 +6,9 @@ use daybook_shared::board::{BoardKind, Confirmed};
 use daybook_shared::entry::Head;
 use daybook_shared::ids::{CaseloadId, DossierId, EnvelopeId, InstallId};
 use daybook_shared::time::Timestamp;
-use daybook_shared::wire::exchange::{BoardNews, Delta, Drop, End, Frame, NewOutcome, News, Relist, caseloads_hash};
+use daybook_shared::wire::exchange::{
+    BoardNews, Delta, Drop, End, Frame, GoneReason, NewOutcome, News, Relist, caseloads_hash,
+};
 use daybook_shared::wire::sign::{Acknowledgement, Context, ReceiptBlock, Signed, WipeOrder};
 use rand::Rng;
 
@@ -268,6 +270,9 @@ impl Applying<'_> {
         for gone in frame.gone.iter().flatten() {
             let (dossier, caseload) = (dossier(frame, gone.dossier)?, caseload(frame, gone.caseload)?);
             self.db.end_membership(dossier, caseload, gone.epoch)?;
+            if gone.reason == GoneReason::Erased {
+                self.db.order_erasure(dossier)?;
+            }
             self.applied.news = true;
         }
         for delta in frame.deltas.iter().flatten() {
@@ -358,7 +363,7 @@ impl Applying<'_> {
         dossier(frame, drop.dossier)?;
         let ids: BTreeSet<_> = drop.entries.iter().copied().collect();
         self.db.drop_envelopes_with(&ids)?;
-        ids.into_iter().try_for_each(|id| self.db.erase_entry(id))?;
+        ids.into_iter().try_for_each(|id| self.db.erase_entry_with_files(id))?;
         self.applied.news = true;
         Ok(())
     }
@@ -391,8 +396,16 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// Drain, then purge: what no caseload holds leaves once nothing of it waits for a verdict.
+    /// Drain, then purge: what no caseload holds leaves once nothing of it waits for a verdict. What is to be
+    /// erased takes along whatever else of it is here.
     fn purge(&mut self) -> Result<(), ApplyError> {
+        // What is handed in again after a rewind goes first.
+        let erasable = if self.db.phone()?.rewound { Vec::new() } else { self.db.erasable()? };
+        for dossier in erasable {
+            if self.db.erase_dossier(dossier)? {
+                self.applied.purged.push(dossier);
+            }
+        }
         for dossier in self.db.purgeable()? {
             self.db.purge(dossier)?;
             self.applied.purged.push(dossier);

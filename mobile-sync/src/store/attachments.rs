@@ -140,6 +140,12 @@ impl Db<'_> {
         Ok(found)
     }
 
+    /// Every file here, whole.
+    pub(super) fn every_file(self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let files = self.all("select distinct sha256 from attachment_piece", [], |row| Ok(Hash(bytes(row, 0, PIECE)?)))?;
+        files.into_iter().map(|sha256| self.file_bytes(sha256, 0, usize::MAX)).collect()
+    }
+
     /// Notes how many bytes of a file the server holds.
     pub(crate) fn set_file_sent(self, sha256: Hash, size: u32, sent: u32) -> Result<(), StoreError> {
         const SQL: &str = "update attachment set sent = min(?3, size) where sha256 = ?1 and size = ?2 and state = 0";

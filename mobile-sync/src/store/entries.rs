@@ -156,6 +156,11 @@ impl Db<'_> {
         self.entries(entries!("own = 1 order by seq"), [])
     }
 
+    /// Every entry here, whoever captured it.
+    pub(super) fn every_entry(self) -> Result<Vec<StoredEntry>, StoreError> {
+        self.entries(entries!("seq > 0 order by seq"), [])
+    }
+
     pub(crate) fn entries_of(self, dossier: DossierId) -> Result<Vec<StoredEntry>, StoreError> {
         self.entries(entries!("dossier = ?1 order by seq"), params![dossier.as_bytes()])
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use daybook_shared::entry::Head;
-use daybook_shared::ids::{EntryId, EnvelopeId, InstallId};
+use daybook_shared::ids::{DossierId, EntryId, EnvelopeId, InstallId};
 use daybook_shared::time::{DAY_MS, Timestamp};
 use daybook_shared::wire::envelope::Envelope;
 use daybook_shared::wire::limits::ENVELOPE_KEPT_DAYS;
@@ -156,6 +156,21 @@ impl Db<'_> {
     /// Drops the kept envelopes that carry one of these entries, when they have to be erased: an
     /// envelope cannot be changed without breaking its signature. Unanswered ones stay.
     pub(crate) fn drop_envelopes_with(self, entries: &BTreeSet<EntryId>) -> Result<(), StoreError> {
+        self.drop_envelopes(|envelope| {
+            envelope.body.entries.iter().filter_map(|entry| entry_id(entry)).any(|id| entries.contains(&id))
+        })
+    }
+
+    /// Drops the kept envelopes that carry anything about a dossier. Unanswered ones stay.
+    pub(super) fn drop_envelopes_about(self, dossier: DossierId) -> Result<(), StoreError> {
+        self.drop_envelopes(|envelope| {
+            let heads = envelope.body.entries.iter().filter_map(|entry| minicbor::decode::<Head>(entry).ok());
+            heads.map(|head| head.dossier).any(|of| of == dossier)
+                || envelope.body.board.iter().any(|change| change.dossier == dossier)
+        })
+    }
+
+    fn drop_envelopes(self, goes: impl Fn(&Envelope) -> bool) -> Result<(), StoreError> {
         const SELECT: &str = "select number, id, bytes, install from envelope where answered <> 0";
         const DELETE: &str = "delete from envelope where install = ?1 and number = ?2";
         let kept = self.all(SELECT, [], |row| {
@@ -164,8 +179,7 @@ impl Db<'_> {
         })?;
         for (install, kept) in kept {
             let envelope = Envelope::decode(&kept.bytes).map_err(|_| StoreError::BadRow { table: TABLE })?;
-            let mut ids = envelope.body.entries.iter().filter_map(|entry| entry_id(entry));
-            if ids.any(|id| entries.contains(&id)) {
+            if goes(&envelope) {
                 self.execute_one(DELETE, params![install.as_bytes(), kept.number.cast_signed()])?;
             }
         }

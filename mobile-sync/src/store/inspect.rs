@@ -84,6 +84,27 @@ impl Store {
         Ok(ids)
     }
 
+    /// What is kept here of people, in the clear: entries, facts, boards, words put aside, what is in kept
+    /// envelopes, and files. Shows that something is gone.
+    pub fn plain(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let db = self.read();
+        let mut plain: Vec<Vec<u8>> = db.every_entry()?.into_iter().map(|entry| entry.bytes).collect();
+        for held in db.held()? {
+            plain.extend(db.sections_of(held.dossier)?.into_values());
+            let board = db.working_board(held.dossier)?.map(|working| format!("{:?}", working.board.view()));
+            plain.extend(board.map(String::into_bytes));
+        }
+        plain.extend(db.drafts()?.into_iter().map(|draft| draft.words.into_bytes()));
+        for (install, number) in db.kept_envelopes()? {
+            let kept = db.envelope(install, number)?.ok_or(StoreError::BadRow { table: "envelope" })?;
+            let body = Envelope::decode(&kept.bytes).map_err(|_| StoreError::BadRow { table: "envelope" })?.body;
+            plain.extend(body.entries.into_iter().map(|entry| entry.to_vec()));
+            plain.extend(body.board.into_iter().map(|change| change.change));
+        }
+        plain.extend(db.every_file()?);
+        Ok(plain)
+    }
+
     /// The caseloads of this device, in the server's order.
     pub fn caseloads(&self) -> Result<Vec<CaseloadInfo>, StoreError> {
         self.read().caseloads()

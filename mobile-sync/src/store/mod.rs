@@ -24,6 +24,7 @@ mod boards;
 mod dossiers;
 mod entries;
 mod envelopes;
+mod erasing;
 mod error;
 mod feeds;
 mod generation;
@@ -71,7 +72,7 @@ use crate::time::build_time;
 
 /// Migrations, oldest first; a file's `user_version` says how many it has had. Never edited once
 /// released: add one.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../../../migrations/device/0001_store.sql"),
     include_str!("../../../migrations/device/0002_upload_budget.sql"),
     include_str!("../../../migrations/device/0003_envelope_key.sql"),
@@ -79,6 +80,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../../../migrations/device/0005_recovery.sql"),
     include_str!("../../../migrations/device/0006_attachments.sql"),
     include_str!("../../../migrations/device/0007_wiped.sql"),
+    include_str!("../../../migrations/device/0008_erasure.sql"),
 ];
 const CHECK_VALUE: &[u8] = b"daybook/device/store/1";
 /// What a phone asks for at first, in bytes of compressed response.

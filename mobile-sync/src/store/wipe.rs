@@ -66,7 +66,7 @@ impl Db<'_> {
     }
 }
 
-const ERASED: [&str; 18] = [
+const ERASED: [&str; 19] = [
     "delete from entry",
     "delete from attachment",
     "delete from attachment_piece",
@@ -85,6 +85,7 @@ const ERASED: [&str; 18] = [
     "delete from relisted",
     "delete from kept_cash",
     "delete from kept_handover",
+    "delete from erasing",
 ];
 
 #[cfg(test)]

@@ -79,6 +79,12 @@ pub enum Permission {
     ReadReports,
     /// Take over accounts, post payments recorded elsewhere and statements.
     ImportRecords,
+    /// See orders to erase customers.
+    ReadErasures,
+    /// Propose to erase a customer.
+    ProposeErasures,
+    /// Decide on what another proposed to erase.
+    ApproveErasures,
 }
 
 impl Permission {
@@ -103,6 +109,9 @@ impl Permission {
         Self::CountCash,
         Self::ReadReports,
         Self::ImportRecords,
+        Self::ReadErasures,
+        Self::ProposeErasures,
+        Self::ApproveErasures,
     ];
 
     /// The roles that have it.
@@ -115,8 +124,13 @@ impl Permission {
             Self::ReadAudit => &[Auditor, Admin],
             Self::ReadCases => &[Officer, CallOfficer, Supervisor, Auditor],
             Self::EditBoards => &[Officer, CallOfficer, Supervisor],
-            Self::AssignCases | Self::ReviewHeld | Self::ReversePayments | Self::ImportRecords => &[Supervisor],
-            Self::ReadHeld => &[Supervisor, Auditor],
+            Self::AssignCases
+            | Self::ReviewHeld
+            | Self::ReversePayments
+            | Self::ImportRecords
+            | Self::ApproveErasures => &[Supervisor],
+            Self::ReadHeld | Self::ReadErasures => &[Supervisor, Auditor],
+            Self::ProposeErasures => &[CallOfficer, Supervisor],
             Self::CountCash => &[Cashier],
             Self::ReadReports => &[Supervisor, Cashier, Auditor],
         }
@@ -135,7 +149,9 @@ impl Permission {
             | Self::ReviewHeld
             | Self::ReversePayments
             | Self::CountCash
-            | Self::ImportRecords => true,
+            | Self::ImportRecords
+            | Self::ProposeErasures
+            | Self::ApproveErasures => true,
             Self::ReadUsers
             | Self::ReadDevices
             | Self::ReadUnits
@@ -143,7 +159,8 @@ impl Permission {
             | Self::ReadAudit
             | Self::ReadCases
             | Self::ReadHeld
-            | Self::ReadReports => false,
+            | Self::ReadReports
+            | Self::ReadErasures => false,
         }
     }
 }

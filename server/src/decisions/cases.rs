@@ -62,10 +62,11 @@ const ONE: &str = concat!(
     "select d.id, d.kind, d.account_id, c.uid as caseload, d.version, b.bytes
      from dossier d left join caseload c on c.id = d.caseload_id left join account a on a.id = d.account_id
        left join board b on b.dossier_id = d.id
-     where d.uid = $3 and ",
+     where d.uid = $3 and d.erased_at is null and ",
     seen_dossiers!()
 );
 
+/// A dossier that the user reaches. One that is erased is nobody's.
 async fn find(tx: &mut Tx, by: &User, permission: Permission, dossier: DossierId) -> Result<DossierRow, Problem> {
     let roles = permission.role_list();
     let row: Option<DossierRow> = on_db!(tx, conn => {
@@ -160,7 +161,7 @@ struct EntryView {
 const SELECT_ENTRIES: &str =
     "select e.uid as id, e.entry_type, u.uid as author, e.captured_at, e.received_at, e.outcome, e.reason, e.flags
      from entry e join app_user u on u.id = e.user_id
-     where e.dossier_id = $1 and (not e.confidential or e.user_id = $2 or $3) order by e.version desc limit $4";
+     where e.dossier_id = $1 and e.erased_at is null and (not e.confidential or e.user_id = $2 or $3) order by e.version desc limit $4";
 
 /// A dossier: where its account stands, its board, its newest entries; or all of it as an Automerge document.
 ///

@@ -44,9 +44,9 @@ impl Reader {
 }
 
 const MEASURE_ENTRIES: &str = "select cast(coalesce(sum(length(e.bytes)), 0) as bigint) from entry e
-     where e.dossier_id = $1 and (not e.confidential or e.user_id = $2 or $3)";
+     where e.dossier_id = $1 and e.erased_at is null and (not e.confidential or e.user_id = $2 or $3)";
 const SELECT_ENTRY_BYTES: &str = "select e.uid, e.bytes from entry e
-     where e.dossier_id = $1 and (not e.confidential or e.user_id = $2 or $3) order by e.uid";
+     where e.dossier_id = $1 and e.erased_at is null and (not e.confidential or e.user_id = $2 or $3) order by e.uid";
 
 /// How many bytes of memory it takes to render a document, where the server ever has that much room for one request.
 pub async fn memory_needed(tx: &mut Tx, dossier: i64, reader: Reader) -> Result<usize, Problem> {

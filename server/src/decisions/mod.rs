@@ -59,7 +59,7 @@ const INSERT: &str = "insert into decision (uid, kind, subject, user_id, at, det
 
 impl Decider<'_> {
     /// Records the decision, if nobody decided on the subject before.
-    async fn record(self, tx: &mut Tx, kind: &str, subject: Uuid, detail: Value) -> Result<Novelty, Problem> {
+    pub async fn record(self, tx: &mut Tx, kind: &str, subject: Uuid, detail: Value) -> Result<Novelty, Problem> {
         let (id, user, now, text) = (self.id, self.by.id, self.now, detail.to_string());
         let inserted = on_db!(&mut *tx, conn => {
             sqlx::query(INSERT).bind(id).bind(kind).bind(subject).bind(user).bind(now).bind(text).execute(conn).await

@@ -37,6 +37,7 @@ use crate::attachments::routes as attachments;
 use crate::auth::Permission as P;
 use crate::auth::routes::{audit, devices, oidc, organisation, sessions, signing_in, users};
 use crate::decisions::{cases, cash, held, quarantine, receipts, reversal};
+use crate::erasure::routes as erasures;
 use crate::hints::routes as hints;
 use crate::import::routes as imports;
 use crate::recovery::routes as recovery;
@@ -132,6 +133,9 @@ const DECISION: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson];
 const RELEASE: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson, C::StillHeld];
 /// A count names an officer and a hand-over, which may not be there.
 const COUNT: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson, C::NotFound];
+/// An order to erase: who or what it is about is not settled, or there is another.
+const ERASURE: &[Code] = &[C::IdTaken, C::Conflict];
+const ERASURE_DECISION: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson, C::Conflict];
 /// Rows of an import, as CSV or JSON.
 const ROWS: &[Code] = &[C::MalformedRequest, C::Validation, C::UnsupportedMediaType];
 /// A dossier, as a document too large to be made for one request.
@@ -219,6 +223,9 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/v1/imports/portfolio",           May(P::ImportRecords),   IMPORT,   || routes!(imports::portfolio),             ROWS),
     route(POST, "/v1/imports/repayments",          May(P::ImportRecords),   IMPORT,   || routes!(imports::repayments),            ROWS),
     route(POST, "/v1/imports/statements",          May(P::ImportRecords),   IMPORT,   || routes!(imports::statements),            ROWS),
+    route(GET,  "/v1/erasures",                    May(P::ReadErasures),    SMALL,    || routes!(erasures::list),                LIST),
+    route(POST, "/v1/customers/{id}/erasure",      May(P::ProposeErasures), SMALL,    || routes!(erasures::propose),             ERASURE),
+    route(POST, "/v1/erasures/{id}/decision",      May(P::ApproveErasures), SMALL,    || routes!(erasures::decide),              ERASURE_DECISION),
     route(GET,  "/v1/audit",                       May(P::ReadAudit),       SMALL,    || routes!(audit::list),                   LIST),
     route(GET,  "/v1/recoveries",                  May(P::ReadAudit),       SMALL,    || routes!(recovery::list),                NONE),
     route(POST, "/v1/recoveries/confirmation",     May(P::ConfirmRecoveries), SMALL,  || routes!(recovery::confirm),             NONE),

@@ -165,7 +165,8 @@ pub fn take(
     let mut verdicts = Vec::with_capacity(item.boards.len());
     for (position, (change, prepared)) in item.arrived.envelope.body.board.iter().zip(&item.boards).enumerate() {
         let known = world.dossiers.get(&change.dossier);
-        let entitled = !held_back && known.is_some_and(|dossier| world.held_since(user_id, dossier, since));
+        let erased = known.is_some_and(|dossier| dossier.erased);
+        let entitled = !held_back && !erased && known.is_some_and(|dossier| world.held_since(user_id, dossier, since));
         let reason = match &prepared.judged {
             Judged::Rejected(reason) => reason.clone(),
             _ if !entitled => BoardReason::NotEntitled.code().to_owned(),
@@ -197,7 +198,9 @@ pub fn take(
         let device = world.devices.get_mut(&device_id).expect("the device is loaded");
         let length = i64::try_from(change.change.len()).unwrap_or(i64::MAX);
         let room = device.quarantined_bytes.saturating_add(length) <= QUARANTINED_BYTES_MAX;
-        let (bytes, reason) = if room {
+        let (bytes, reason) = if erased {
+            (Vec::new(), reason)
+        } else if room {
             device.quarantined_bytes += length;
             (change.change.clone(), reason)
         } else {

@@ -27,6 +27,8 @@ batch_row! {
         bytes: Vec<u8> => "bytea",
         /// When.
         received_at: Timestamp => "timestamptz",
+        /// Its bytes were not kept.
+        erased_at: Option<Timestamp> => "timestamptz",
     }
 }
 

@@ -26,6 +26,7 @@ use super::frames::Frames;
 use super::load::outcome_of;
 use super::read::{self, Asking, Reader};
 use super::take::{self, Item, Taken};
+use super::world::is_same;
 use super::writer::{self, Done, Job, WriteError};
 use crate::app::App;
 use crate::auth::alarm;
@@ -432,13 +433,14 @@ batch_row! {
 struct KnownRow {
     uid: EntryId,
     bytes: Vec<u8>,
+    digest: Option<Hash>,
     outcome: String,
     reason: Option<Reason>,
     flags: Option<String>,
 }
 
 const SELECT_ENVELOPE: &str = "select uid from envelope where install_id = $1 and number = $2";
-const SELECT_KNOWN: &str = "select e.uid, e.bytes, e.outcome, e.reason, e.flags from v join entry e on e.uid = v.uid";
+const SELECT_KNOWN: &str = "select e.uid, e.bytes, e.digest, e.outcome, e.reason, e.flags from v join entry e on e.uid = v.uid";
 const SELECT_QUARANTINED: &str = "select position, reason from quarantine where install_id = $1 and number = $2";
 
 /// The answer to an envelope that was taken before, derived from the log; `reactor` if the number
@@ -479,7 +481,7 @@ async fn outcomes_before(tx: &mut Tx, envelope: &Envelope) -> sqlx::Result<Vec<O
         }
         match known.get(&entry.head.id) {
             None => Ok(Outcome::refused(Reason::Failed)),
-            Some(row) if row.bytes != bytes.as_slice() => Ok(Outcome::refused(Reason::IdTaken)),
+            Some(row) if !is_same((&row.bytes, row.digest), bytes) => Ok(Outcome::refused(Reason::IdTaken)),
             Some(row) => outcome_of(&row.outcome, row.reason.clone(), row.flags.as_deref()),
         }
     });

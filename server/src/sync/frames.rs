@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use daybook_shared::ids::{CaseloadId, DossierId, UserId};
-use daybook_shared::wire::exchange::{Delta, Frame, Gone, NewCursor, Person};
+use daybook_shared::ids::{CaseloadId, DossierId, EntryId, UserId};
+use daybook_shared::wire::exchange::{Delta, Drop, Frame, Gone, NewCursor, Person};
 use daybook_shared::wire::framing::FrameWriter;
 use daybook_shared::wire::limits::FRAME_BYTES_AIM;
 
@@ -142,6 +142,13 @@ impl Frames {
     pub fn gone(&mut self, gone: Gone) {
         self.size += 24;
         self.frame.gone.get_or_insert_default().push(gone);
+    }
+
+    /// Adds entries that are to be erased.
+    pub fn erased(&mut self, dossier: DossierId, entries: Vec<EntryId>) {
+        self.size += 8 + entries.len() * 17;
+        let dossier = self.dossier(dossier);
+        self.frame.drop.get_or_insert_default().push(Drop { dossier, entries });
     }
 
     /// Says how far a caseload is read once this frame is applied.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_shared::entry::{Body, Channel, Entry};
 use daybook_shared::ids::{
-    AccountId, AckHash, AgentId, DeviceId, DossierId, EntryId, EnvelopeId, InstallId, PaymentId, UserId,
+    AccountId, AckHash, AgentId, DeviceId, DossierId, EntryId, EnvelopeId, Hash, InstallId, PaymentId, UserId,
 };
 use daybook_shared::money::{Currency, Money};
 use daybook_shared::time::{Date, Timestamp};
@@ -20,6 +20,7 @@ use super::world::{
 };
 use crate::batch_row;
 use crate::db::{Tx, batch};
+use crate::erasure::envelopes::accounts_of;
 use crate::portfolio::account::{self, Lock};
 use crate::portfolio::allocation::Payment;
 use crate::portfolio::payment::PaymentState;
@@ -126,7 +127,7 @@ impl Needs {
             _ => {}
         }
         self.agents.extend(records::agent_of(&entry.body));
-        self.dossiers.extend(records::account_of(&entry.body).map(DossierId::case));
+        self.dossiers.extend(accounts_of(entry).map(DossierId::case));
     }
 
     /// Both.
@@ -217,21 +218,22 @@ struct EntryRow {
     uid: EntryId,
     id: i64,
     bytes: Vec<u8>,
+    digest: Option<Hash>,
     outcome: String,
     reason: Option<Reason>,
     flags: Option<String>,
     user_id: i64,
 }
 
-const SELECT_ENTRIES: &str = "select e.uid, e.id, e.bytes, e.outcome, e.reason, e.flags, e.user_id
+const SELECT_ENTRIES: &str = "select e.uid, e.id, e.bytes, e.digest, e.outcome, e.reason, e.flags, e.user_id
      from v join entry e on e.uid = v.uid";
 
 async fn load_entries(tx: &mut Tx, needs: &Needs, world: &mut World) -> sqlx::Result<()> {
     let keys: Vec<_> = needs.entries.iter().map(|&uid| EntryKey { uid }).collect();
     let rows: Vec<EntryRow> = batch::fetch(tx, &keys, SELECT_ENTRIES).await?;
-    for EntryRow { uid, id, bytes, outcome, reason, flags, user_id } in rows {
+    for EntryRow { uid, id, bytes, digest, outcome, reason, flags, user_id } in rows {
         let outcome = outcome_of(&outcome, reason, flags.as_deref())?;
-        world.entries.insert(uid, Logged { id, bytes, outcome, user_id });
+        world.entries.insert(uid, Logged { id, bytes, digest, outcome, user_id });
     }
     Ok(())
 }
@@ -258,12 +260,14 @@ struct DossierRow {
     board_version: i64,
     assigned_at: Option<Timestamp>,
     was_held: bool,
+    is_erased: bool,
 }
 
 const SELECT_DOSSIERS: &str =
     "select d.id, d.uid, d.kind, d.account_id, d.user_id, d.agent_id, d.caseload_id, d.epoch, d.version,
        d.board_version, (select a.at from assignment a where a.dossier_id = d.id and a.epoch = 1) as assigned_at,
-       exists (select 1 from rewound_holding h where h.dossier_uid = d.uid) as was_held
+       exists (select 1 from rewound_holding h where h.dossier_uid = d.uid) as was_held,
+       d.erased_at is not null as is_erased
      from v join dossier d on d.uid = v.uid order by d.id";
 const SELECT_HELD: &str =
     "select h.dossier_uid, h.user_id, h.at from v join rewound_holding h on h.dossier_uid = v.uid";
@@ -303,7 +307,7 @@ async fn load_dossiers(tx: &mut Tx, needs: &Needs, world: &mut World) -> sqlx::R
             (row.epoch, row.version, row.board_version),
             history,
         );
-        world.dossiers.insert(row.uid, dossier);
+        world.dossiers.insert(row.uid, Dossier { erased: row.is_erased, ..dossier });
     }
     Ok(())
 }

@@ -38,8 +38,8 @@ pub async fn persist(tx: &mut Tx, world: &mut World, mut effects: Effects, now: 
     append_feed(tx, world).await
 }
 
-const INSERT_ENVELOPES: &str = "insert into envelope (install_id, number, uid, bytes, received_at)
-     select install_id, number, uid, bytes, received_at from v where true";
+const INSERT_ENVELOPES: &str = "insert into envelope (install_id, number, uid, bytes, received_at, erased_at)
+     select install_id, number, uid, bytes, received_at, erased_at from v where true";
 const INSERT_ACKNOWLEDGEMENTS: &str = "insert into acknowledgement (device_id, hash, at)
      select device_id, hash, at from v where true on conflict do nothing";
 

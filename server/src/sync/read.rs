@@ -169,6 +169,7 @@ async fn send_page(
 ) -> sqlx::Result<bool> {
     let mut facts = facts::newer(tx, page).await?;
     let mut items = load_items(tx, asking, page).await?;
+    let mut erased = load_erased(tx, asking, page).await?;
     frames.people(tx, items.values().flatten()).await?;
     for member in page {
         let dossier = frames.dossier(member.uid);
@@ -181,6 +182,9 @@ async fn send_page(
                 return Ok(false);
             }
             continue;
+        }
+        if let Some(entries) = erased.remove(&member.dossier_id) {
+            frames.erased(member.uid, entries);
         }
         let first = First {
             facts: facts.remove(&member.dossier_id).unwrap_or_default(),
@@ -335,27 +339,44 @@ struct OutcomeRow {
 /// What is confidential goes to its author only, whoever else holds the dossier.
 const SELECT_ENTRIES: &str = "select e.dossier_id, e.version, e.bytes, e.user_id, e.outcome, e.reason, e.flags
      from v join entry e on e.dossier_id = v.id and e.version > v.base and e.version <= v.upto
-     where (v.from_nothing or e.install_id <> v.install_id)
+     where (v.from_nothing or e.install_id <> v.install_id) and e.erased_at is null
        and (not e.confidential or e.user_id = (select r.user_id from install i join device r on r.id = i.device_id
                                                where i.id = v.install_id))";
 const SELECT_OUTCOMES: &str = "select e.dossier_id, e.uid, e.outcome_version, e.outcome, e.reason, e.flags
      from v join entry e on e.dossier_id = v.id and e.outcome_version > v.base and e.version <= v.base
-     where e.outcome_version > e.version and e.install_id <> v.install_id
+     where e.outcome_version > e.version and e.install_id <> v.install_id and e.erased_at is null
        and (not e.confidential or e.user_id = (select r.user_id from install i join device r on r.id = i.device_id
                                                where i.id = v.install_id))";
+/// Own ones as well, wherever the phone has come to: it may hold them in an envelope.
+const SELECT_ERASED: &str = "select e.dossier_id, e.uid from v join entry e on e.dossier_id = v.id and e.erased_version > v.base
+     where not e.confidential or e.user_id = (select r.user_id from install i join device r on r.id = i.device_id
+                                              where i.id = v.install_id)";
 const SELECT_CHANGES: &str = "select c.dossier_id, c.version, c.bytes
      from v join board_change c on c.dossier_id = v.id and c.version > v.base and c.version <= v.upto
      where c.install_id is null or c.install_id <> v.install_id";
 const SELECT_BOARD: &str = "select bytes from board where dossier_id = $1";
 
-/// The items of a page by dossier, in the order of their versions.
-async fn load_items(tx: &mut Tx, asking: Asking, page: &[Member]) -> sqlx::Result<BTreeMap<i64, Vec<Item>>> {
-    let Asking { install_id } = asking;
+fn windows<'a>(Asking { install_id }: Asking, page: impl Iterator<Item = &'a Member>) -> Vec<Window> {
     let window = |member: &Member| {
         let Member { dossier_id: id, base, upto, from_nothing, .. } = *member;
         Window { id, base, upto, install_id, from_nothing }
     };
-    let windows: Vec<_> = page.iter().filter(|member| member.present).map(window).collect();
+    page.filter(|member| member.present).map(window).collect()
+}
+
+/// Entries of a page by dossier that were erased since the phone read it.
+async fn load_erased(tx: &mut Tx, asking: Asking, page: &[Member]) -> sqlx::Result<BTreeMap<i64, Vec<EntryId>>> {
+    let rows: Vec<(i64, EntryId)> = batch::fetch(tx, &windows(asking, page.iter()), SELECT_ERASED).await?;
+    let mut erased: BTreeMap<i64, Vec<EntryId>> = BTreeMap::new();
+    for (dossier, entry) in rows {
+        erased.entry(dossier).or_default().push(entry);
+    }
+    Ok(erased)
+}
+
+/// The items of a page by dossier, in the order of their versions.
+async fn load_items(tx: &mut Tx, asking: Asking, page: &[Member]) -> sqlx::Result<BTreeMap<i64, Vec<Item>>> {
+    let windows = windows(asking, page.iter());
     let mut items: BTreeMap<i64, Vec<Item>> = BTreeMap::new();
     let entries: Vec<EntryRow> = batch::fetch(tx, &windows, SELECT_ENTRIES).await?;
     for row in entries {
@@ -371,7 +392,7 @@ async fn load_items(tx: &mut Tx, asking: Asking, page: &[Member]) -> sqlx::Resul
         items.entry(row.dossier_id).or_default().push(Item { version: row.outcome_version, what });
     }
     let changed = page.iter().filter(|member| member.present && member.base > 0 && member.board_version > member.base);
-    let changed: Vec<_> = changed.map(window).collect();
+    let changed = self::windows(asking, changed);
     let changes: Vec<(i64, i64, Vec<u8>)> = batch::fetch(tx, &changed, SELECT_CHANGES).await?;
     for (dossier, version, bytes) in changes {
         items.entry(dossier).or_default().push(Item { version, what: What::Change(bytes) });

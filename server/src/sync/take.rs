@@ -21,10 +21,11 @@ use super::judge::{self, Capture};
 use super::load::{self, Expected, Needs};
 use super::persist;
 use super::time::{Bounds, CaptureTime, KnownMoment, corrected};
-use super::world::{About, Logged, World};
+use super::world::{About, Dossier, Logged, World};
 use crate::app::App;
 use crate::attachments::AttachmentRow;
 use crate::db::Tx;
+use crate::erasure::envelopes::accounts_of;
 use crate::portfolio::allocation::Payment;
 
 /// How many days an entry whose phone's clock is wrong may have been on its way and still find the
@@ -285,8 +286,7 @@ impl Group<'_> {
             return Outcome::refused(Reason::Foreign);
         }
         if let Some(known) = self.world.entries.get(&entry.head.id) {
-            let same = known.bytes == bytes;
-            return if same { known.outcome.clone() } else { Outcome::refused(Reason::IdTaken) };
+            return if known.is(bytes) { known.outcome.clone() } else { Outcome::refused(Reason::IdTaken) };
         }
         let time = self.capture_time(arrived, entry);
         let mut flags = Vec::new();
@@ -314,7 +314,7 @@ impl Group<'_> {
         let outcome = held_with(outcome, flags);
         let dossier = self.world.dossiers.get_mut(&entry.head.dossier).expect("the dossier of a capture is loaded");
         let version = dossier.next_version();
-        let logged = Logged { id: 0, bytes: bytes.to_vec(), outcome: outcome.clone(), user_id };
+        let logged = Logged { id: 0, bytes: bytes.to_vec(), digest: None, outcome: outcome.clone(), user_id };
         self.world.entries.insert(entry.head.id, logged);
         self.effects.attachments.extend(AttachmentRow::of(entry, device_id));
         self.effects.entries.push(NewEntry {
@@ -347,8 +347,10 @@ impl Group<'_> {
         install.last_envelope = id;
         install.after_at = install.after_at.max(after_at);
         install.dirty = true;
-        let bytes = item.arrived.bytes.clone();
-        let row = EnvelopeRow { install_id: install.id, number, uid: id, bytes, received_at: self.received_at };
+        let install_id = install.id;
+        let erased_at = self.names_erased(&item.arrived).then_some(self.received_at);
+        let bytes = if erased_at.is_some() { Vec::new() } else { item.arrived.bytes.clone() };
+        let row = EnvelopeRow { install_id, number, uid: id, bytes, received_at: self.received_at, erased_at };
         self.effects.envelopes.push(row);
         let device = &self.world.devices[&device_id];
         let state = state_of(device.lost, device.deactivated_at.is_some());
@@ -357,6 +359,19 @@ impl Group<'_> {
         let hash = Acknowledgement::hash(&signed);
         self.effects.acknowledgements.push(AcknowledgementRow { device_id, hash, at: self.received_at });
         signed
+    }
+
+    /// Whether an envelope carries something about who is erased: its bytes are not kept.
+    fn names_erased(&self, arrived: &Arrived) -> bool {
+        let is_erased = |dossier| self.world.dossiers.get(&dossier).is_some_and(|known: &Dossier| known.erased);
+        let names = |entry: &Entry| {
+            let known = self.world.entries.get(&entry.head.id);
+            is_erased(entry.head.dossier)
+                || accounts_of(entry).is_some_and(|account| is_erased(DossierId::case(account)))
+                || known.is_some_and(|known| known.digest.is_some())
+        };
+        arrived.entries.iter().flatten().any(names)
+            || arrived.envelope.body.board.iter().any(|change| is_erased(change.dossier))
     }
 
     /// Judges entries of this group again that came before what they act on.

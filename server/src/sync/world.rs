@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_shared::entry::{Channel, Repayment};
-use daybook_shared::ids::{AckHash, AgentId, DeviceId, DossierId, EntryId, EnvelopeId, PaymentId, UserId};
+use daybook_shared::ids::{
+    AckHash, AgentId, DeviceId, DossierId, EntryId, EnvelopeId, Hash, PaymentId, UserId, sha256,
+};
 use daybook_shared::money::Money;
 use daybook_shared::schedule::Instalment;
 use daybook_shared::time::{Date, Timestamp};
@@ -94,6 +96,8 @@ pub struct Dossier {
     pub opened: bool,
     /// Whether it got a new version.
     pub dirty: bool,
+    /// It is erased: what comes is judged, and nothing of it is kept for longer.
+    pub erased: bool,
     /// Its assignment history, oldest first: from when in which caseload.
     pub history: Vec<(Timestamp, Option<i64>)>,
 }
@@ -122,12 +126,26 @@ pub struct Account {
 pub struct Logged {
     /// Row key; 0 while it is to be inserted.
     pub id: i64,
-    /// Its bytes.
+    /// Its bytes; none when they were erased.
     pub bytes: Vec<u8>,
+    /// Of bytes that were erased.
+    pub digest: Option<Hash>,
     /// The verdict.
     pub outcome: Outcome,
     /// Who captured it.
     pub user_id: i64,
+}
+
+impl Logged {
+    /// Whether these are its bytes.
+    pub fn is(&self, bytes: &[u8]) -> bool {
+        is_same((&self.bytes, self.digest), bytes)
+    }
+}
+
+/// Whether bytes are those of an entry in the log, of which only a digest is left when it was erased.
+pub fn is_same((known, digest): (&[u8], Option<Hash>), bytes: &[u8]) -> bool {
+    digest.map_or(known == bytes, |digest| digest.0 == sha256(&[bytes]))
 }
 
 /// A series of receipt numbers. All numbers of a series are one device's, those of blocks to come too: so
@@ -368,6 +386,7 @@ impl Dossier {
             board_changed: false,
             opened: false,
             dirty: false,
+            erased: false,
             history,
         }
     }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_shared::entry::{Body, Entry, EntryType};
-use daybook_shared::ids::{DeviceId, DossierId, EntryId, PaymentId};
+use daybook_shared::ids::{DeviceId, DossierId, EntryId, Hash, PaymentId};
 use daybook_shared::time::{Timestamp, Zone};
 use daybook_shared::wire::outcome::{Flag, Reason};
 use indicatif::ProgressBar;
 
 use super::findings::{Findings, Place};
-use super::{PAGE_ROWS, attachments, captures, records};
+use super::{PAGE_ROWS, attachments, captures, erased, records};
 use crate::batch_row;
 use crate::db::{Tx, batch};
 use crate::on_db;
@@ -28,6 +28,8 @@ pub struct LogRow {
     /// Key of its author.
     pub user_id: i64,
     bytes: Vec<u8>,
+    digest: Option<Hash>,
+    erased: bool,
     confidential: bool,
     /// Corrected capture time.
     pub captured_at: Timestamp,
@@ -47,7 +49,7 @@ impl LogRow {
 }
 
 const SELECT_PAGE: &str = "select e.id, e.uid, d.uid as dossier_uid, e.dossier_id, e.entry_type, v.uid as device,
-       e.user_id, e.bytes, e.confidential, e.captured_at, e.outcome, e.reason, e.flags
+       e.user_id, e.bytes, e.digest, e.erased_at is not null as erased, e.confidential, e.captured_at, e.outcome, e.reason, e.flags
      from entry e join dossier d on d.id = e.dossier_id join device v on v.id = e.device_id
      where e.id > $1 order by e.id limit $2";
 
@@ -73,10 +75,17 @@ pub async fn verify(tx: &mut Tx, zone: &Zone, findings: &mut Findings, progress:
     claims(tx, findings).await
 }
 
+/// An entry with its row; none of one that was erased, whose bytes are not there to compare anything with.
 fn decoded(row: LogRow, findings: &mut Findings) -> Option<(LogRow, Entry)> {
     let place = Place { check: "log: outcomes have their reason", table: "entry", key: &row.uid };
     let has_reason = matches!(row.outcome.as_str(), "held" | "refused");
     findings.compare(place, "has a reason", &has_reason, &row.reason.is_some());
+    if row.erased {
+        let place = Place { check: erased::CHECK, table: "entry", key: &row.uid };
+        let left = (row.bytes.len(), row.digest.is_some(), row.outcome == "held");
+        findings.compare(place, "bytes, digest, held", &(0, true, false), &left);
+        return None;
+    }
     let place = Place { check: "log: entries are what their bytes say", table: "entry", key: &row.uid };
     match Entry::decode(&row.bytes) {
         Ok(entry) => {

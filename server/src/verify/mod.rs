@@ -3,7 +3,7 @@
 //! Balances come from the journal ([`ledger`]), accounts and promises from their payments and captures
 //! ([`accounts`]), typed rows from the bytes phones made ([`log`], [`captures`]), what people decided from
 //! their decisions ([`decided`]), what was imported from its lines ([`statements`]), files from
-//! their pieces ([`attachments`]), boards from their changes ([`boards`]), feeds from dossiers ([`feeds`]); the audit trail is a chain ([`trail`]).
+//! their pieces ([`attachments`]), boards from their changes ([`boards`]), feeds from dossiers ([`feeds`]); what was erased has left nothing ([`erased`]); the audit trail is a chain ([`trail`]).
 //! It reads one snapshot and changes nothing.
 //!
 //! What is taken on trust: the log itself (verdicts are not judged again, a corrected capture time is not
@@ -14,6 +14,7 @@ mod attachments;
 mod boards;
 mod captures;
 mod decided;
+mod erased;
 mod feeds;
 mod findings;
 mod ledger;
@@ -54,6 +55,8 @@ pub async fn verify(tx: &mut Tx, zone: &Zone, lines_max: usize, progress: &Progr
     boards::verify(tx, &mut findings, progress).await?;
     progress.set_message("feeds");
     feeds::verify(tx, &mut findings).await?;
+    progress.set_message("erasure");
+    erased::verify(tx, &mut findings).await?;
     progress.set_message("audit");
     trail::verify(tx, &mut findings).await?;
     progress.finish_and_clear();

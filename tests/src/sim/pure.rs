@@ -175,7 +175,8 @@ impl Books {
                 continue;
             }
             let outcome = self.judge(&entry, one.device, one.captured_at);
-            let logged = Logged { id: 1, bytes: one.bytes.clone(), outcome: outcome.clone(), user_id: one.device };
+            let (bytes, user_id) = (one.bytes.clone(), one.device);
+            let logged = Logged { id: 1, bytes, digest: None, outcome: outcome.clone(), user_id };
             self.world.entries.insert(entry.head.id, logged);
             if outcome.reason == Some(Reason::MissingRef) {
                 self.waiting.insert(entry.head.id, (entry, one.device, one.captured_at));

@@ -12,7 +12,7 @@ use daybook_shared::ids::{Hash, sha256};
 use daybook_shared::money::{Currency, Money};
 use daybook_shared::wire::envelope::BoardChange;
 use daybook_tests::sim::raw::Raw;
-use daybook_tests::sim::{KES, Who, World, forge};
+use daybook_tests::sim::{KES, Terms, Who, World, forge};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -30,6 +30,8 @@ struct There {
     payment: String,
     correction: String,
     file: String,
+    customer: String,
+    erasure: String,
 }
 
 /// Not the currency of any account.
@@ -68,6 +70,8 @@ fn case(there: &There, route: &Route) -> (String, &'static str, Value) {
         }
         "/v1/payments/{id}/reversal" => of(&there.payment, with(decision, json!({ "reason": "A mistake." }))),
         "/v1/corrections/{id}/decision" => of(&there.correction, with(decision, json!({ "approve": false }))),
+        "/v1/customers/{id}/erasure" => of(&there.customer, json!({ "id": Uuid::from_u128(8) })),
+        "/v1/erasures/{id}/decision" => of(&there.erasure, with(decision, json!({ "approve": false }))),
         "/v1/attachments/{sha256}" => (there.file.clone(), NO_FILE, Value::Null),
         path => panic!("{path} names something by its id: say here what, so that another branch's is tried"),
     }
@@ -81,6 +85,7 @@ fn with(mut object: Value, more: Value) -> Value {
 
 /// Everything that has an id, made through the phone of the scene.
 fn furnish(scene: &mut Scene) -> There {
+    let (customer, erasure) = proposed(scene);
     let payment = scene.world.cash(scene.on, scene.acc, 100);
     let correction = scene.world.correction(scene.on, payment, CorrectionKind::Void);
     scene.world.sync(scene.on);
@@ -110,7 +115,25 @@ fn furnish(scene: &mut Scene) -> There {
         payment: payment.to_string(),
         correction: correction.to_string(),
         file: file.to_string(),
+        customer,
+        erasure,
     }
+}
+
+/// A customer whose account is closed, and a proposal to erase him.
+fn proposed(scene: &mut Scene) -> (String, String) {
+    let acc = scene.world.account(scene.amina, Terms::months(1));
+    scene.world.sync(scene.on);
+    scene.world.cash(scene.on, acc, 1_000);
+    scene.world.sync(scene.on);
+    let customer = scene.world.accounts[acc.0].customer;
+    let uids: Vec<(Uuid,)> = scene.world.server.rows(&format!("select uid from customer where id = {customer}"));
+    let (customer, erasure) = (uids[0].0.to_string(), Uuid::from_u128(6).to_string());
+    let clerk = scene.world.person("caller", Role::CallOfficer);
+    let path = format!("/v1/customers/{customer}/erasure");
+    let answer = scene.world.rest(clerk, Method::POST, &path, &json!({ "id": erasure }));
+    assert_eq!(answer.status, 204, "{}", answer.json());
+    (customer, erasure)
 }
 
 /// A visit with a photo, and the photo.
@@ -194,7 +217,15 @@ fn another_branchs_things_are_in_no_list_and_another_branchs_people_in_no_body()
         let there = furnish(scene);
         let world = &mut scene.world;
         let strangers = strangers(world);
-        let ids = [&there.user, &there.device, &there.caseload, &there.dossier, &there.held, &there.change];
+        let ids = [
+            &there.user,
+            &there.device,
+            &there.caseload,
+            &there.dossier,
+            &there.held,
+            &there.change,
+            &there.erasure,
+        ];
         for route in ROUTES.iter().filter(|route| route.method == Method::GET && !route.path.contains('{')) {
             let Access::May(permission) = route.access else { continue };
             for (_, who) in strangers.iter().filter(|(role, _)| role.may(permission)) {

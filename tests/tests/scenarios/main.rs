@@ -8,6 +8,7 @@ mod boards_and_cases;
 mod captures;
 mod devices;
 mod documents;
+mod erasure;
 mod failures;
 mod feed;
 mod handsets;

@@ -123,7 +123,7 @@ fn replay(world: &mut World, on: On, bytes: &[u8]) {
         for (bytes, outcome) in envelope.body.entries.iter().zip(outcomes) {
             let Ok(entry) = Entry::decode(bytes) else { continue };
             if let Some(known) = entries.get(&entry.head.id)
-                && known.bytes == bytes.as_slice()
+                && (known.bytes == bytes.as_slice() || known.bytes.is_empty())
             {
                 assert_eq!(&known.outcome, outcome, "I6: the answer to entry {}", entry.head.id);
             }
