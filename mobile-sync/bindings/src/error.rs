@@ -70,6 +70,7 @@ impl From<CaptureError> for PhoneError {
         let code = match &error {
             CaptureError::Store(error) => error.code(),
             CaptureError::NotEnrolled => "not_enrolled",
+            CaptureError::Wiped => "wiped",
             CaptureError::OverrideRequired(_) => "override_required",
             CaptureError::Entry(_) => "field",
             CaptureError::Currency { .. } => "currency",
@@ -91,6 +92,7 @@ impl From<EditBoardError> for PhoneError {
         let code = match &error {
             EditBoardError::Store(error) => error.code(),
             EditBoardError::NotEnrolled => "not_enrolled",
+            EditBoardError::Wiped => "wiped",
             EditBoardError::NotHeld => "not_held",
             EditBoardError::Edit(error) => return Self::of(error.code(), error),
         };
@@ -103,6 +105,7 @@ impl From<ViewError> for PhoneError {
         let code = match &error {
             ViewError::Store(error) => error.code(),
             ViewError::NotEnrolled => "not_enrolled",
+            ViewError::Wiped => "wiped",
             ViewError::LeaseLapsed => "login_required",
             ViewError::Locked(_) => "locked",
         };

@@ -67,8 +67,7 @@ const EMPTY: &str = "update envelope set bytes = v.nothing, erased_at = v.at fro
 /// being erased; returns how many. None comes in beside it: [`crate::sync::take`] keeps no bytes of theirs.
 pub async fn erase_of(app: &App) -> sqlx::Result<u64> {
     let mut tx = app.db.read().await?;
-    let cases: Vec<DossierId> =
-        on_db!(&mut tx, conn => sqlx::query_scalar(SELECT_CASES).fetch_all(conn).await)?;
+    let cases: Vec<DossierId> = on_db!(&mut tx, conn => sqlx::query_scalar(SELECT_CASES).fetch_all(conn).await)?;
     drop(tx);
     let cases: BTreeSet<_> = cases.into_iter().collect();
     let (mut emptied, mut after) = (0, (0, 0));
