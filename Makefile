@@ -17,7 +17,7 @@ DEMO_ARGS ?=
 # With nextest where it is installed: it runs the tests of all crates at once.
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: help run test build lint doc unit contract replay bench soak fuzz clean
+.PHONY: help run test build lint doc unit python contract bindings replay bench soak fuzz clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -31,9 +31,9 @@ run: ## build, make a demo lender in .daybook/demo.db, serve it on 127.0.0.1:808
 	$(BIN)/daybook --db sqlite:.daybook/demo.db demo $(DEMO_ARGS)
 
 test: ## all that CI runs: format, lints, docs, tests on SQLite and on a private PostgreSQL
-	@scripts/need rust compiler postgres python
+	@scripts/need rust compiler postgres python node
 	cargo fmt --all --check
-	$(MAKE) --no-print-directory lint doc build contract unit
+	$(MAKE) --no-print-directory lint doc build contract python unit
 
 lint:
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -54,6 +54,14 @@ else
 unit:
 	$(BIN)/with-postgres cargo test --workspace --no-fail-fast
 endif
+
+python: build # the phone's library from Python, against the server's program
+	scripts/bindings dev $(TARGET)/bindings-dev
+	DAYBOOK_BIN=$(BIN)/daybook PYTHONPATH=$(TARGET)/bindings-dev/python python3 tests/python/phone_test.py
+
+bindings: ## the phone's library with sources for Kotlin, Swift and Python, in target/bindings
+	@scripts/need rust compiler
+	scripts/bindings release $(TARGET)/bindings
 
 contract: # a server on demo data keeps to what its OpenAPI document says
 	scripts/schemathesis $(BIN)/daybook

@@ -135,21 +135,48 @@ impl Client {
         rng: &mut (impl Rng + Send),
         tell: &(impl Fn(GaveUp, u64) + Sync),
     ) -> Result<SyncReport, ClientError> {
+        self.run(Session::new(), store, clock, rng, tell).await
+    }
+
+    async fn run(
+        &self,
+        mut session: Session,
+        store: &mut Store,
+        clock: &(impl Fn() -> Moment + Sync),
+        rng: &mut (impl Rng + Send),
+        tell: &(impl Fn(GaveUp, u64) + Sync),
+    ) -> Result<SyncReport, ClientError> {
         let http = self.http(store, clock())?;
-        let mut session = Session::new();
-        let mut effects = session.handle(store, clock(), rng, Event::Start)?;
+        self.drive(&http, &mut |event| {
+            let effects = session.handle(store, clock(), rng, event)?;
+            if let Some(Effect::Wait { ms }) = effects.first() {
+                tell(session.last_failure(), *ms);
+            }
+            Ok(effects)
+        })
+        .await
+    }
+
+    /// Carries out what a session asks for until it is over. `handle` feeds it an event; nothing of it is
+    /// held on to while the network is waited for, so that a host may lock its store for each event alone.
+    ///
+    /// # Errors
+    /// What `handle` says.
+    pub async fn drive(
+        &self,
+        http: &Connections,
+        handle: &mut impl FnMut(Event<'_>) -> Result<Vec<Effect>, SessionError>,
+    ) -> Result<SyncReport, ClientError> {
+        let mut effects = handle(Event::Start)?;
         loop {
             effects = match effects.pop() {
                 Some(Effect::Finished(report)) => return Ok(report),
                 Some(Effect::Wait { ms }) => {
-                    tell(session.last_failure(), ms);
                     // The session's own backoff, carried out: it alone decides how long.
                     tokio::time::sleep(Duration::from_millis(ms)).await;
-                    session.handle(store, clock(), rng, Event::TimerFired)?
+                    handle(Event::TimerFired)?
                 }
-                Some(Effect::Send(request)) => {
-                    exchange(&http, &self.base, request, &mut session, store, clock, rng).await?
-                }
+                Some(Effect::Send(request)) => exchange(&http.0, &self.base, request, handle).await?,
                 None => unreachable!("invariant: every effect is followed by events until the next"),
             };
         }
@@ -157,9 +184,33 @@ impl Client {
 
     /// Enrols this phone with the office's code. Safe to repeat after a lost answer.
     ///
+    /// On a phone that is enrolled already, the code is another officer's, who takes the handset over: what
+    /// the one before captured is handed in first, and then all that was his leaves the phone.
+    ///
     /// # Errors
-    /// [`ClientError::Transport`], [`ClientError::Enrol`].
+    /// [`ClientError::Transport`], [`ClientError::Enrol`]; in particular
+    /// [`ChangeHandsError::NotHandedIn`](crate::store::ChangeHandsError), and then nothing was changed.
     pub async fn enrol(
+        &self,
+        store: &mut Store,
+        (code, platform): (&str, &str),
+        clock: &(impl Fn() -> Moment + Sync),
+        rng: &mut (impl Rng + Send),
+    ) -> Result<(), ClientError> {
+        let is_enrolled = store.read().phone()?.enrolment.is_some();
+        match self.enrol_device(store, (code, platform), clock, rng).await {
+            // The server has looked at the code by then: it is a good one.
+            Err(ClientError::Enrol(refused)) if is_enrolled && refused.needs_change_of_hands() => {
+                // Everything goes, however many bytes of photos it is.
+                self.run(Session::with_files(u64::MAX), store, clock, rng, &|_, _| ()).await?;
+                store.change_hands(clock(), rng).map_err(EnrolError::from)?;
+                self.enrol_device(store, (code, platform), clock, rng).await
+            }
+            enrolled => enrolled,
+        }
+    }
+
+    async fn enrol_device(
         &self,
         store: &mut Store,
         (code, platform): (&str, &str),
@@ -190,21 +241,29 @@ impl Client {
     async fn ask(&self, store: &Store, request: HttpRequest, now: Moment) -> Result<(u16, Vec<u8>), ClientError> {
         let failed = |error: reqwest::Error| ClientError::Transport(cause(&error));
         let http = self.http(store, now)?;
-        let response = outgoing(&http, &self.base, request).send().await.map_err(failed)?;
+        let response = outgoing(&http.0, &self.base, request).send().await.map_err(failed)?;
         let status = response.status().as_u16();
         Ok((status, response.bytes().await.map_err(failed)?.to_vec()))
     }
 
-    /// A connection pool whose TLS believes in the store's trusted time.
-    fn http(&self, store: &Store, now: Moment) -> Result<reqwest::Client, ClientError> {
+    /// Connections whose TLS believes in the store's trusted time.
+    ///
+    /// # Errors
+    /// [`ClientError::Tls`].
+    pub fn http(&self, store: &Store, now: Moment) -> Result<Connections, ClientError> {
         if let Some(plain) = &self.plain {
-            return Ok(plain.clone());
+            return Ok(Connections(plain.clone()));
         }
         let trusted = store.read().phone()?.trusted(now);
         let config = tls::config(&self.options.roots, trusted).map_err(ClientError::Tls)?;
-        builder(config, self.options.timeouts).build().map_err(|error| ClientError::Tls(error.to_string()))
+        let http = builder(config, self.options.timeouts).build();
+        http.map(Connections).map_err(|error| ClientError::Tls(error.to_string()))
     }
 }
+
+/// The connections of one exchange.
+#[derive(Debug, Clone)]
+pub struct Connections(reqwest::Client);
 
 fn builder(config: rustls::ClientConfig, timeouts: Timeouts) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
@@ -227,27 +286,21 @@ async fn exchange(
     http: &reqwest::Client,
     base: &str,
     request: HttpRequest,
-    session: &mut Session,
-    store: &mut Store,
-    clock: &(impl Fn() -> Moment + Sync),
-    rng: &mut (impl Rng + Send),
+    handle: &mut impl FnMut(Event<'_>) -> Result<Vec<Effect>, SessionError>,
 ) -> Result<Vec<Effect>, SessionError> {
     let mut response = match outgoing(http, base, request).send().await {
         Ok(response) => response,
-        Err(error) => {
-            let failed = if error.is_connect() { Event::NotSent } else { Event::TransportFailed };
-            return session.handle(store, clock(), rng, failed);
-        }
+        Err(error) => return handle(if error.is_connect() { Event::NotSent } else { Event::TransportFailed }),
     };
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let status = response.status().as_u16();
     let retry_after_ms = retry_after.map(|seconds| seconds.saturating_mul(1000));
-    session.handle(store, clock(), rng, Event::Status { status, retry_after_ms })?;
+    handle(Event::Status { status, retry_after_ms })?;
     loop {
         let effects = match response.chunk().await {
-            Ok(Some(bytes)) => session.handle(store, clock(), rng, Event::BodyBytes(&bytes))?,
-            Ok(None) => return session.handle(store, clock(), rng, Event::BodyEnd),
-            Err(_) => return session.handle(store, clock(), rng, Event::TransportFailed),
+            Ok(Some(bytes)) => handle(Event::BodyBytes(&bytes))?,
+            Ok(None) => return handle(Event::BodyEnd),
+            Err(_) => return handle(Event::TransportFailed),
         };
         if !effects.is_empty() {
             return Ok(effects);

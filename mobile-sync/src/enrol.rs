@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::Moment;
 use crate::session::{HttpRequest, code_of, proof_header};
-use crate::store::{Enrolment, Store, StoreError};
+use crate::store::{ChangeHandsError, Enrolment, Store, StoreError};
 
 const ENROLMENTS: &str = "/v1/enrolments";
 const LEASES: &str = "/v1/leases";
@@ -41,12 +41,26 @@ pub enum EnrolError {
     /// The phone is enrolled with another lender.
     #[error("this phone is enrolled already, with another server")]
     OtherServer,
+    /// The answer is for another user than the one who has this phone.
+    #[error("this phone is another user's: what he captured has to be handed in before it changes hands")]
+    OtherUser,
+    /// What the officer before captured is not handed in.
+    #[error(transparent)]
+    ChangeHands(#[from] ChangeHandsError),
     /// The phone has to be enrolled first.
     #[error("this phone is not enrolled yet: enrol it with the code from the office")]
     NotEnrolled,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl EnrolError {
+    /// The server knows this device as enrolled: with this code it would be another user's, or once more
+    /// the same user's. A store that is enrolled changes hands first.
+    pub fn needs_change_of_hands(&self) -> bool {
+        matches!(self, Self::Refused { code: Some(code), .. } if code == "id-taken")
+    }
 }
 
 fn advice(code: Option<&str>) -> &'static str {
@@ -119,8 +133,15 @@ pub fn accept_enrolment(
     let phone = store.read().phone()?;
     let signer = store.signer()?;
     let server_key = PublicKey { algorithm: Algorithm::Ed25519, bytes: Hash(fixed(&answer.server_key)?) };
-    if phone.enrolment.is_some_and(|known| known.server_key != server_key || known.deployment != answer.deployment) {
+    if phone
+        .enrolment
+        .as_ref()
+        .is_some_and(|known| known.server_key != server_key || known.deployment != answer.deployment)
+    {
         return Err(EnrolError::OtherServer);
+    }
+    if phone.enrolment.is_some_and(|known| known.user != answer.user.id) {
+        return Err(EnrolError::OtherUser);
     }
     let certificate = signed(&answer.certificate)?;
     let content: Certificate = certificate

@@ -31,7 +31,7 @@ use rand_chacha::rand_core::SeedableRng;
 use tempfile::TempDir;
 
 use crate::capture::{Captured, Draft, RepaymentDraft, What};
-use crate::session::{Effect, Event, HttpRequest, Session, SyncReport};
+use crate::session::{Effect, Event, HttpRequest, Session, SessionError, SyncReport};
 use crate::store::{KeptInMemory, Store};
 use crate::{Moment, enrol};
 
@@ -137,25 +137,29 @@ impl Phone {
     }
 
     pub(crate) fn sync_over(&mut self, server: &mut Server, link: &mut Link) -> SyncReport {
+        self.try_sync_over(server, link).unwrap()
+    }
+
+    pub(crate) fn try_sync_over(&mut self, server: &mut Server, link: &mut Link) -> Result<SyncReport, SessionError> {
         let mut session = Session::new();
-        let mut effects = session.handle(&mut self.store, self.now, &mut self.rng, Event::Start).unwrap();
+        let mut effects = self.handle(&mut session, Event::Start)?;
         for _ in 0..5000 {
             let effect = effects.pop().expect("every event that ends something has an effect");
             effects = match effect {
-                Effect::Finished(report) => return report,
+                Effect::Finished(report) => return Ok(report),
                 Effect::Wait { ms } => {
                     link.waits_ms.push(ms);
                     self.pass_ms(ms);
-                    self.handle(&mut session, Event::TimerFired)
+                    self.handle(&mut session, Event::TimerFired)?
                 }
-                Effect::Send(request) => self.exchange(&mut session, server, link, &request),
+                Effect::Send(request) => self.exchange(&mut session, server, link, &request)?,
             };
         }
         panic!("the session does not end");
     }
 
-    fn handle(&mut self, session: &mut Session, event: Event<'_>) -> Vec<Effect> {
-        session.handle(&mut self.store, self.now, &mut self.rng, event).unwrap()
+    fn handle(&mut self, session: &mut Session, event: Event<'_>) -> Result<Vec<Effect>, SessionError> {
+        session.handle(&mut self.store, self.now, &mut self.rng, event)
     }
 
     fn exchange(
@@ -164,7 +168,7 @@ impl Phone {
         server: &mut Server,
         link: &mut Link,
         request: &HttpRequest,
-    ) -> Vec<Effect> {
+    ) -> Result<Vec<Effect>, SessionError> {
         self.pass_ms(50);
         let fault = link.faults.pop_front().unwrap_or(Fault::None);
         if fault == Fault::RequestLost {
@@ -174,7 +178,7 @@ impl Phone {
         if fault == Fault::AnswerLost {
             return self.handle(session, Event::TransportFailed);
         }
-        let effects = self.handle(session, Event::Status { status, retry_after_ms: None });
+        let effects = self.handle(session, Event::Status { status, retry_after_ms: None })?;
         assert!(effects.is_empty());
         let (sent, cut) = match fault {
             Fault::CutAt(bytes) if bytes < body.len() => (&body[..bytes], true),
@@ -182,9 +186,9 @@ impl Phone {
         };
         link.lengths.push(body.len());
         for chunk in sent.chunks(link.chunk.max(1)) {
-            let effects = self.handle(session, Event::BodyBytes(chunk));
+            let effects = self.handle(session, Event::BodyBytes(chunk))?;
             if !effects.is_empty() {
-                return effects;
+                return Ok(effects);
             }
         }
         self.handle(session, if cut { Event::TransportFailed } else { Event::BodyEnd })

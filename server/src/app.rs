@@ -31,7 +31,7 @@ use crate::sync::routes::DEPOSITS_A_MINUTE_MAX;
 use crate::sync::writer::Writer;
 
 /// Bytes of all request bodies being handled, beyond the first 64 KiB of each.
-const BODY_ROOM_BYTES: usize = 64 * 1024 * 1024;
+pub const BODY_ROOM_BYTES: usize = 64 * 1024 * 1024;
 
 /// The running server's shared state.
 pub struct App {

@@ -431,3 +431,27 @@ fn a_backup_is_checked_and_put_into_an_empty_database_only() {
     let verify = ["--db", "sqlite:new.db", "--keys", "daybook.db.keys", "verify"];
     assert!(run(daybook(dir.path()).args(verify)).status.success());
 }
+
+/// Goal: a dossier leaves as a file that is the same each time, and who names none is told what to name.
+#[test]
+fn a_dossier_is_exported_by_its_accounts_number() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(run(daybook(dir.path()).args(["demo", "--no-serve"])).status.success());
+    let export = |more: &[&str]| run(daybook(dir.path()).args(["dossier", "export"]).args(more));
+    let told = export(&["--account", "KE-000001", "--out", "case.automerge", "--json"]);
+    assert!(told.status.success(), "{}", text(&told.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let file = std::fs::read(dir.path().join("case.automerge")).unwrap();
+    assert_eq!(told["bytes"], file.len());
+    let id = told["dossier"].as_str().unwrap();
+    assert_eq!(export(&[id, "--out", "-"]).stdout, file);
+    for (named, why) in [
+        (["--account", "nobody's"].as_slice(), "there is no account with this number"),
+        (&["2f0e4b0c-3c5e-8c4f-9a43-5d7f2e0f9a11"], "there is no dossier with this id"),
+        (&[], "DOSSIER"),
+    ] {
+        let refused = export(named);
+        assert!(!refused.status.success());
+        assert!(text(&refused.stderr).contains(why), "{}", text(&refused.stderr));
+    }
+}

@@ -5,6 +5,9 @@
 problem-malformed-request = تعذّرت قراءة الطلب
 problem-unauthenticated = هوية صاحب الطلب غير معروفة
 problem-wrong-login = اسم الدخول أو كلمة المرور غير صحيحة
+problem-session-over = انتهت جلسة الدخول
+problem-sign-in-refused = رُفض تسجيل الدخول
+problem-wrong-password = كلمة المرور غير صحيحة
 problem-forbidden = لا تسمح الصلاحية بهذا
 problem-same-person = يحتاج هذا إلى شخص آخر
 problem-device-revoked = الجهاز لم يعد مستخدماً

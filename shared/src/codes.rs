@@ -1,6 +1,30 @@
 //! Closed lists of codes that stay open to the future: a code this build does not know is kept as
 //! it came and shown as OTHER, so an older or newer app never loses a record (ruling S46).
 
+/// Codes, or several of them.
+pub trait Codes {
+    /// What to say of the first one that this build does not know.
+    fn unknown(&self) -> Option<String>;
+}
+
+impl<T: Codes> Codes for Option<T> {
+    fn unknown(&self) -> Option<String> {
+        self.as_ref().and_then(T::unknown)
+    }
+}
+
+impl<T: Codes> Codes for Vec<T> {
+    fn unknown(&self) -> Option<String> {
+        self.iter().find_map(T::unknown)
+    }
+}
+
+/// Reads codes of what is being made, where one that this build does not know is a slip of the pen.
+pub fn known<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de> + Codes>(d: D) -> Result<T, D::Error> {
+    let codes = T::deserialize(d)?;
+    codes.unknown().map_or(Ok(codes), |unknown| Err(serde::de::Error::custom(unknown)))
+}
+
 /// Declares an enum of codes with their one spelling, in CBOR, JSON, SQL and texts alike.
 /// `alias` lines are codes that were retired and are still read.
 #[macro_export]
@@ -32,6 +56,14 @@ macro_rules! codes {
                     $($code $(| $alias)* => Self::$variant,)+
                     other => Self::Other(other.into()),
                 }
+            }
+        }
+
+        impl $crate::codes::Codes for $name {
+            fn unknown(&self) -> Option<String> {
+                let Self::Other(code) = self else { return None };
+                let all: Vec<_> = Self::ALL.iter().map(Self::code).collect();
+                Some(format!("{code:?} is none of {}", all.join(", ")))
             }
         }
 

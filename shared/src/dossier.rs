@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use automerge::hydrate::{Map, Text, Value};
 use automerge::transaction::{CommitOptions, Transactable as _};
-use automerge::{ActorId, AutoCommit, ScalarValue, TextEncoding};
+use automerge::{ActorId, AutoCommit, AutomergeError, ObjType, ROOT, ScalarValue, TextEncoding};
 use serde::Serialize as _;
 use serde_json::Value as Json;
 
@@ -32,6 +32,8 @@ use crate::ids::{DossierId, EntryId};
 pub const FORMAT: i64 = 1;
 /// The author of every such document.
 const ACTOR: [u8; 16] = *b"daybook/dossier1";
+/// Entries of one change of the document.
+const ENTRIES_A_CHANGE: usize = 200;
 
 /// Renders a dossier. Of two entries with one id, which no dossier holds, the smaller bytes are shown.
 pub fn document<'a>(
@@ -43,17 +45,33 @@ pub fn document<'a>(
     for (id, bytes) in entries {
         by_id.entry(id).and_modify(|known| *known = (*known).min(bytes)).or_insert(bytes);
     }
-    let entries = by_id.into_iter().map(|(id, bytes)| (id.to_string(), entry(bytes)));
-    let mut root =
-        vec![("format", Value::from(FORMAT)), ("dossier", string(&dossier.to_string())), ("entries", map(entries))];
-    root.extend(board.map(|board| ("board", of_board(board))));
-
     let mut document =
         AutoCommit::new_with_encoding(TextEncoding::UnicodeCodePoint).with_actor(ActorId::from(&ACTOR[..]));
-    let root = Map::from(root.into_iter().collect::<HashMap<_, _>>());
-    document.init_root_from_hydrate(&root).expect("an empty document takes any tree");
-    document.commit_with(CommitOptions::default().with_time(0));
+    render(&mut document, dossier, &by_id, board).expect("a document of one author takes any tree");
     document.save()
+}
+
+/// Entry by entry, with a change every so often: what is not committed yet takes several times the memory.
+fn render(
+    document: &mut AutoCommit,
+    dossier: DossierId,
+    entries: &BTreeMap<EntryId, &[u8]>,
+    board: Option<&BoardView>,
+) -> Result<(), AutomergeError> {
+    document.put(ROOT, "format", FORMAT)?;
+    document.put(ROOT, "dossier", dossier.to_string())?;
+    if let Some(board) = board {
+        document.batch_create_object(ROOT, "board", &of_board(board), false)?;
+    }
+    let shown = document.put_object(ROOT, "entries", ObjType::Map)?;
+    for (nth, (id, bytes)) in entries.iter().enumerate() {
+        if nth.is_multiple_of(ENTRIES_A_CHANGE) {
+            document.commit_with(CommitOptions::default().with_time(0));
+        }
+        document.batch_create_object(&shown, id.to_string(), &entry(bytes), false)?;
+    }
+    document.commit_with(CommitOptions::default().with_time(0));
+    Ok(())
 }
 
 fn entry(bytes: &[u8]) -> Value {
@@ -132,7 +150,7 @@ fn text(text: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use automerge::{ROOT, ReadDoc as _};
+    use automerge::ReadDoc as _;
     use proptest::prelude::*;
 
     use super::*;

@@ -53,10 +53,8 @@ impl Language {
     pub fn accepted(header: &str) -> Self {
         let mut best: (u16, Self) = (0, Self::English);
         for range in header.split(',').take(RANGES_MAX) {
-            let (tag, parameters) = range.split_once(';').unwrap_or((range, ""));
-            let weight = parameters.trim().strip_prefix("q=").map_or(Some(1000), thousandths);
-            let found = Self::from_tag(tag.trim()).zip(weight);
-            if let Some((language, weight)) = found.filter(|(_, weight)| *weight > best.0) {
+            let (tag, weight) = weighed(range);
+            if let Some(language) = Self::from_tag(tag).filter(|_| weight > best.0) {
                 best = (weight, language);
             }
         }
@@ -83,6 +81,15 @@ impl Language {
             bundle
         })
     }
+}
+
+/// One range of a header that negotiates, such as `sw;q=0.8`: its name and its quality in thousandths, 1000
+/// where none is said and 0 where it is none (RFC 9110, 12.4.2).
+pub fn weighed(range: &str) -> (&str, u16) {
+    let mut parts = range.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    let quality = parts.find_map(|parameter| parameter.strip_prefix("q="));
+    (name, quality.map_or(1000, |quality| thousandths(quality).unwrap_or(0)))
 }
 
 /// A quality such as `0.8`, in thousandths.

@@ -1,4 +1,8 @@
 //! What an app hands over to be recorded.
+//!
+//! A draft is also read from JSON, for host apps in other languages: one object, with the code of its type
+//! under `type`, codes and texts as they are stored, and money as `{"minor": 25000, "currency": "KES"}`. A
+//! field that no draft of the type has is an error, and so is a code that this build does not know, so that a slip of the pen is no silent loss.
 
 use daybook_shared::entry::{
     AgentRegistration, Attachment, AttachmentKind, Body, CallAttempt, CaseHandover, CashHandover, Channel, Complaint,
@@ -8,15 +12,18 @@ use daybook_shared::entry::{
 use daybook_shared::ids::{AccountId, DossierId, EntryId};
 use daybook_shared::money::Money;
 use daybook_shared::time::Date;
+use serde::Deserialize;
 
 /// Something to record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Draft {
     /// What happened.
+    #[serde(flatten)]
     pub what: What,
     /// Where. A field visit needs it, or a reason why not.
     pub gps: Option<Gps>,
     /// Files that belong to it and travel apart.
+    #[serde(skip)]
     pub attachments: Vec<Attachment>,
     /// The phone's offset from universal time in minutes; the lender's zone when absent.
     pub offset_min: Option<i16>,
@@ -41,7 +48,8 @@ impl From<What> for Draft {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
 pub enum What {
     /// A visit about an account.
     Visit {
@@ -138,13 +146,15 @@ impl What {
 }
 
 /// A repayment before it has its receipt number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RepaymentDraft {
     /// The account it is for.
     pub account: AccountId,
     /// How much.
     pub amount: Money,
     /// How it came.
+    #[serde(deserialize_with = "daybook_shared::codes::known")]
     pub channel: Channel,
     /// The number of a paper receipt; absent, cash gets the phone's next number.
     pub paper_receipt: Option<ReceiptNumber>,
@@ -159,13 +169,19 @@ pub struct RepaymentDraft {
     /// The visit it belongs to.
     pub visit: Option<EntryId>,
     /// How the customer confirmed it.
+    #[serde(deserialize_with = "daybook_shared::codes::known", default = "unconfirmed")]
     pub customer_ack: CustomerAck,
     /// Used only when the cash is beyond what this phone may take.
     pub over_limit: Option<Override>,
 }
 
+fn unconfirmed() -> CustomerAck {
+    CustomerAck::None
+}
+
 /// What lets cash be recorded beyond the allowance or the lease.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Override {
     /// The supervisor's offline code.
     Code(String),

@@ -287,3 +287,33 @@ fn a_board_is_edited_where_the_phone_holds_it_and_all_or_nothing() {
     assert_eq!((view.note.len(), view.tags.as_slice()), (2800, ["b".to_owned()].as_slice()));
     assert!(phone.store.unanswered_board_changes().unwrap() > 1, "a long note takes several changes");
 }
+
+#[test]
+fn drafts_are_read_from_json_and_slips_are_not() {
+    let account = account(1);
+    let read = |json: &str| serde_json::from_str::<Draft>(&json.replace("ACCOUNT", &account.to_string()));
+    let repayment = read(
+        r#"{"type": "REPAYMENT", "account": "ACCOUNT", "channel": "CASH", "amount": {"minor": 250, "currency": "KES"}}"#,
+    );
+    assert_eq!(repayment.unwrap(), Draft::from(What::Repayment(cash(250))));
+    let call = read(
+        r#"{"type": "VISIT", "account": "ACCOUNT", "visit": {"kind": "FIELD", "started_at": "2026-11-22T08:00:00Z",
+        "ended_at": "2026-11-22T08:10:00Z", "person_met": "CUSTOMER", "identity_verified": true, "outcome": "PTP"},
+        "gps": {"lat_e6": -1286389, "lon_e6": 36817223, "accuracy_m": 8, "age_s": 2, "mock": false}}"#,
+    );
+    let gps = Gps { lat_e6: -1_286_389, lon_e6: 36_817_223, accuracy_m: 8, age_s: 2, mock: false };
+    assert_eq!(call.unwrap(), Draft { gps: Some(gps), ..Draft::from(What::Visit { account, visit: visit() }) });
+    let money = r#""amount": {"minor": 250, "currency": "KES"}"#;
+    for (slip, said) in [
+        (format!(r#"{{"type": "REPAYMENT", "account": "ACCOUNT", "channel": "CSAH", {money}}}"#), "is none of CASH"),
+        (
+            format!(r#"{{"type": "REPAYMENT", "account": "ACCOUNT", "channel": "CASH", {money}, "colour": 1}}"#),
+            "colour",
+        ),
+        (format!(r#"{{"type": "REPAY", "account": "ACCOUNT", {money}}}"#), "REPAYMENT"),
+        (r#"{"type": "VISIT", "account": "ACCOUNT"}"#.to_owned(), "visit"),
+    ] {
+        let error = read(&slip).unwrap_err().to_string();
+        assert!(error.contains(said), "{slip}: {error}");
+    }
+}

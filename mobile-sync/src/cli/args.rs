@@ -5,6 +5,7 @@ pub(crate) mod records;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use daybook_shared::messages::Language;
 
 /// A field officer's phone on the command line: captures work without a network, sync hands them in.
 #[derive(Debug, Parser)]
@@ -26,9 +27,20 @@ pub(crate) struct Args {
     /// Allow plain http to other hosts than this one. For test networks only.
     #[arg(long, global = true)]
     pub plain_http: bool,
+    /// The language of the words beside the office's codes: en, sw, ar.
+    #[arg(long, env = "DAYBOOK_PHONE_LANGUAGE", value_name = "TAG", default_value = "en", global = true,
+          value_parser = language)]
+    pub language: Language,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+fn language(tag: &str) -> Result<Language, String> {
+    Language::from_tag(tag).ok_or_else(|| {
+        let known: Vec<_> = Language::ALL.iter().map(|language| language.tag()).collect();
+        format!("there are words in {}", known.join(", "))
+    })
 }
 
 const EXAMPLES: &str = "\

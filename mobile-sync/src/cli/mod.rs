@@ -51,8 +51,9 @@ fn run(args: &Args) -> Result<()> {
     let clock = BootClock::read()?;
     let mut rng = clock::system_rng()?;
     let home = Home::at(&args.home, &mut rng)?;
-    let store = Store::open(&home.store_file(), &home.key()?, Box::new(home.keeper()), clock.now(), &mut rng)
+    let mut store = Store::open(&home.store_file(), &home.key()?, Box::new(home.keeper()), clock.now(), &mut rng)
         .with_context(|| format!("the phone in {} cannot be opened", args.home.display()))?;
+    store.speak(args.language);
     if store.began_new_install() {
         eprintln!("note: this is an older copy of the store; it goes on under a new install");
     }

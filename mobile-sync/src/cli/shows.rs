@@ -206,7 +206,7 @@ fn show_entry(out: &mut String, entry: &EntryView) {
         entry.text,
         entry.state
     );
-    if let (Some(reason), Some(words)) = (&entry.reason, entry.reason_words) {
+    if let (Some(reason), Some(words)) = (&entry.reason, &entry.reason_words) {
         line!(out, "    {reason}: {words}");
     }
     for flag in &entry.flags {

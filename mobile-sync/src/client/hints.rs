@@ -60,7 +60,7 @@ impl Client {
     ) -> Result<Option<reqwest::Response>, ClientError> {
         let http = self.http(store, clock())?;
         let request = store.write(request)?;
-        let response = outgoing(&http, &self.base, request).send().await;
+        let response = outgoing(&http.0, &self.base, request).send().await;
         Ok(response.ok().filter(|response| response.status().as_u16() == 200))
     }
 }

@@ -24,6 +24,21 @@ pub(super) enum ApplyError {
     Protocol(&'static str),
 }
 
+impl ApplyError {
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_full())
+    }
+}
+
+/// How much of a frame is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it.
+    Whole,
+    /// What it says of what was sent up; the rest finds no room, and comes again as no cursor moves.
+    Answers,
+}
+
 /// What a frame did.
 #[derive(Debug, Default)]
 pub(super) struct Applied {
@@ -58,7 +73,7 @@ pub(super) fn frame(
     db: Db<'_>,
     frame: &Frame,
     sent: &Sent,
-    first: bool,
+    (first, extent): (bool, Extent),
     now: Moment,
     rng: &mut dyn Rng,
 ) -> Result<Applied, ApplyError> {
@@ -76,12 +91,13 @@ pub(super) fn frame(
         applying.answer(answer, rng)?;
     }
     applying.server_state(frame, rng)?;
-    if !sent.deposit {
+    let whole = extent == Extent::Whole && !sent.deposit;
+    if whole {
         applying.caseloads(frame, rng)?;
         applying.dossiers(frame, rng)?;
         applying.cursors(frame)?;
     }
-    if frame.end == Some(End::Complete) && !sent.deposit && !db.phone()?.login_required {
+    if frame.end == Some(End::Complete) && whole && !db.phone()?.login_required {
         applying.complete(frame, rng)?;
     }
     if let Some(signed) = &frame.wipe {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::problem::{Problem, stale_request};
 use super::{
-    Effect, Event, HttpRequest, PROBLEM_BYTES_MAX, Phase, STALE_REQUESTS_MAX, Session, SessionError, backoff,
+    Effect, Event, HttpRequest, PROBLEM_BYTES_MAX, Phase, STALE_REQUESTS_MAX, Session, SessionError, SyncEnd, backoff,
     proof_header,
 };
 use crate::Moment;
@@ -79,6 +79,9 @@ impl Session {
     fn end_files(&mut self, store: &Store) -> Result<Effect, SessionError> {
         self.report.files_left = store.read().count_unsent_files()?.0;
         let end = self.report.end.clone();
+        if self.full && end == SyncEnd::UpToDate {
+            return Err(StoreError::DiskFull.into());
+        }
         Ok(self.finish(end))
     }
 

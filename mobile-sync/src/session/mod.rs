@@ -31,7 +31,7 @@ mod problem;
 mod request;
 mod types;
 
-use daybook_shared::wire::exchange::End;
+use daybook_shared::wire::exchange::{End, Frame};
 use daybook_shared::wire::framing::FrameReader;
 use daybook_shared::wire::limits::{BUDGET_BYTES_MIN, REQUEST_BYTES_MAX};
 use daybook_shared::wire::sign::DeviceState;
@@ -39,6 +39,7 @@ use rand::Rng;
 
 use crate::Moment;
 use crate::store::{Phone, Store, StoreError, WayOut};
+use apply::{Applied, ApplyError, Extent};
 pub use backoff::{BACKOFF_MS_MAX, BACKOFF_MS_MIN, RETRY_AFTER_MS_MAX};
 pub use files::FILES_BYTES_MAX;
 use files::{Files, Piece};
@@ -111,6 +112,8 @@ pub struct Session {
     certified: bool,
     /// The envelope the server would not read: nothing after it can be taken this time.
     refused: Option<(u64, String)>,
+    /// There was no room for a frame: from there on only what was sent up is attended to.
+    full: bool,
     last_failure: GaveUp,
     files: Files,
 }
@@ -139,6 +142,7 @@ impl Session {
             asked_twice: false,
             certified: false,
             refused: None,
+            full: false,
             last_failure: GaveUp::Unreachable,
             files: Files::new(bytes_max),
         }
@@ -149,6 +153,16 @@ impl Session {
         matches!(self.phase, Phase::Done)
     }
 
+    /// What it did so far.
+    pub fn report(&self) -> &SyncReport {
+        &self.report
+    }
+
+    /// Ends it where it is, as when the app closes its store: a new session goes on from there.
+    pub fn stop(&mut self) -> Effect {
+        self.finish(SyncEnd::GaveUp(self.last_failure))
+    }
+
     /// Why the last request failed, when the session waits to try again.
     pub fn last_failure(&self) -> GaveUp {
         self.last_failure
@@ -157,7 +171,8 @@ impl Session {
     /// Takes an event. Events that make no sense in the present state are ignored.
     ///
     /// # Errors
-    /// [`SessionError`]: the store failed, or the phone is not enrolled. The session is over then.
+    /// [`SessionError`]: the store failed, or the phone is not enrolled. The session is over then. Where the
+    /// storage is full, what was captured is handed in first.
     pub fn handle(
         &mut self,
         store: &mut Store,
@@ -228,7 +243,8 @@ impl Session {
         }
         let first = self.report.round_trips == 0;
         let uploads = self.refused.is_none();
-        let (request, sent, generation) = store.write(|db| request::build(db, uploads, first, now, rng))?;
+        let (request, sent, generation) =
+            store.write_in_need(now, SessionError::is_full, |db| request::build(db, uploads, first, now, rng))?;
         if let Some(generation) = generation {
             store.keep_generation(generation)?;
         }
@@ -259,10 +275,10 @@ impl Session {
             store.uncounted_cash = None;
             let first = reading.frames == 0;
             let sent = &reading.sent;
-            let applied = match store.write(|db| apply::frame(db, &frame, sent, first, now, rng)) {
+            let applied = match self.apply(&frame, sent, first, store, now, rng) {
                 Ok(applied) => applied,
-                Err(apply::ApplyError::Store(error)) => return Err(error.into()),
-                Err(apply::ApplyError::Protocol(_)) => {
+                Err(ApplyError::Store(error)) => return Err(error.into()),
+                Err(ApplyError::Protocol(_)) => {
                     return self.broken(&reading, GaveUp::Protocol, store, rng).map(Some);
                 }
             };
@@ -279,7 +295,27 @@ impl Session {
         Ok(None)
     }
 
-    fn count(&mut self, applied: apply::Applied) {
+    /// One frame into the store; without room for all of it, at least what it says of what was sent up.
+    fn apply(
+        &mut self,
+        frame: &Frame,
+        sent: &Sent,
+        first: bool,
+        store: &mut Store,
+        now: Moment,
+        rng: &mut dyn Rng,
+    ) -> Result<Applied, ApplyError> {
+        if !self.full {
+            let whole = (first, Extent::Whole);
+            match store.write_in_need(now, ApplyError::is_full, |db| apply::frame(db, frame, sent, whole, now, rng)) {
+                Err(error) if error.is_full() => self.full = true,
+                applied => return applied,
+            }
+        }
+        store.write(|db| apply::frame(db, frame, sent, (first, Extent::Answers), now, rng))
+    }
+
+    fn count(&mut self, applied: Applied) {
         let report = &mut self.report;
         report.frames += 1;
         report.envelopes_answered += applied.envelopes_answered;
@@ -303,7 +339,11 @@ impl Session {
         let Some(end) = reading.ended else { return self.broken(reading, GaveUp::Unreachable, store, rng) };
         let phone = store.read().phone()?;
         let (budget, whole) = backoff::after_whole(phone.budget_bytes, phone.whole_responses);
-        let complete = end == End::Complete && !reading.sent.deposit && !reading.rewound && !phone.login_required;
+        let complete =
+            end == End::Complete && !(reading.sent.deposit || reading.rewound || phone.login_required || self.full);
+        if complete {
+            store.reserve.fill();
+        }
         store.write(|db| {
             if complete {
                 db.set_synced_at(phone.trusted(now))?;
@@ -358,6 +398,10 @@ impl Session {
         }
         if phone.login_required && !to_send {
             return self.files_then(SyncEnd::LoginRequired, store);
+        }
+        if self.full && !to_send {
+            // What was captured is handed in, and its files go; what the server has for this phone finds no room.
+            return self.files_then(SyncEnd::UpToDate, store);
         }
         let wishes = (phone.send_cursors || phone.send_have) && !self.asked_twice;
         self.asked_twice |= phone.send_cursors || phone.send_have;

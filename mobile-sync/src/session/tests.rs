@@ -2,6 +2,7 @@
 
 mod boards;
 mod files;
+mod full;
 mod memberships;
 mod wayout;
 mod wipe;

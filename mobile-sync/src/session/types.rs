@@ -169,3 +169,9 @@ pub enum SessionError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+impl SessionError {
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_full())
+    }
+}

@@ -1,8 +1,8 @@
 //! Files that own entries name: sealed in the store until the server has had them for a while.
 //!
 //! The bytes are kept once a file, in pieces, so that no more than one of them is in memory beside what is
-//! being sent. A file goes up only after its entry has its verdict; it outlives an entry that leaves the
-//! phone before, because the server waits for it.
+//! being sent. A file goes up only after its entry has its verdict, or on a locked phone, which gets none, after
+//! the server holds it; it outlives an entry that leaves the phone before, because the server waits for it.
 
 use daybook_shared::ids::{EntryId, Hash};
 use daybook_shared::time::{DAY_MS, Timestamp};
@@ -19,6 +19,14 @@ const PIECE_SIZE: usize = 64 * 1024;
 const ATTACHMENT_KEPT_DAYS: i64 = 7;
 /// Times the server may refuse to go on with a file before the phone leaves it to people.
 const TRIES_MAX: i64 = 5;
+
+/// Whether the server cannot have a file's entry yet, for `attachment a`.
+macro_rules! entry_waits {
+    () => {
+        "exists (select 1 from entry e, phone p where e.id = a.entry and e.state < 2 \
+            and not (p.state <> 0 and e.state = 1 and e.envelope <= p.acked_number))"
+    };
+}
 
 /// A file that is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,8 +80,11 @@ impl Db<'_> {
     }
 
     fn due_files(self) -> Result<Vec<DueFile>, StoreError> {
-        const SQL: &str = "select a.sha256, a.size, a.sent from attachment a left join entry e on e.id = a.entry \
-            where a.state = 0 and (e.id is null or e.state = 2) order by a.rowid";
+        const SQL: &str = concat!(
+            "select a.sha256, a.size, a.sent from attachment a where a.state = 0 and not ",
+            entry_waits!(),
+            " order by a.rowid"
+        );
         self.all(SQL, [], |row| {
             Ok(DueFile { sha256: Hash(bytes(row, 0, TABLE)?), size: row.get(1)?, sent: row.get(2)? })
         })
@@ -137,9 +148,11 @@ impl Db<'_> {
 
     /// The server has a file; so do all entries that were answered by then and name it.
     pub(crate) fn set_file_done(self, sha256: Hash, size: u32, at: Timestamp) -> Result<(), StoreError> {
-        const SQL: &str = "update attachment set state = 1, sent = size, done_at = ?3 \
-            where sha256 = ?1 and size = ?2 and state = 0 \
-            and not exists (select 1 from entry e where e.id = attachment.entry and e.state < 2)";
+        const SQL: &str = concat!(
+            "update attachment as a set state = 1, sent = size, done_at = ?3 \
+             where sha256 = ?1 and size = ?2 and state = 0 and not ",
+            entry_waits!()
+        );
         self.execute(SQL, params![sha256.0, size, at.micros()])
     }
 

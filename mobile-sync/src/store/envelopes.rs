@@ -13,6 +13,9 @@ use rusqlite::{Row, params};
 use super::{Db, Place, StoreError, bytes};
 
 const TABLE: &str = "envelope";
+/// What `answered` is of an envelope of an officer before, whose device's key is gone: it is kept as long as any
+/// other, and never handed in again.
+const OF_FORMER_HANDS: i64 = 2;
 
 /// An envelope as it is sent.
 #[derive(Debug, Clone)]
@@ -128,12 +131,18 @@ impl Db<'_> {
         self.execute_one(PHONE, params![number - 1])
     }
 
+    /// Keeps every envelope for its time, as one that nobody can hand in any more.
+    pub(super) fn keep_envelopes_of_former_hands(self, now: Timestamp) -> Result<(), StoreError> {
+        const SQL: &str = "update envelope set answered = ?1, again = 0, acked_at = coalesce(acked_at, ?2)";
+        self.execute(SQL, params![OF_FORMER_HANDS, now.micros()])
+    }
+
     /// Drops answered envelopes whose time has passed, and with them settled captures about dossiers
     /// that are not here: recorded after a purge, or about a case the phone never held.
     pub(crate) fn drop_old(self, now: Timestamp) -> Result<(), StoreError> {
         let before = now.plus_ms(-ENVELOPE_KEPT_DAYS * DAY_MS);
         self.execute(
-            "delete from envelope where answered = 1 and again = 0 and acked_at < ?1",
+            "delete from envelope where answered <> 0 and again = 0 and acked_at < ?1",
             params![before.micros()],
         )?;
         // Ids are UUIDv7: their first 48 bits are the milliseconds they were made at.
@@ -147,7 +156,7 @@ impl Db<'_> {
     /// Drops the kept envelopes that carry one of these entries, when they have to be erased: an
     /// envelope cannot be changed without breaking its signature. Unanswered ones stay.
     pub(crate) fn drop_envelopes_with(self, entries: &BTreeSet<EntryId>) -> Result<(), StoreError> {
-        const SELECT: &str = "select number, id, bytes, install from envelope where answered = 1";
+        const SELECT: &str = "select number, id, bytes, install from envelope where answered <> 0";
         const DELETE: &str = "delete from envelope where install = ?1 and number = ?2";
         let kept = self.all(SELECT, [], |row| {
             let install = InstallId::from(bytes(row, 3, TABLE)?);

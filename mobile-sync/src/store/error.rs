@@ -43,6 +43,20 @@ pub enum StoreError {
     Sqlite(rusqlite::Error),
 }
 
+impl StoreError {
+    /// The stable code, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            error if error.is_full() => "storage_full",
+            Self::WrongKey => "wrong_key",
+            Self::InUse => "in_use",
+            Self::TooNew { .. } => "too_new",
+            Self::Corrupt | Self::BadRow { .. } => "damaged",
+            Self::DiskFull | Self::Keeper(_) | Self::Sum(_) | Self::Sqlite(_) => "store_failed",
+        }
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {

@@ -27,12 +27,14 @@ mod envelopes;
 mod error;
 mod feeds;
 mod generation;
+mod hands;
 mod inspect;
 mod install;
 mod kept_cash;
 mod phone;
 mod receipts;
 mod rewind;
+mod room;
 mod vault;
 mod wipe;
 
@@ -40,6 +42,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use daybook_shared::ids::{DeviceId, InstallId};
+use daybook_shared::messages::Language;
 use daybook_shared::money::Money;
 use daybook_shared::time::Timestamp;
 use daybook_shared::wire::limits::BUDGET_BYTES_MIN;
@@ -56,9 +59,11 @@ pub use entries::{EntryState, StoredEntry};
 pub(crate) use envelopes::{KeptEnvelope, entry_id};
 pub use error::StoreError;
 pub use generation::{GenerationKeeper, KeptInMemory};
+pub use hands::ChangeHandsError;
 pub use inspect::EntryRow;
 pub(crate) use install::WayOut;
 pub(crate) use phone::{Enrolment, Phone};
+pub(crate) use room::Reserve;
 pub(crate) use vault::{Place, Vault};
 
 use crate::Moment;
@@ -93,6 +98,8 @@ pub struct Store {
     pub(crate) uncounted_cash: Option<Vec<Money>>,
     began_new_install: bool,
     built: Timestamp,
+    language: Language,
+    pub(crate) reserve: Reserve,
 }
 
 /// The rows within one transaction, or outside of one for reading.
@@ -102,6 +109,8 @@ pub(crate) struct Db<'a> {
     pub(crate) vault: &'a Vault,
     /// No instant is before it: see [`crate::time`].
     pub(crate) built: Timestamp,
+    /// What views are told in.
+    pub(crate) language: Language,
 }
 
 impl Store {
@@ -126,13 +135,16 @@ impl Store {
         let vault = Vault::new(key);
         let kept = keeper.load().map_err(StoreError::Keeper)?;
         let built = build_time();
-        let db = Db { conn: &conn, vault: &vault, built };
+        let language = Language::default();
+        let db = Db { conn: &conn, vault: &vault, built, language };
         let generation = db.check_key()?;
-        let mut store = Self { conn, vault, keeper, uncounted_cash: None, began_new_install: false, built };
+        let reserve = Reserve::beside(path);
+        let mut store =
+            Self { conn, vault, keeper, uncounted_cash: None, began_new_install: false, built, language, reserve };
         let next = match generation {
             None => {
                 let next = kept.saturating_add(1);
-                store.write(|db| db.insert_phone(next, now, rng))?;
+                store.write_in_need(now, StoreError::is_full, |db| db.insert_phone(next, now, rng))?;
                 next
             }
             Some(generation) => {
@@ -142,7 +154,7 @@ impl Store {
                 if behind {
                     store.keep_generation(next)?;
                 }
-                store.write(|db| {
+                store.write_in_need(now, StoreError::is_full, |db| {
                     if behind {
                         db.begin_install(WayOut::OldCopy, now, rng)?;
                     }
@@ -154,6 +166,7 @@ impl Store {
             }
         };
         store.keep_generation(next)?;
+        store.reserve.fill();
         Ok(store)
     }
 
@@ -168,7 +181,12 @@ impl Store {
         self.built = at;
     }
 
-    /// This device's id: drawn with the store, the same until it is wiped.
+    /// Tells the views in this language from now on; English at first.
+    pub fn speak(&mut self, language: Language) {
+        self.language = language;
+    }
+
+    /// This device's id: drawn with the store, the same until it is wiped or goes to another officer.
     pub fn device(&self) -> Result<DeviceId, StoreError> {
         self.read().phone().map(|phone| phone.device)
     }
@@ -195,13 +213,13 @@ impl Store {
     }
 
     pub(crate) fn read(&self) -> Db<'_> {
-        Db { conn: &self.conn, vault: &self.vault, built: self.built }
+        Db { conn: &self.conn, vault: &self.vault, built: self.built, language: self.language }
     }
 
     /// One durable transaction: all of `run` or nothing.
     pub(crate) fn write<T, E: From<StoreError>>(&mut self, run: impl FnOnce(Db<'_>) -> Result<T, E>) -> Result<T, E> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let done = run(Db { conn: &tx, vault: &self.vault, built: self.built })?;
+        let done = run(Db { conn: &tx, vault: &self.vault, built: self.built, language: self.language })?;
         tx.commit().map_err(StoreError::from)?;
         Ok(done)
     }

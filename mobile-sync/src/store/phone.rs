@@ -202,7 +202,7 @@ impl Db<'_> {
         phone.heard.and_then(|heard| heard.kept(now)).map_or(Ok(()), |heard| self.write_heard(heard))
     }
 
-    fn write_heard(self, heard: Heard) -> Result<(), StoreError> {
+    pub(super) fn write_heard(self, heard: Heard) -> Result<(), StoreError> {
         const SQL: &str = "update phone set trusted_at = ?1, trusted_boot_id = ?2, trusted_boot_ms = ?3";
         let Heard { server, arrived } = heard;
         self.execute_one(SQL, params![server.micros(), arrived.boot_id.0, arrived.boot_ms.cast_signed()])

@@ -218,7 +218,7 @@ pub(super) fn case(db: Db<'_>, dossier: DossierId, today: Date) -> Result<Option
         by: event.by,
     });
     let working = db.working_board(dossier)?;
-    let mut entries: Vec<_> = db.entries_of(dossier)?.iter().map(EntryView::of).collect();
+    let mut entries: Vec<_> = db.entries_of(dossier)?.iter().map(|entry| EntryView::of(entry, db.language)).collect();
     entries.sort_by_key(|entry| entry.captured_at);
     Ok(Some(CaseView {
         schedule: lines,

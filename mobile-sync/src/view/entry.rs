@@ -2,6 +2,7 @@
 
 use daybook_shared::entry::Entry;
 use daybook_shared::ids::{DossierId, EntryId};
+use daybook_shared::messages::Language;
 use daybook_shared::money::Money;
 use daybook_shared::time::Timestamp;
 use daybook_shared::wire::outcome::Outcome;
@@ -37,13 +38,15 @@ pub struct EntryView {
     /// The code of the reason, when held or refused.
     pub reason: Option<String>,
     /// The reason in words.
-    pub reason_words: Option<&'static str>,
+    pub reason_words: Option<String>,
     /// What people should know, in words.
-    pub flags: Vec<&'static str>,
+    pub flags: Vec<String>,
+    /// The codes of what people should know, in the order of the words.
+    pub flag_codes: Vec<String>,
 }
 
 impl EntryView {
-    pub(crate) fn of(stored: &StoredEntry) -> Self {
+    pub(crate) fn of(stored: &StoredEntry, language: Language) -> Self {
         let (state, outcome) = match &stored.state {
             EntryState::Pending => ("pending", None),
             EntryState::Sealed { .. } => ("sent", None),
@@ -65,8 +68,9 @@ impl EntryView {
             state,
             being_confirmed: stored.unconfirmed,
             reason: reason.map(|reason| reason.code().to_owned()),
-            reason_words: reason.map(words::of_reason),
-            flags: flags.iter().map(words::of_flag).collect(),
+            reason_words: reason.map(|reason| words::of_reason(language, reason)),
+            flags: flags.iter().map(|flag| words::of_flag(language, flag)).collect(),
+            flag_codes: flags.iter().map(|flag| flag.code().to_owned()).collect(),
         }
     }
 }

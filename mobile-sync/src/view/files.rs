@@ -93,7 +93,7 @@ fn files(db: Db<'_>, agent: AgentId, today: Date) -> Result<Vec<DossierId>, Stor
 }
 
 fn entries(db: Db<'_>, dossier: DossierId) -> Result<Vec<EntryView>, StoreError> {
-    let mut entries: Vec<_> = db.entries_of(dossier)?.iter().map(EntryView::of).collect();
+    let mut entries: Vec<_> = db.entries_of(dossier)?.iter().map(|entry| EntryView::of(entry, db.language)).collect();
     entries.sort_by_key(|entry| entry.captured_at);
     Ok(entries)
 }

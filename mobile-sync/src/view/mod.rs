@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 
 use daybook_shared::entry::{Body, Entry, HANDOVER_REPAYMENTS_MAX};
 use daybook_shared::ids::{AgentId, CustomerId, DossierId, EntryId, UserId};
+use daybook_shared::messages::Language;
 use daybook_shared::money::Money;
 use daybook_shared::time::{Date, Timestamp};
 
@@ -130,7 +131,7 @@ pub struct DraftView {
     /// The code of the reason.
     pub reason: String,
     /// The reason in words.
-    pub reason_words: &'static str,
+    pub reason_words: String,
 }
 
 /// A customer with all accounts this phone holds.
@@ -288,7 +289,7 @@ impl View<'_> {
 
     /// Own captures without a verdict, in the order of capture.
     pub fn unsent(&self) -> Result<Vec<EntryView>, StoreError> {
-        Ok(self.db.open_entries()?.iter().map(EntryView::of).collect())
+        Ok(self.db.open_entries()?.iter().map(|entry| EntryView::of(entry, self.db.language)).collect())
     }
 
     /// Files of own captures that have not arrived, in the order of capture.
@@ -302,8 +303,10 @@ impl View<'_> {
 
     /// What is held, refused or was not merged, with the reasons in words.
     pub fn attention(&self) -> Result<Attention, StoreError> {
-        let entries = self.db.entries_needing_attention()?.iter().map(EntryView::of).collect();
-        let drafts = self.db.drafts()?.into_iter().map(draft_view).collect();
+        let language = self.db.language;
+        let entries = self.db.entries_needing_attention()?;
+        let entries = entries.iter().map(|entry| EntryView::of(entry, language)).collect();
+        let drafts = self.db.drafts()?.into_iter().map(|draft| draft_view(draft, language)).collect();
         Ok(Attention { entries, drafts })
     }
 
@@ -328,9 +331,9 @@ impl View<'_> {
     }
 }
 
-fn draft_view(draft: Draft) -> DraftView {
+fn draft_view(draft: Draft, language: Language) -> DraftView {
     let Draft { number, dossier, words, reason, .. } = draft;
-    DraftView { number, dossier, words, reason_words: words::of_board_code(&reason), reason }
+    DraftView { number, dossier, words, reason_words: words::of_board_code(language, &reason), reason }
 }
 
 fn digits_of(text: &str) -> String {

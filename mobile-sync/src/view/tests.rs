@@ -3,6 +3,7 @@
 use daybook_shared::entry::HANDOVER_REPAYMENTS_MAX;
 use daybook_shared::facts::SectionKind;
 use daybook_shared::ids::CustomerId;
+use daybook_shared::messages::Language;
 use daybook_shared::wire::exchange::{OfficerBlock, Section};
 use daybook_shared::wire::outcome::{Flag, Outcome, OutcomeState, Reason};
 
@@ -87,7 +88,7 @@ fn a_case_marks_what_is_pending_sent_and_held() {
     assert_eq!(shown.summary.unsent, 2);
     assert_eq!(shown.schedule.len(), 3);
     let attention = view.attention().unwrap();
-    assert_eq!(attention.entries[0].reason_words, Some(words::of_reason(&Reason::DupReceipt)));
+    assert_eq!(attention.entries[0].reason_words, Some(words::of_reason(Language::English, &Reason::DupReceipt)));
     assert_eq!(view.unsent().unwrap().len(), 2);
     assert_eq!(view.case(case(9)).unwrap(), None);
 }
@@ -238,13 +239,33 @@ fn the_status_is_always_shown_and_names_no_customer() {
 
 #[test]
 fn every_code_has_its_words() {
-    let mut all: Vec<&str> = Reason::ALL.iter().map(words::of_reason).collect();
-    all.extend(Flag::ALL.iter().map(words::of_flag));
-    let distinct: std::collections::BTreeSet<_> = all.iter().collect();
-    assert_eq!(distinct.len(), all.len());
-    for reject in daybook_shared::board::Reject::ALL {
-        assert!(!words::of_board_code(reject.code()).is_empty());
+    for language in [Language::English, Language::Swahili] {
+        let reasons = Reason::ALL.iter().map(|reason| words::of_reason(language, reason));
+        let all: Vec<_> = reasons.chain(Flag::ALL.iter().map(|flag| words::of_flag(language, flag))).collect();
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
     }
-    let shown = Outcome::accepted(OutcomeState::Posted, vec![Flag::Other("NEW".into())]);
-    assert_eq!(words::of_flag(&shown.flags.unwrap()[0]), "flagged by the office");
+    let other = words::of_board_code(Language::English, "A_CODE_OF_TOMORROW");
+    for reject in daybook_shared::board::Reject::ALL {
+        assert!(!words::of_board_code(Language::English, reject.code()).is_empty());
+    }
+    for code in ["BOARD_SET_BACK", "BOARD_UNKNOWN", "TEXT", "NO_SUCH_TASK", "MAY_HAVE_ARRIVED", "BOARD_FULL"] {
+        assert_ne!(words::of_board_code(Language::English, code), other, "{code}");
+    }
+    assert_eq!(words::of_flag(Language::English, &Flag::Other("NEW".into())), "flagged by the office");
+}
+
+#[test]
+fn words_are_in_the_language_that_the_host_chose_and_codes_are_not() {
+    let (mut server, mut phone) = holding();
+    let held = phone.cash(1, 100);
+    server.outcomes.insert(held.id, Outcome::held(Reason::DupReceipt));
+    phone.sync(&mut server);
+    let shown = |phone: &Phone| phone.store.view(phone.now).unwrap().attention().unwrap().entries.remove(0);
+    let english = shown(&phone);
+    phone.store.speak(Language::Swahili);
+    let swahili = shown(&phone);
+    assert_eq!(swahili.reason_words, Some(words::of_reason(Language::Swahili, &Reason::DupReceipt)));
+    assert_ne!(swahili.reason_words, english.reason_words);
+    assert_eq!((swahili.reason, swahili.flag_codes), (english.reason, english.flag_codes));
 }

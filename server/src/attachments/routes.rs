@@ -76,11 +76,13 @@ pub async fn put(
     Path(sha256): Path<String>,
     uri: Uri,
     headers: HeaderMap,
-    Query(PieceQuery { offset, size }): Query<PieceQuery>,
+    // Looked at after the device's proof: who has none learns nothing.
+    query: Result<Query<PieceQuery>, Problem>,
     body: RawBody,
 ) -> Result<Json<ProgressView>, Problem> {
     let target = uri.path_and_query().map_or(uri.path(), |target| target.as_str());
     let device = device::authenticate(&app, &headers, ("PUT", target), &body.bytes).await?;
+    let Query(PieceQuery { offset, size }) = query?;
     let sha256 = hash_of(&sha256).ok_or_else(Problem::not_found)?;
     app.pieces.attempt(&device.device.uid.to_string(), app.now()).map_err(|seconds| {
         let detail = format!("A device hands in {PIECES_A_MINUTE_MAX} pieces a minute; this one was not taken.");

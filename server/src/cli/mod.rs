@@ -4,6 +4,7 @@
 mod admin;
 mod data;
 mod demo;
+mod dossier;
 mod import;
 mod jobs;
 mod log;
@@ -108,6 +109,9 @@ enum Command {
     /// Devices
     #[command(subcommand)]
     Device(admin::Device),
+    /// Dossiers
+    #[command(subcommand)]
+    Dossier(dossier::Dossier),
     /// The lender's settings
     #[command(subcommand)]
     Settings(admin::Settings),
@@ -159,6 +163,7 @@ async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
         Command::Keys(keys) => keys.run(&config).await?,
         Command::Audit(audit) => return audit.run(&config).await,
         Command::Device(device) => device.run(&config).await?,
+        Command::Dossier(dossier) => dossier.run(&config).await?,
         Command::Settings(settings) => settings.run(&config).await?,
         Command::Openapi => println!("{:#}", crate::http::describe::document()),
         Command::Jobs(jobs) => jobs.run(&config).await?,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use daybook_shared::board::{self, BoardRole, BoardView, Edit, EditError};
 use daybook_shared::entry::EntryType;
@@ -14,6 +15,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::document::{self, Reader};
 use super::{Decider, Novelty};
 use crate::app::App;
 use crate::audit;
@@ -71,6 +73,11 @@ async fn find(tx: &mut Tx, by: &User, permission: Permission, dossier: DossierId
     })?;
     row.ok_or_else(Problem::not_found)
 }
+
+/// A dossier as one Automerge document.
+#[derive(Debug, ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct DocumentBytes(#[expect(dead_code, reason = "it is only described")] Vec<u8>);
 
 /// A dossier for people.
 #[derive(Debug, Serialize, ToSchema)]
@@ -155,28 +162,62 @@ const SELECT_ENTRIES: &str =
      from entry e join app_user u on u.id = e.user_id
      where e.dossier_id = $1 and (not e.confidential or e.user_id = $2 or $3) order by e.version desc limit $4";
 
-/// A dossier: where its account stands, its board, its newest entries.
+/// A dossier: where its account stands, its board, its newest entries; or all of it as an Automerge document.
+///
+/// The document is made by what `Accept` names, from the entries and the board alone: the same ones give the same
+/// bytes. It is a view: what is edited in it goes nowhere.
 #[utoipa::path(
     get,
     path = "/v1/dossiers/{id}",
     tag = "dossiers",
     params(("id" = DossierId, Path, description = "The dossier."), ("If-None-Match" = Option<String>, Header, description = "The version the caller has.", example = "\"7\"")),
-    responses((status = 200, description = "The dossier.", body = DossierView, headers(("ETag" = String, description = "Its version."))), (status = 304, description = "The caller has this version."))
+    responses(
+        (
+            status = 200,
+            description = "The dossier.",
+            content((DossierView = "application/json"), (DocumentBytes = "application/vnd.automerge")),
+            headers(("ETag" = String, description = "Its version."))
+        ),
+        (status = 304, description = "The caller has this version.")
+    )
 )]
 pub async fn show(
     State(app): State<Arc<App>>,
     Extension(by): Extension<User>,
     known: IfNoneMatch,
+    headers: HeaderMap,
     Path(dossier): Path<DossierId>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.read().await?;
     let row = find(&mut tx, &by, Permission::ReadCases, dossier).await?;
+    let reviews = by.roles.iter().any(|(role, _)| role.may(Permission::ReadHeld));
+    let mut response = if document::is_asked_for(&headers) {
+        let reader = Reader::User { id: by.id, reviews };
+        let _room = app.body_room.for_body(document::memory_needed(&mut tx, row.id, reader).await?).await?;
+        let board = (row.kind.as_str(), row.bytes.as_deref());
+        let bytes = document::render(&mut tx, (row.id, dossier), board, reader).await?;
+        // Of one version, who reviews reads more than who does not.
+        let etag = format!("\"{}-automerge{}\"", row.version, if reviews { "" } else { "-own" });
+        known.answer(&etag, ([(header::CONTENT_TYPE, document::MEDIA_TYPE)], bytes))
+    } else {
+        let etag = etag::of_version(row.version);
+        known.answer(&etag, Json(view(&mut tx, (dossier, row), &by, reviews).await?))
+    };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+async fn view(
+    tx: &mut Tx,
+    (dossier, row): (DossierId, DossierRow),
+    by: &User,
+    reviews: bool,
+) -> Result<DossierView, Problem> {
     let account = match row.account_id {
-        Some(id) => account::load_accounts(&mut tx, &[id], Lock::No).await?.pop(),
+        Some(id) => account::load_accounts(tx, &[id], Lock::No).await?.pop(),
         None => None,
     };
-    let reviews = by.roles.iter().any(|(role, _)| role.may(Permission::ReadHeld));
-    let entries: Vec<EntryView> = on_db!(&mut tx, conn => {
+    let entries: Vec<EntryView> = on_db!(tx, conn => {
         sqlx::query_as(SELECT_ENTRIES).bind(row.id).bind(by.id).bind(reviews).bind(ENTRIES_SHOWN).fetch_all(conn).await
     })?;
     let board = boards::confirmed(&row.kind, row.bytes.as_deref())?.map(|board| board.view().into());
@@ -193,8 +234,7 @@ pub async fn show(
         })
     });
     let (kind, caseload, version) = (row.kind, row.caseload, row.version);
-    let view = DossierView { id: dossier, kind, caseload, version, account: account.transpose()?, board, entries };
-    Ok(known.answer(&etag::of_version(version), Json(view)))
+    Ok(DossierView { id: dossier, kind, caseload, version, account: account.transpose()?, board, entries })
 }
 
 /// One step of an edit.

@@ -8,11 +8,12 @@
 //!
 //! * [`held`]: release or reject a held entry. * [`reversal`]: take a payment back, decide on a
 //!   correction. * [`cash`]: count handed-over cash. * [`cases`]: show a dossier, edit its board,
-//!   give it to a caseload. * [`quarantine`]: board changes that were not merged. * [`receipts`]:
+//!   give it to a caseload; [`document`]: the same as one Automerge document. * [`quarantine`]: board changes that were not merged. * [`receipts`]:
 //!   receipt numbers that were perhaps given out.
 
 pub mod cases;
 pub mod cash;
+pub mod document;
 pub mod held;
 pub mod quarantine;
 pub mod receipts;

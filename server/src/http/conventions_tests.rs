@@ -1,7 +1,7 @@
 //! What all routes have in common: keys of writes, cursors of lists.
 
 use axum::body::Body;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -139,6 +139,29 @@ async fn of_two_at_once_one_has_the_effect_and_the_other_asks_again() {
         assert_eq!(done.status, StatusCode::NO_CONTENT);
         let again = send().await;
         assert_eq!((again.status, is_replayed(&again), kept(server).await), (done.status, true, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_problems_title_is_in_the_language_that_is_accepted() {
+    for_each_engine(async |server| {
+        for (accept, title, languages) in [
+            (None, "There is no such thing", "en"),
+            (Some("fr"), "There is no such thing", "en"),
+            (Some("sw-KE, en;q=0.5"), "Hakuna kitu kama hicho", "sw, en"),
+            (Some("ar"), "لا يوجد شيء بهذا المعرّف", "ar, en"),
+        ] {
+            let mut request = Request::get("/problems/none");
+            if let Some(accept) = accept {
+                request = request.header(header::ACCEPT_LANGUAGE, accept);
+            }
+            let answer = server.send(request.body(Body::empty()).unwrap()).await;
+            let said = (answer.json()["title"].clone(), &answer.headers[header::CONTENT_LANGUAGE]);
+            assert_eq!(said, (title.into(), &HeaderValue::from_static(languages)), "{accept:?}");
+            assert_eq!(answer.headers[header::VARY], "accept-language");
+            assert!(answer.json()["detail"].as_str().unwrap().starts_with("There is no such thing"));
+        }
     })
     .await;
 }

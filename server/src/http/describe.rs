@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use daybook_shared::ids::{Hash, PaymentId, sha256};
+use daybook_shared::messages::Language;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{Components, Info, License, OpenApi, Paths};
 use utoipa::{PartialSchema as _, ToSchema as _};
@@ -87,7 +88,7 @@ pub async fn openapi(known: IfNoneMatch) -> Response {
 )]
 pub async fn problem(Path(code): Path<String>) -> Result<Response, Problem> {
     let code = Code::ALL.iter().find(|known| known.code() == code).ok_or_else(Problem::not_found)?;
-    let (name, title, status) = (code.code(), code.title(), code.status());
+    let (name, title, status) = (code.code(), code.title(Language::English), code.status());
     let again = if code.retryable() {
         "The same request may succeed later; wait for as long as <code>Retry-After</code> says."
     } else {
@@ -97,7 +98,7 @@ pub async fn problem(Path(code): Path<String>) -> Result<Response, Problem> {
     let html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{name}</title><h1>{}</h1>\
          <p><code>{name}</code>, status {status}</p><p>{about}</p><p>{again}</p>",
-        text(title)
+        text(&title)
     );
     let mut response = Html(html).into_response();
     response.headers_mut().insert(header::CONTENT_LANGUAGE, HeaderValue::from_static("en"));
@@ -240,7 +241,7 @@ fn add_idempotency(operation: &mut Value) {
 /// Problems of one status are one answer, which names their codes.
 fn add_problem(responses: &mut Map<String, Value>, code: Code) {
     let (name, status) = (code.code(), code.status().as_str().to_owned());
-    let line = format!("`{name}`: {}.", code.title());
+    let line = format!("`{name}`: {}.", code.title(Language::English));
     let response = responses.entry(status).or_insert_with(|| {
         json!({
             "description": "",
@@ -278,7 +279,7 @@ fn problem_schema() -> Value {
             "errors": { "type": "array", "items": { "$ref": "#/components/schemas/FieldError" } },
         },
         "example": {
-            "type": "/problems/not-found", "title": Code::NotFound.title(), "status": 404, "code": "not-found",
+            "type": "/problems/not-found", "title": Code::NotFound.title(Language::English), "status": 404, "code": "not-found",
             "detail": "There is no such thing, or it is not yours to see.", "retryable": false,
             "request_id": "9f86d081884c7d65",
         },

@@ -11,6 +11,7 @@ use axum::extract::{FromRequest as _, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use daybook_shared::messages::Language;
 use rand::Rng;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -22,14 +23,26 @@ use super::{REQUESTS_MAX, names};
 use crate::app::App;
 
 tokio::task_local! {
-    static REQUEST_ID: String;
+    static ASKED: Asked;
+}
+
+/// What an answer needs to know of its request, wherever it is made.
+#[derive(Debug)]
+struct Asked {
+    id: String,
+    language: Language,
 }
 
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id of the request that is being answered; empty outside of one.
 pub fn request_id() -> String {
-    REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
+    ASKED.try_with(|asked| asked.id.clone()).unwrap_or_default()
+}
+
+/// The language in which who asks reads; English outside of a request.
+pub fn accepted_language() -> Language {
+    ASKED.try_with(|asked| asked.language).unwrap_or(Language::English)
 }
 
 /// Gives the request an id (the caller's, when it is a plain one), logs one line about it and counts
@@ -40,7 +53,9 @@ pub async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) 
     let (method, is_read) = (method_label(request.method()), request.method().is_safe());
     let span = tracing::info_span!("request", request_id = id, method, route);
     let began = Instant::now();
-    let mut response = REQUEST_ID.scope(id.clone(), next.run(request)).instrument(span.clone()).await;
+    let accepted = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let asked = Asked { id: id.clone(), language: accepted.map_or(Language::English, Language::accepted) };
+    let mut response = ASKED.scope(asked, next.run(request)).instrument(span.clone()).await;
     let took = began.elapsed();
 
     let status = response.status().as_u16();

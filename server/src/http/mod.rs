@@ -134,6 +134,8 @@ const RELEASE: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson, C::Stil
 const COUNT: &[Code] = &[C::IdTaken, C::AlreadyDecided, C::SamePerson, C::NotFound];
 /// Rows of an import, as CSV or JSON.
 const ROWS: &[Code] = &[C::MalformedRequest, C::Validation, C::UnsupportedMediaType];
+/// A dossier, as a document too large to be made for one request.
+const DOCUMENT: &[Code] = &[C::MalformedRequest, C::TooLarge];
 const ENROLMENT: &[Code] = &[
     C::Validation,
     C::CodeUnknown,
@@ -199,7 +201,7 @@ pub static ROUTES: &[Route] = &[
     route(GET,  "/v1/caseloads",                   May(P::ReadCaseloads),   SMALL,    || routes!(organisation::list_caseloads),  LIST),
     route(POST, "/v1/caseloads",                   May(P::ManageCaseloads), SMALL,    || routes!(organisation::create_caseload), NONE),
     route(POST, "/v1/caseloads/{id}/members",      May(P::ManageCaseloads), SMALL,    || routes!(organisation::set_member),      NONE),
-    route(GET,  "/v1/dossiers/{id}",               May(P::ReadCases),       SMALL,    || routes!(cases::show),                   &[C::MalformedRequest]),
+    route(GET,  "/v1/dossiers/{id}",               May(P::ReadCases),       SMALL,    || routes!(cases::show),                   DOCUMENT),
     route(PATCH, "/v1/dossiers/{id}/board",         May(P::EditBoards),      SMALL,    || routes!(cases::edit_board),             VERSIONED),
     route(POST, "/v1/dossiers/{id}/assignment",    May(P::AssignCases),     SMALL,    || routes!(cases::assign),                 DECISION),
     route(GET,  "/v1/attachments/{sha256}",        May(P::ReadCases),       SMALL,    || routes!(attachments::get),             &[C::MalformedRequest]),

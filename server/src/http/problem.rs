@@ -2,7 +2,7 @@
 //! the code and are decided here, nowhere else.
 //!
 //! Codes are spelled with hyphens and never translated; each has a page, `GET /problems/{code}`, and a
-//! problem's `type` is that page.
+//! problem's `type` is that page. Its title is in the language that the request accepts.
 //!
 //! A handler answers `Result<_, Problem>`. What the caller did is a [`Code`] with a detail for
 //! people; what went wrong inside is logged with the request's id and answered as `internal` or
@@ -11,16 +11,17 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use daybook_shared::messages::{self, Language};
 use serde_json::{Map, Value};
 
-use super::layers::request_id;
+use super::layers::{accepted_language, request_id};
 use crate::db;
 use crate::recovery::Stopped;
 use crate::sync::effects::CashOverflow;
 
 /// Declares the codes with all that hangs on them.
 macro_rules! problems {
-    ($($(#[doc = $doc:literal])+ $name:ident = $status:ident, $code:literal, $title:literal, $retry:ident;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $status:ident, $code:literal, $retry:ident;)+) => {
         /// What went wrong, by its stable code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code { $($(#[doc = $doc])+ $name,)+ }
@@ -37,11 +38,6 @@ macro_rules! problems {
             /// The HTTP status.
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)+ }
-            }
-
-            /// The same words for every problem of this code.
-            pub const fn title(self) -> &'static str {
-                match self { $(Self::$name => $title,)+ }
             }
 
             /// What it means, for its page.
@@ -61,70 +57,77 @@ macro_rules! problems {
 
 problems! {
     /// Not JSON, not CBOR, a parameter of another kind.
-    MalformedRequest = BAD_REQUEST, "malformed-request", "The request cannot be read", final;
+    MalformedRequest = BAD_REQUEST, "malformed-request", final;
     /// No token, or one that is not valid any more; a device proof that does not fit.
-    Unauthenticated = UNAUTHORIZED, "unauthenticated", "Who asks is not known", final;
+    Unauthenticated = UNAUTHORIZED, "unauthenticated", final;
     /// A login that does not fit.
-    WrongLogin = UNAUTHORIZED, "wrong-login", "Login or password is wrong", final;
+    WrongLogin = UNAUTHORIZED, "wrong-login", final;
     /// A refresh token that is spent, unknown, or of a session that ended.
-    SessionOver = UNAUTHORIZED, "session-over", "The sign-in is over", final;
+    SessionOver = UNAUTHORIZED, "session-over", final;
     /// A sign-in with the identity provider that is not one.
-    SignInRefused = UNAUTHORIZED, "sign-in-refused", "The sign-in is refused", final;
+    SignInRefused = UNAUTHORIZED, "sign-in-refused", final;
     /// The current password, asked for a change, is another.
-    WrongPassword = UNPROCESSABLE_ENTITY, "wrong-password", "The password is wrong", final;
+    WrongPassword = UNPROCESSABLE_ENTITY, "wrong-password", final;
     /// The role does not allow it.
-    Forbidden = FORBIDDEN, "forbidden", "The role does not allow this", final;
+    Forbidden = FORBIDDEN, "forbidden", final;
     /// A decision on one's own work (D6).
-    SamePerson = FORBIDDEN, "same-person", "This needs another person", final;
+    SamePerson = FORBIDDEN, "same-person", final;
     /// The device is retired, lost, or its user is no longer active.
-    DeviceRevoked = FORBIDDEN, "device-revoked", "The device is no longer in use", final;
+    DeviceRevoked = FORBIDDEN, "device-revoked", final;
     /// There is no such thing, or it is not the caller's to see: the same answer.
-    NotFound = NOT_FOUND, "not-found", "There is no such thing", final;
+    NotFound = NOT_FOUND, "not-found", final;
     /// The path exists, the method does not.
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "The path has no such method", final;
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", final;
     /// The client was too slow.
-    RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request took too long to arrive", retry;
+    RequestTimeout = REQUEST_TIMEOUT, "request-timeout", retry;
     /// What it collides with is in the detail.
-    Conflict = CONFLICT, "conflict", "It collides with what is there", final;
+    Conflict = CONFLICT, "conflict", final;
     /// Somebody decided on it before; the first decision stands.
-    AlreadyDecided = CONFLICT, "already-decided", "It was decided before", final;
+    AlreadyDecided = CONFLICT, "already-decided", final;
     /// Released, it would be held again: the detail says what is missing.
-    StillHeld = CONFLICT, "still-held", "It cannot be released as it is", final;
+    StillHeld = CONFLICT, "still-held", final;
     /// The id or login is in use with other content.
-    IdTaken = CONFLICT, "id-taken", "The name or id is in use", final;
+    IdTaken = CONFLICT, "id-taken", final;
     /// An enrolment code that another device used.
-    CodeUsed = CONFLICT, "enrolment-code-used", "The enrolment code was used by another device", final;
+    CodeUsed = CONFLICT, "enrolment-code-used", final;
     /// A device's request number that does not go up.
-    StaleRequest = CONFLICT, "stale-request", "The request number does not go up", final;
+    StaleRequest = CONFLICT, "stale-request", final;
     /// A part of the database was lost, and nobody has confirmed its recovery.
-    RecoveryUnconfirmed = CONFLICT, "recovery-unconfirmed", "A recovery waits to be confirmed", final;
+    RecoveryUnconfirmed = CONFLICT, "recovery-unconfirmed", final;
     /// The row changed since it was read.
-    PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "It changed since it was read", final;
+    PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", final;
     /// Larger than the route takes.
-    TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large", final;
+    TooLarge = PAYLOAD_TOO_LARGE, "too-large", final;
     /// Another media type than the route takes.
-    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The media type is not taken here", final;
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", final;
     /// Readable, and wrong.
-    Validation = UNPROCESSABLE_ENTITY, "validation", "The request is not valid", final;
+    Validation = UNPROCESSABLE_ENTITY, "validation", final;
     /// An enrolment code that is unknown.
-    CodeUnknown = UNPROCESSABLE_ENTITY, "enrolment-code-unknown", "There is no such enrolment code", final;
+    CodeUnknown = UNPROCESSABLE_ENTITY, "enrolment-code-unknown", final;
     /// An enrolment code whose time is over.
-    CodeExpired = UNPROCESSABLE_ENTITY, "enrolment-code-expired", "The enrolment code has expired", final;
+    CodeExpired = UNPROCESSABLE_ENTITY, "enrolment-code-expired", final;
     /// Every write by POST needs an Idempotency-Key: 1 to 255 visible ASCII characters, new for every
     /// write and the same when it is sent again.
-    IdempotencyKeyMissing = BAD_REQUEST, "idempotency-key-missing", "An Idempotency-Key is missing", final;
+    IdempotencyKeyMissing = BAD_REQUEST, "idempotency-key-missing", final;
     /// A request with this Idempotency-Key is being handled; ask again for its answer.
-    IdempotencyInFlight = CONFLICT, "idempotency-in-flight", "The first request is still being handled", retry;
+    IdempotencyInFlight = CONFLICT, "idempotency-in-flight", retry;
     /// This Idempotency-Key stands for a request with another path or body.
-    IdempotencyReused = UNPROCESSABLE_ENTITY, "idempotency-reused", "The key stands for another request", final;
+    IdempotencyReused = UNPROCESSABLE_ENTITY, "idempotency-reused", final;
     /// If-Match is missing.
-    PreconditionRequired = PRECONDITION_REQUIRED, "precondition-required", "If-Match is missing", final;
+    PreconditionRequired = PRECONDITION_REQUIRED, "precondition-required", final;
     /// Too many attempts.
-    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many attempts", retry;
+    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", retry;
     /// A bug of ours.
-    Internal = INTERNAL_SERVER_ERROR, "internal", "The server failed", retry;
+    Internal = INTERNAL_SERVER_ERROR, "internal", retry;
     /// The database cannot be reached, or the server is full or stopping.
-    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The server cannot answer now", retry;
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", retry;
+}
+
+impl Code {
+    /// The same words for every problem of this code, from the catalogue.
+    pub fn title(self, language: Language) -> String {
+        messages::say(language, "problem", self.code())
+    }
 }
 
 /// An error of the HTTP API.
@@ -286,7 +289,8 @@ impl IntoResponse for Problem {
             body.insert("errors".to_owned(), serde_json::to_value(errors).unwrap_or_default());
         }
         body.insert("type".to_owned(), format!("/problems/{}", code.code()).into());
-        body.insert("title".to_owned(), code.title().into());
+        let language = accepted_language();
+        body.insert("title".to_owned(), code.title(language).into());
         body.insert("status".to_owned(), code.status().as_u16().into());
         body.insert("detail".to_owned(), detail.into());
         body.insert("code".to_owned(), code.code().into());
@@ -299,7 +303,10 @@ impl IntoResponse for Problem {
         }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static("en"));
+        // The detail is for who builds on this API: it stays English.
+        let languages = if language == Language::English { "en".to_owned() } else { format!("{}, en", language.tag()) };
+        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::try_from(languages).expect("our tags are ASCII"));
+        headers.append(header::VARY, HeaderValue::from_static("accept-language"));
         if let Some(etag) = etag.and_then(|etag| HeaderValue::try_from(etag).ok()) {
             headers.insert(header::ETAG, etag);
         }
@@ -328,6 +335,16 @@ mod tests {
             let passes = status >= 500 || status == 429 || status == 408 || *code == Code::IdempotencyInFlight;
             assert_eq!(code.retryable(), passes, "{}", code.code());
             assert!(code.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", code.code());
+        }
+    }
+
+    #[test]
+    fn every_code_has_a_title_in_every_language() {
+        for language in Language::ALL {
+            let known = messages::ids(*language);
+            let needed = |code: &&Code| !known.contains(&format!("problem-{}", code.code()));
+            let missing: Vec<_> = Code::ALL.iter().filter(needed).map(|code| code.code()).collect();
+            assert!(missing.is_empty(), "{}: {missing:?}", language.tag());
         }
     }
 }

@@ -2,7 +2,7 @@
 //! the office has decided, so the entry belongs to its author's own day.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::personal::{check_masked, check_phone, check_said};
 use super::{EntryError, Gps, Personal, field, optional_text};
@@ -24,7 +24,8 @@ crate::codes! {
 }
 
 /// A registration. Photos are attachments, the place is the entry's own.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct AgentRegistration {
     /// The phone number, in E.164.
@@ -35,6 +36,7 @@ pub struct AgentRegistration {
     pub name: Personal,
     /// The document that was shown.
     #[n(2)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub id_kind: IdKind,
     /// Its number, masked (see [`masked`](super::masked)): the whole number never is in an entry.
     #[n(3)]

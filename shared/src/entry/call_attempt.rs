@@ -1,7 +1,7 @@
 //! A call attempt: somebody tried to reach a customer without going there.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::personal::check_optional;
 use super::{EntryError, Personal, field, optional_text};
@@ -73,14 +73,17 @@ pub const CALL_SECONDS_MAX: u32 = 4 * 3600;
 
 /// An attempt to reach a customer (domain: "attempt"). Whether it was permitted and what it counts for
 /// is the server's to say.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct CallAttempt {
     /// By what means.
     #[n(0)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub channel: CallChannel,
     /// Which of the customer's numbers.
     #[n(1)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub number_ref: NumberRef,
     /// When, by the phone's clock.
     #[n(2)]
@@ -90,6 +93,7 @@ pub struct CallAttempt {
     pub duration_s: u32,
     /// What came of it.
     #[n(4)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub disposition: Disposition,
     /// The script that was read, as a code of the lender's, at most 40 characters.
     #[n(5)]

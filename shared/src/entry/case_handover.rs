@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::personal::check_said;
 use super::{EntryError, Personal, field};
@@ -42,7 +42,8 @@ crate::codes! {
 }
 
 /// What was tried, as the phone knew it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(array)]
 pub struct Attempts {
     /// Calls and messages.
@@ -60,17 +61,21 @@ pub struct Attempts {
 }
 
 /// A request to give one case to another level.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct CaseHandover {
     /// Who works it now.
     #[n(0)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub from: CaseLevel,
     /// Who should.
     #[n(1)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub to: CaseLevel,
     /// Why: one to three, each once.
     #[n(2)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub reasons: Vec<CaseHandoverReason>,
     /// What the next one should know, at most 1,000 characters.
     #[n(3)]

@@ -1,7 +1,7 @@
 //! A cash hand-over: the officer declares the cash he gives to a cashier, a bank or an agent.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{EntryError, amount, field, optional_text};
 use crate::ids::EntryId;
@@ -23,11 +23,13 @@ crate::codes! {
 pub const HANDOVER_REPAYMENTS_MAX: usize = 200;
 
 /// A declared hand-over. It moves no money: a cashier's count does (posting line 4b).
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct CashHandover {
     /// Who takes the cash.
     #[n(0)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub to: HandoverTo,
     /// What the officer says it is.
     #[n(1)]

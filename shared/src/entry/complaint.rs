@@ -1,7 +1,7 @@
 //! A complaint: a customer objects to us (domain: "dispute").
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::personal::{check_optional, check_said};
 use super::{EntryError, Personal, amount};
@@ -32,7 +32,8 @@ crate::codes! {
 
 /// A complaint as it was taken down. One that is confidential belongs to its author's own day; any other
 /// to the case.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Complaint {
     /// The account, and by it the customer.
@@ -40,6 +41,7 @@ pub struct Complaint {
     pub account: AccountId,
     /// What it is about.
     #[n(1)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub kind: ComplaintKind,
     /// The customer's words, at most 1,000 characters.
     #[n(2)]

@@ -2,7 +2,7 @@
 //! added and marked invalid, and never deleted.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::personal::{check_optional, check_phone, check_said};
 use super::{EntryError, Gps, Personal, field};
@@ -54,14 +54,17 @@ crate::codes! {
 }
 
 /// A proposal about a customer's contacts. The case names the account, and the account its customer.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct ContactUpdate {
     /// Which contact.
     #[n(0)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub field: ContactField,
     /// What is to become of it.
     #[n(1)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub change: ContactChange,
     /// What the officer saw in its place, at most 200 characters. What is marked invalid is this.
     #[n(2)]
@@ -72,6 +75,7 @@ pub struct ContactUpdate {
     pub new_value: Option<Personal>,
     /// Who said so.
     #[n(4)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub source: ContactSource,
     /// The customer agreed to be reached there.
     #[n(5)]

@@ -1,7 +1,7 @@
 //! A correction: a request to undo or change an earlier entry. A supervisor decides.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{EntryError, amount, text};
 use crate::ids::{AccountId, EntryId};
@@ -26,7 +26,8 @@ crate::codes! {
 }
 
 /// What should stand instead.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Proposed {
     /// Minor units in the target's currency.
@@ -41,7 +42,8 @@ pub struct Proposed {
 }
 
 /// A request to undo or change an entry. The target itself never changes.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Correction {
     /// The entry that was wrong; unknown to the server, it holds this one with MISSING_REF.
@@ -49,6 +51,7 @@ pub struct Correction {
     pub target: EntryId,
     /// What was wrong.
     #[n(1)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub kind: CorrectionKind,
     /// What should stand instead.
     #[n(2)]

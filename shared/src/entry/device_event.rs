@@ -1,7 +1,7 @@
 //! A device event: something about the phone itself that people should know.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{EntryError, ReceiptNumber, field, optional_text};
 use crate::time::Timestamp;
@@ -27,7 +27,8 @@ crate::codes! {
 }
 
 /// Receipt numbers of one series, from the first to the last.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(array)]
 pub struct ReceiptRange {
     /// The first.
@@ -40,11 +41,13 @@ pub struct ReceiptRange {
 
 /// Something about the phone. It changes nothing by itself: what the server knows of a device it knows
 /// from the office and from what the device signs.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct DeviceEvent {
     /// What happened.
     #[n(0)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub kind: DeviceEventKind,
     /// When, by the phone's clock.
     #[n(1)]

@@ -1,7 +1,7 @@
 //! A float check: what an agent has at hand, in e-money and in cash.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{EntryError, amount};
 use crate::ids::AgentId;
@@ -29,11 +29,13 @@ crate::codes! {
 }
 
 /// A request to exchange one leg for the other.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(array)]
 pub struct Rebalancing {
     /// Which way.
     #[n(0)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub direction: RebalancingDirection,
     /// How much, in minor units of the check's currency, above zero.
     #[n(1)]
@@ -41,7 +43,8 @@ pub struct Rebalancing {
 }
 
 /// What an agent has. The newest by capture counts, whichever came last.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct FloatCheck {
     /// The agent.
@@ -61,6 +64,7 @@ pub struct FloatCheck {
     pub counted_at: Timestamp,
     /// How the e-money was read.
     #[n(5)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub e_money_source: FloatSource,
     /// What the agent wants to exchange.
     #[n(6)]

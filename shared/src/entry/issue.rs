@@ -2,7 +2,7 @@
 //! and the server's to say.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::personal::{check_optional, check_said};
 use super::{EntryError, Personal, field, text};
@@ -67,7 +67,8 @@ crate::codes! {
 pub const ISSUE_TXN_REFS_MAX: usize = 10;
 
 /// An issue. One that is confidential belongs to its author's own day; any other to the agent's file.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct IssueReport {
     /// The agent.
@@ -75,6 +76,7 @@ pub struct IssueReport {
     pub agent: AgentId,
     /// What it is about.
     #[n(1)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub category: IssueCategory,
     /// 1 (all stands still) to 4 (a wish).
     #[n(2)]
@@ -111,7 +113,8 @@ impl IssueReport {
 
 /// Something that happened to an issue. It acts on the report: unknown to the server, the report holds it
 /// with MISSING_REF.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct IssueEvent {
     /// The agent.
@@ -122,6 +125,7 @@ pub struct IssueEvent {
     pub issue: EntryId,
     /// What happened.
     #[n(2)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub kind: IssueEventKind,
     /// More, at most 1,000 characters. A comment is one.
     #[n(3)]

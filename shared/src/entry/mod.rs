@@ -49,7 +49,7 @@ pub use visit::{NextAction, PersonMet, Visit, VisitKind, VisitOutcome, VisitReas
 pub use weekly_contact::{AgentMet, CheckAnswer, Checklist, WeeklyContact, WeeklyMode};
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cbor;
 use crate::ids::{AckHash, BootId, DeviceId, DossierId, EntryId, Hash};
@@ -117,7 +117,8 @@ crate::codes! {
 }
 
 /// Where and how well a position was fixed.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(array)]
 pub struct Gps {
     /// Latitude in millionths of a degree, north positive.

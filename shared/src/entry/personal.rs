@@ -4,13 +4,13 @@
 use std::fmt;
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{EntryError, field, text};
 
 /// A text about a person. Its debug form says only how long it is; serialized it is the text, for who may
 /// read the entry.
-#[derive(Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
 #[serde(transparent)]
 #[cbor(transparent)]
 pub struct Personal(#[n(0)] pub String);

@@ -1,7 +1,7 @@
 //! A promise: a customer says how much he will pay and when.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{EntryError, amount};
 use crate::ids::EntryId;
@@ -27,7 +27,8 @@ pub const PROMISE_DAYS_MAX: i32 = 30;
 
 /// A promise to pay. The server decides its status: of an account's promises the latest captured
 /// is ACTIVE, the others are SUPERSEDED.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Promise {
     /// How much, above zero.
@@ -38,6 +39,7 @@ pub struct Promise {
     pub promised_date: Date,
     /// How the customer means to pay.
     #[n(2)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub channel: PromiseChannel,
     /// The visit or call it was made at; a link that never holds anything.
     #[n(3)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{EntryError, amount, field, optional_text};
 use crate::ids::{AccountId, EntryId, InstallId};
@@ -102,6 +102,13 @@ impl FromStr for ReceiptNumber {
 impl Serialize for ReceiptNumber {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ReceiptNumber {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A stop event: what became of a stop of an officer's day plan.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{EntryError, field, optional_text};
 use crate::ids::{AccountId, EntryId};
@@ -37,7 +37,8 @@ crate::codes! {
 }
 
 /// What became of a stop. Stop and visit are links that never hold anything.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct StopEvent {
     /// The stop of the day plan.
@@ -45,9 +46,11 @@ pub struct StopEvent {
     pub stop: EntryId,
     /// What became of it.
     #[n(1)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub kind: StopEventKind,
     /// Why, of a stop that was skipped, and only of one.
     #[n(2)]
+    #[serde(deserialize_with = "crate::codes::known", default)]
     pub reason: Option<SkipReason>,
     /// The visit that was made, of a stop that is done.
     #[n(3)]

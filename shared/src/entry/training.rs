@@ -1,7 +1,7 @@
 //! A training: somebody at an agent's was taught, and perhaps examined.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::personal::check_said;
 use super::{EntryError, Personal, field, text};
@@ -9,7 +9,8 @@ use crate::ids::AgentId;
 use crate::time::Date;
 
 /// A training of one attendee. A signature is an attachment.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Training {
     /// The agent.

@@ -1,7 +1,7 @@
 //! A transaction check: somebody compared one of an agent's transactions with the agent's book.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{EntryError, amount, text};
 use crate::ids::AgentId;
@@ -43,7 +43,8 @@ crate::codes! {
 }
 
 /// One checked transaction of an agent.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct TransactionCheck {
     /// The agent.
@@ -54,6 +55,7 @@ pub struct TransactionCheck {
     pub txn_ref: String,
     /// What kind it was.
     #[n(2)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub txn_type: CheckedTransaction,
     /// The amount in the operator's message.
     #[n(3)]
@@ -69,6 +71,7 @@ pub struct TransactionCheck {
     pub customer_confirmed: Option<bool>,
     /// What the comparison found.
     #[n(7)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub result: CheckResult,
 }
 

@@ -1,7 +1,7 @@
 //! A visit: an officer went to see a customer.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{EntryError, Gps, field, optional_text};
 use crate::ids::EntryId;
@@ -112,7 +112,8 @@ crate::codes! {
 }
 
 /// What is to happen next, and when.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(array)]
 pub struct NextAction {
     /// What is to happen, as a code of the lender's.
@@ -124,11 +125,13 @@ pub struct NextAction {
 }
 
 /// A visit (domain: "visit", "field visit").
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Visit {
     /// How the customer was seen.
     #[n(0)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub kind: VisitKind,
     /// When it began, by the phone's clock.
     #[n(1)]
@@ -138,15 +141,18 @@ pub struct Visit {
     pub ended_at: Timestamp,
     /// Who was met.
     #[n(3)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub person_met: PersonMet,
     /// The person proved to be the customer or an authorised payer.
     #[n(4)]
     pub identity_verified: bool,
     /// What came of it.
     #[n(5)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub outcome: VisitOutcome,
     /// Why the customer is behind, at most three.
     #[n(6)]
+    #[serde(deserialize_with = "crate::codes::known", default)]
     pub reasons: Option<Vec<VisitReason>>,
     /// The officer's words, at most 1,000 characters.
     #[n(7)]

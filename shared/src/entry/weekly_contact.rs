@@ -2,7 +2,7 @@
 //! for is the server's to say, from the corrected capture time.
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::personal::check_optional;
 use super::{EntryError, Gps, NextAction, Personal, field, optional_text};
@@ -41,29 +41,37 @@ crate::codes! {
 }
 
 /// The list.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(array)]
 pub struct Checklist {
     /// The outlet shows whose agent it is.
     #[n(0)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub branding: CheckAnswer,
     /// The tariff is displayed.
     #[n(1)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub tariff_displayed: CheckAnswer,
     /// There is a printer for receipts.
     #[n(2)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub receipt_printer: CheckAnswer,
     /// The device works.
     #[n(3)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub device_ok: CheckAnswer,
     /// There is enough cash and e-money.
     #[n(4)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub float_ok: CheckAnswer,
     /// Whoever serves was trained.
     #[n(5)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub trained_attendant: CheckAnswer,
     /// The poster against money laundering is displayed.
     #[n(6)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub aml_poster: CheckAnswer,
 }
 
@@ -83,7 +91,8 @@ impl Checklist {
 }
 
 /// A contact with an agent.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct WeeklyContact {
     /// The agent.
@@ -91,9 +100,11 @@ pub struct WeeklyContact {
     pub agent: AgentId,
     /// How.
     #[n(1)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub mode: WeeklyMode,
     /// Who was met.
     #[n(2)]
+    #[serde(deserialize_with = "crate::codes::known")]
     pub met: AgentMet,
     /// The list; none when nobody was met.
     #[n(3)]

@@ -89,6 +89,6 @@ where
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures time")]
-fn start() -> Instant {
+pub(super) fn start() -> Instant {
     Instant::now()
 }

@@ -29,3 +29,19 @@ pub fn peak_rss_mb(pid: u32) -> anyhow::Result<u64> {
     let kb = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     Ok(kb.unwrap_or(0) / 1024)
 }
+
+/// Memory that this process has resident now, and the most it had since [`forget_peak`], in bytes.
+pub fn own_memory_bytes() -> anyhow::Result<(u64, u64)> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kb| kb * 1024)
+    };
+    Ok((field("VmRSS:"), field("VmHWM:")))
+}
+
+/// From now on the most is what is resident now.
+pub fn forget_peak() -> anyhow::Result<()> {
+    const RESET_PEAK: &str = "5";
+    Ok(std::fs::write("/proc/self/clear_refs", RESET_PEAK)?)
+}

@@ -41,7 +41,7 @@ pub async fn run(setup: &Setup) -> anyhow::Result<Figures> {
 }
 
 /// Gives a case its entries, by the three handsets in turn, over half a year.
-async fn fill(lab: &mut Lab, case: usize, size: usize) -> anyhow::Result<()> {
+pub(super) async fn fill(lab: &mut Lab, case: usize, size: usize) -> anyhow::Result<()> {
     let about = lab.cases[case];
     let step_ms = 60 * DAY_MS / i64::try_from(size)?;
     let (mut left, mut device) = (size, 0);

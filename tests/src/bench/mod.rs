@@ -2,7 +2,9 @@
 //! whether the promise is kept. They measure; no test asserts a time.
 
 pub mod bare;
+pub mod budget;
 pub mod cpu;
+pub mod document;
 pub mod figures;
 pub mod fresh;
 pub mod growth;
@@ -30,6 +32,8 @@ pub enum Engine {
 pub struct Setup {
     /// The server's engine.
     pub engine: Engine,
+    /// Servers on the one database, which a storm's phones turn to one after the other.
+    pub servers: usize,
     /// The workload's seed.
     pub seed: u64,
     /// Where databases and stores are made: on the disk that is to be measured.

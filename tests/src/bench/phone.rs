@@ -1,14 +1,15 @@
-//! Capturing on a phone that holds 500 cases, beside what the same disk takes for a bare fsync.
+//! Capturing on a phone that holds 500 cases, beside what the same disk takes for a bare fsync; and what
+//! the library costs a phone in storage and memory.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::time::Instant;
 
-use super::Setup;
 use super::figures::{Figures, percentile, ratio};
 use super::lab::Lab;
 use super::link::enrolled;
 use super::pocket::moment;
+use super::{Setup, budget};
 use crate::workload::history;
 
 const CAPTURES: usize = 300;
@@ -19,8 +20,11 @@ const PAGE: [u8; 4096] = [0xa5; 4096];
 /// Runs it.
 pub async fn run(setup: &Setup) -> anyhow::Result<Figures> {
     let mut lab = Lab::with_history(setup).await?;
-    let mut phone = enrolled(&lab, &setup.dir, "phone.sqlite", setup.seed).await?;
-    phone.sync(&lab.server).await?;
+    let phone = enrolled(&lab, &setup.dir, "phone.sqlite", setup.seed).await?;
+    let (mut phone, copy) = phone.copied(&lab.server, "memory.sqlite")?;
+    let traffic = phone.sync(&lab.server).await?;
+    let memory = budget::peak_bytes(&copy, &traffic.bodies, lab.server.now())?;
+    let libraries = budget::library_bytes()?;
     let mut probe = OpenOptions::new().create(true).append(true).open(setup.dir.join("fsync.probe"))?;
     let (mut captures, mut fsyncs) = (Vec::new(), Vec::new());
     for i in 0..CAPTURES {
@@ -47,12 +51,19 @@ pub async fn run(setup: &Setup) -> anyhow::Result<Figures> {
         samples.sort_by(f64::total_cmp);
     }
     let (capture, fsync) = (percentile(&captures, 50), percentile(&fsyncs, 50));
-    Ok(Figures::of("phone")
+    let figures = Figures::of("phone")
         .with("capture_p50_ms", capture, "ms")
         .with("capture_p99_ms", percentile(&captures, 99), "ms")
         .with("fsync_p50_ms", fsync, "ms")
         .at_most("capture_to_fsync", ratio(capture, fsync), "x", 2.0)
-        .at_most("open_ms", percentile(&openings, 50), "ms", 200.0))
+        .at_most("open_ms", percentile(&openings, 50), "ms", 200.0)
+        .at_most("peak_memory_mb", megabytes(memory), "MB", 40.0);
+    Ok(libraries.into_iter().fold(figures, |figures, (name, bytes)| figures.with(name, megabytes(bytes), "MB")))
+}
+
+#[expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "a figure in megabytes")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures time")]

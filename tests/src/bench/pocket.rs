@@ -18,7 +18,7 @@ use rand_chacha::ChaCha20Rng;
 use super::cpu;
 
 /// The key that the host app's keystore would hold.
-const STORE_KEY: [u8; 32] = [7; 32];
+pub(super) const STORE_KEY: [u8; 32] = [7; 32];
 const BOOT: BootId = BootId([9; 8]);
 
 /// A phone.
@@ -48,6 +48,8 @@ pub struct Traffic {
     pub server_ns: u64,
     /// What came, in its order.
     pub frames: Vec<Frame>,
+    /// Response bodies, as they came.
+    pub bodies: Vec<Vec<u8>>,
     /// Bytes of the first response, by itself.
     pub largest_down: usize,
 }
@@ -92,6 +94,17 @@ impl Pocket {
         let keeper = Box::new(self.keeper.clone());
         self.store = Store::open(&self.path, &STORE_KEY, keeper, moment(server), &mut self.rng)?;
         Ok(self)
+    }
+
+    /// A copy of its store's file as it is now, which the app is closed for.
+    pub fn copied(self, server: &TestServer, name: &str) -> anyhow::Result<(Self, PathBuf)> {
+        let copy = self.path.with_file_name(name);
+        drop(self.store);
+        std::fs::copy(&self.path, &copy)?;
+        let keeper = Box::new(self.keeper.clone());
+        let (path, keeper, mut rng) = (self.path, keeper, self.rng);
+        let store = Store::open(&path, &STORE_KEY, keeper.clone(), moment(server), &mut rng)?;
+        Ok((Self { store, rng, path, keeper: *keeper }, copy))
     }
 
     /// Makes it a device of the user who was handed this code.
@@ -144,6 +157,7 @@ async fn exchange(
     traffic.largest_down = traffic.largest_down.max(answer.body.len());
     traffic.header_up += request_head(request);
     traffic.header_down += response_head(&answer);
+    traffic.bodies.push(answer.body.clone());
     traffic.frames.extend(FrameReader::new().push(&answer.body)?);
     Ok(answer)
 }

@@ -1,5 +1,5 @@
-//! 200 phones come back at once with 50 captures each, to a real server process with a portfolio of
-//! 100,000 accounts in 200 caseloads.
+//! 200 phones come back at once with 50 captures each, to a real server process (on PostgreSQL to several, if
+//! asked for) with a portfolio of 100,000 accounts in 200 caseloads.
 //!
 //! The phones are the real library over real HTTP. They have their caseloads, and their envelopes are
 //! sealed before the clock starts; it stops when the last of them is up to date. Their stores are in
@@ -54,26 +54,33 @@ pub async fn run(setup: &Setup) -> anyhow::Result<Figures> {
         log: setup.dir.join("server.log"),
         file_bytes_max: None,
     };
-    let server = Server::start(settings).await?;
-    let client = Client::new(&format!("http://{}", server.address()), ClientOptions::default())?;
+    let (mut servers, mut clients) = (Vec::new(), Vec::new());
+    for number in 0..setup.servers {
+        let log = setup.dir.join(format!("server{number}.log"));
+        let server = Server::start(process::Settings { log, ..settings.clone() }).await?;
+        clients.push(Client::new(&format!("http://{}", server.address()), ClientOptions::default())?);
+        servers.push(server);
+    }
     let stores = tempfile::tempdir_in(if Path::new(MEMORY).is_dir() { Path::new(MEMORY) } else { &setup.dir })?;
     let mut phones = Vec::with_capacity(PHONES);
     for (i, (code, cases)) in portfolio.into_iter().enumerate() {
-        phones.push(Phone::enrol(&client, stores.path(), (i, setup.seed), &code, cases).await?);
+        phones.push(Phone::enrol(&clients[i % setup.servers], stores.path(), (i, setup.seed), &code, cases).await?);
     }
-    let mut phones = first_syncs(&client, phones).await?;
+    let mut phones = first_syncs(phones).await?;
     for phone in &mut phones {
         phone.capture()?;
     }
-    let (pid, own_before) = (server.pid().await, cpu::own_ns()?);
-    let server_before = cpu::process_ns(pid)?;
+    let (own_before, server_before) = (cpu::own_ns()?, used_ns(&servers).await?);
     let begun = start();
-    let (phones, mut latencies) = storm(&client, phones).await?;
+    let (phones, mut latencies) = storm(phones).await?;
     let took_s = seconds_since(begun);
-    let server_ns = cpu::process_ns(pid)? - server_before;
+    let server_ns = used_ns(&servers).await? - server_before;
     let phones_ns = cpu::own_ns()?.saturating_sub(own_before);
-    let rss = server.peak_memory_bytes().await?;
-    server.stop().await?;
+    let mut rss = 0;
+    for server in servers {
+        rss = server.peak_memory_bytes().await?.max(rss);
+        server.stop().await?;
+    }
     let entries: Vec<Vec<u8>> = phones.iter().map(Phone::entries).collect::<anyhow::Result<Vec<_>>>()?.concat();
     ensure!(entries.len() == PHONES * CAPTURES, "{} captures instead of {}", entries.len(), PHONES * CAPTURES);
     drop(phones);
@@ -87,11 +94,10 @@ pub async fn run(setup: &Setup) -> anyhow::Result<Figures> {
             .at_least("captures_per_s", rate, "/s", 3_300.0)
             .with("floor_rows_per_s", floor, "/s")
             .at_least("ratio", ratio(rate, floor), "", 0.15),
-        Engine::Postgres => figures.with("captures_per_s", rate, "/s").with("floor_rows_per_s", floor, "/s").with(
-            "ratio",
-            ratio(rate, floor),
-            "",
-        ),
+        Engine::Postgres => figures
+            .at_least("captures_per_s", rate, "/s", 3_000.0)
+            .with("floor_rows_per_s", floor, "/s")
+            .with("ratio", ratio(rate, floor), ""),
     };
     Ok(figures
         .with("server_cpu_us_per_capture", ratio(ratio(count(server_ns), 1000.0), captures), "us")
@@ -99,6 +105,15 @@ pub async fn run(setup: &Setup) -> anyhow::Result<Figures> {
         .with("p50_ms", percentile(&latencies, 50), "ms")
         .with("p99_ms", percentile(&latencies, 99), "ms")
         .at_most("server_rss_mb", count(rss / 1024 / 1024), "MB", 300.0))
+}
+
+/// Processor time of all servers.
+async fn used_ns(servers: &[Server]) -> anyhow::Result<u64> {
+    let mut used = 0;
+    for server in servers {
+        used += cpu::process_ns(server.pid().await)?;
+    }
+    Ok(used)
 }
 
 struct Database {
@@ -158,8 +173,9 @@ async fn populate(setup: &Setup, database: &Database) -> anyhow::Result<Vec<(Str
     Ok(codes.into_iter().zip(cases).collect())
 }
 
-/// A phone of the storm.
+/// A phone of the storm, and how it reaches its server.
 struct Phone {
+    client: Client,
     store: Store,
     rng: ChaCha20Rng,
     cases: Vec<Case>,
@@ -178,11 +194,11 @@ impl Phone {
         let path = dir.join(format!("{place}.sqlite"));
         let mut store = Store::open(&path, &STORE_KEY, keeper, moment(), &mut rng)?;
         client.enrol(&mut store, (code, "bench"), &moment, &mut rng).await?;
-        Ok(Self { store, rng, cases })
+        Ok(Self { client: client.clone(), store, rng, cases })
     }
 
-    async fn sync(&mut self, client: &Client) -> anyhow::Result<SyncReport> {
-        let report = client.sync(&mut self.store, &moment, &mut self.rng).await?;
+    async fn sync(&mut self) -> anyhow::Result<SyncReport> {
+        let report = self.client.sync(&mut self.store, &moment, &mut self.rng).await?;
         ensure!(report.end == SyncEnd::UpToDate, "a sync ended otherwise: {report:?}");
         Ok(report)
     }
@@ -212,14 +228,14 @@ impl Phone {
 }
 
 /// Every phone takes its caseload.
-async fn first_syncs(client: &Client, phones: Vec<Phone>) -> anyhow::Result<Vec<Phone>> {
+async fn first_syncs(phones: Vec<Phone>) -> anyhow::Result<Vec<Phone>> {
     let permits = Arc::new(tokio::sync::Semaphore::new(FIRST_SYNCS_AT_ONCE));
     let mut syncs = JoinSet::new();
     for mut phone in phones {
-        let (client, permits) = (client.clone(), Arc::clone(&permits));
+        let permits = Arc::clone(&permits);
         syncs.spawn(async move {
             let _permit = permits.acquire().await?;
-            phone.sync(&client).await?;
+            phone.sync().await?;
             ensure!(phone.store.dossiers()?.len() == ACCOUNTS_A_CASELOAD, "a phone holds its caseload");
             Ok(phone)
         });
@@ -228,13 +244,12 @@ async fn first_syncs(client: &Client, phones: Vec<Phone>) -> anyhow::Result<Vec<
 }
 
 /// All at once; gives the phones back, and how long each took, in milliseconds.
-async fn storm(client: &Client, phones: Vec<Phone>) -> anyhow::Result<(Vec<Phone>, Vec<f64>)> {
+async fn storm(phones: Vec<Phone>) -> anyhow::Result<(Vec<Phone>, Vec<f64>)> {
     let mut syncs = JoinSet::new();
     for mut phone in phones {
-        let client = client.clone();
         syncs.spawn(async move {
             let begun = start();
-            let report = phone.sync(&client).await?;
+            let report = phone.sync().await?;
             ensure!(report.retries == 0, "a phone had to try again: {report:?}");
             Ok((phone, milliseconds_since(begun)))
         });

@@ -9,12 +9,13 @@ use daybook_tests::workload;
 
 const EXAMPLES: &str = "\
 Benches:
-  link    a phone with 500 cases comes back with 50 captures; 40 of its colleagues wait. Then idle
-  fresh   a new phone takes the 500 cases: facts, entries, boards
-  storm   100,000 accounts; 200 phones come back at once, 50 captures each, to a real server process
-  growth  one more capture on a case with 50, 500, 5,000 entries
-  phone   capturing on a phone with 500 cases, beside a bare fsync on the same disk
-  all     all of them, as a table; the storm on PostgreSQL too
+  link      a phone with 500 cases comes back with 50 captures; 40 of its colleagues wait. Then idle
+  fresh     a new phone takes the 500 cases: facts, entries, boards
+  storm     100,000 accounts; 200 phones come back at once, 50 captures each, to a real server process
+  growth    one more capture on a case with 50, 500, 5,000 entries
+  document  a case with 10,000 entries as one Automerge document
+  phone     capturing on a phone with 500 cases, beside a bare fsync on the same disk; its memory and size
+  all       all of them, as a table; the storm on PostgreSQL too, with one server and with two
 
 Every figure is printed with what it is to reach. The workload is one seeded generator, written down
 in tests/src/workload/mod.rs. Use a release build for anything that is a time.
@@ -34,6 +35,9 @@ struct Cli {
     /// The server's engine
     #[arg(long, value_enum, default_value = "sqlite")]
     engine: Engine,
+    /// Servers on the one database, for the storm on PostgreSQL
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    servers: u8,
     /// Print one JSON object a bench instead of a table
     #[arg(long)]
     json: bool,
@@ -52,39 +56,50 @@ enum Bench {
     Fresh,
     Storm,
     Growth,
+    Document,
     Phone,
     All,
 }
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // A bench of memory is this program once more.
+    if let Some(("memory-of", phone)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return bench::budget::be_a_phone(phone);
+    }
     let cli = Cli::parse();
     let parent = cli.dir.clone().unwrap_or_else(std::env::temp_dir);
     std::fs::create_dir_all(&parent)?;
-    for (bench, engine) in planned(cli.bench, cli.engine) {
+    anyhow::ensure!(cli.servers == 1 || cli.engine == Engine::Postgres, "several servers need --engine postgres");
+    for (bench, engine, servers) in planned(&cli) {
         let dir = tempfile::tempdir_in(&parent).context("no place for databases")?;
-        let setup = Setup { engine, seed: cli.seed, dir: dir.path().to_owned() };
+        let setup = Setup { engine, servers: servers.into(), seed: cli.seed, dir: dir.path().to_owned() };
         let figures = run(bench, &setup).await.with_context(|| format!("bench {bench:?} on {engine:?}"))?;
         match engine {
             _ if cli.json => println!("{}", figures.json()),
             Engine::Sqlite => print!("{}", figures.table()),
             // The first line is the bench's name.
-            Engine::Postgres => print!("{}", figures.table().replacen('\n', " on PostgreSQL\n", 1)),
+            Engine::Postgres => {
+                let of = if servers == 1 { String::new() } else { format!(", {servers} servers") };
+                print!("{}", figures.table().replacen('\n', &format!(" on PostgreSQL{of}\n"), 1));
+            }
         }
     }
     Ok(())
 }
 
-/// What runs, in order, and on which engine.
-fn planned(bench: Bench, engine: Engine) -> Vec<(Bench, Engine)> {
-    if bench != Bench::All {
-        return vec![(bench, engine)];
+/// What runs, in order, on which engine and with how many servers.
+fn planned(cli: &Cli) -> Vec<(Bench, Engine, u8)> {
+    if cli.bench != Bench::All {
+        return vec![(cli.bench, cli.engine, cli.servers)];
     }
-    let each = [Bench::Link, Bench::Fresh, Bench::Storm, Bench::Growth, Bench::Phone];
-    let mut planned = each.map(|bench| (bench, engine)).to_vec();
-    if engine == Engine::Sqlite {
-        planned.push((Bench::Storm, Engine::Postgres));
+    let each = [Bench::Link, Bench::Fresh, Bench::Storm, Bench::Growth, Bench::Document, Bench::Phone];
+    let mut planned = each.map(|bench| (bench, cli.engine, 1)).to_vec();
+    if cli.engine == Engine::Sqlite {
+        planned.push((Bench::Storm, Engine::Postgres, 1));
     }
+    planned.push((Bench::Storm, Engine::Postgres, 2));
     planned
 }
 
@@ -94,6 +109,7 @@ async fn run(bench: Bench, setup: &Setup) -> anyhow::Result<Figures> {
         Bench::Fresh => bench::fresh::run(setup).await,
         Bench::Storm => bench::storm::run(setup).await,
         Bench::Growth => bench::growth::run(setup).await,
+        Bench::Document => bench::document::run(setup).await,
         Bench::Phone | Bench::All => bench::phone::run(setup).await,
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use daybook_mobile_sync::capture::{CaptureError, Captured, Draft, EditBoardError, NewFile};
 use daybook_mobile_sync::session::HttpRequest;
-use daybook_mobile_sync::store::KeptInMemory;
+use daybook_mobile_sync::store::{ChangeHandsError, KeptInMemory};
 use daybook_mobile_sync::{Effect, Event, GenerationKeeper as _, Moment, Session, Store, SyncReport, enrol};
 use daybook_shared::board::{BoardView, Edit};
 use daybook_shared::ids::{BootId, DeviceId, DossierId, EntryId};
@@ -271,6 +271,15 @@ impl Phone {
     ) -> Result<BoardView, EditBoardError> {
         let moment = self.moment(now);
         self.store_mut().edit_board(dossier, edits, moment, rng)
+    }
+
+    /// Becomes another officer's. What it held is handed in, and is no capture of this phone any more.
+    pub fn change_hands(&mut self, now: Timestamp, rng: &mut dyn Rng) -> Result<(), ChangeHandsError> {
+        let moment = self.moment(now);
+        self.store_mut().change_hands(moment, rng)?;
+        self.captured.clear();
+        self.told.clear();
+        Ok(())
     }
 
     /// Begins a sync.

@@ -36,6 +36,8 @@ pub struct Raw {
     pub previous: EnvelopeId,
     /// The last request number used.
     pub request: u64,
+    /// Envelopes are deposited first; the exchange then says what became of them.
+    pub deposits: bool,
 }
 
 impl Raw {
@@ -61,6 +63,7 @@ impl Raw {
             number: u64::try_from(number).unwrap_or_default(),
             previous,
             request: u64::try_from(request).unwrap_or_default(),
+            deposits: false,
         }
     }
 
@@ -140,7 +143,12 @@ impl Raw {
 
     /// Sends envelopes.
     pub fn send(&mut self, world: &World, envelopes: &[Vec<u8>]) -> Answer {
-        self.post(world, "/v1/sync", deflate(&cbor::to_vec(&Self::request(envelopes))))
+        let body = deflate(&cbor::to_vec(&Self::request(envelopes)));
+        if self.deposits {
+            let answer = self.post(world, "/v1/deposit", body.clone());
+            assert!(words_of(&answer).is_empty(), "a deposit is answered by an acknowledgement");
+        }
+        self.post(world, "/v1/sync", body)
     }
 
     /// Sends envelopes and gives the server's word on each.

@@ -131,7 +131,7 @@ impl World {
         token::issue(self.server.app(), self.people[who.0].uid, self.now())
     }
 
-    /// A code with which a phone becomes a person's device.
+    /// A new code with which a phone becomes a person's device.
     pub fn enrolment_code(&self, who: Who) -> String {
         let user = self.user_row(who);
         self.server.write(async |app, tx| {

@@ -282,10 +282,11 @@ impl Storm {
             rows[0].0
         };
         let (changes, aside, installs) = (count("board_change"), count("quarantine"), count("install"));
+        let files = count("attachment");
         let (exchanges, (up, down)) = (world.uploads.exchanges, world.uploads.bytes);
         world.note(format!(
             "{exchanges} exchanges, {up} bytes up, {down} down, {} garbled; {installs} installs; \
-             {changes} board changes and {aside} put aside; {outcomes:?}",
+             {changes} board changes and {aside} put aside; {files} files; {outcomes:?}",
             self.road.garbled
         ));
     }

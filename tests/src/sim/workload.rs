@@ -1,8 +1,10 @@
 //! What officers do in a storm: they capture and write on boards. (The office: [`super::office`].)
 
-use daybook_mobile_sync::capture::{CaptureError, Draft, EditBoardError, Override, What};
+use daybook_mobile_sync::capture::{CaptureError, Draft, EditBoardError, NewFile, Override, What};
 use daybook_shared::board::Edit;
-use daybook_shared::entry::{Body, Channel, ComplaintKind, CorrectionKind, IssueCategory, Visit, VisitKind};
+use daybook_shared::entry::{
+    AttachmentKind, Body, Channel, ComplaintKind, CorrectionKind, IssueCategory, Visit, VisitKind,
+};
 use daybook_shared::ids::{AgentId, DossierId, EntryId};
 use daybook_shared::money::{Currency, Money};
 use rand::RngExt as _;
@@ -15,6 +17,9 @@ use crate::records::{self, About};
 const USD: Currency = Currency::new(*b"USD").expect("three capital letters");
 /// The longest note of a visit; entries fill frames then.
 const NOTE_CHARS_MAX: usize = 900;
+
+/// The longest photo: several pieces.
+const PHOTO_BYTES_MAX: usize = 600_000;
 
 /// What the workload remembers.
 #[derive(Debug, Default)]
@@ -160,8 +165,17 @@ fn pick_account(world: &mut World, on: On) -> Acc {
 
 /// Records a draft; what the phone's own rules refuse was never captured.
 fn record(world: &mut World, on: On, what: impl Into<Draft>) -> Option<(EntryId, Option<String>)> {
+    record_with(world, on, what, &[])
+}
+
+fn record_with(
+    world: &mut World,
+    on: On,
+    what: impl Into<Draft>,
+    files: &[NewFile],
+) -> Option<(EntryId, Option<String>)> {
     let now = world.now();
-    match world.phones[on.0].capture(what, now, &mut world.rng) {
+    match world.phones[on.0].capture_with(what, files, now, &mut world.rng) {
         Ok(captured) => {
             world.note(format!("{} captures {}", world.phones[on.0].name, captured.id));
             Some((captured.id, captured.receipt.map(|receipt| receipt.to_string())))
@@ -192,7 +206,18 @@ fn visit(world: &mut World, on: On, acc: Acc) {
         id_shown: None,
         customer_invited: None,
     };
-    record(world, on, What::Visit { account: world.accounts[acc.0].uid, visit });
+    let files: Vec<_> = (0..world.rng.random_range(0..3)).map(|_| photo(world)).collect();
+    record_with(world, on, What::Visit { account: world.accounts[acc.0].uid, visit }, &files);
+}
+
+/// Mostly small; some need several pieces; some are the same as others.
+fn photo(world: &mut World) -> NewFile {
+    let length = match world.rng.random_range(0..20) {
+        0 => world.rng.random_range(1..PHOTO_BYTES_MAX),
+        _ => world.rng.random_range(1..2_000),
+    };
+    let fill = world.rng.random_range(0..=u8::MAX);
+    NewFile { bytes: vec![fill; length], mime: "image/jpeg".to_owned(), kind: AttachmentKind::Photo }
 }
 
 fn other_money(world: &mut World, on: On, acc: Acc) {

@@ -86,6 +86,8 @@ pub struct World {
     pub trace: Vec<String>,
     /// Row keys of the lender's unit, once it is made.
     pub unit: i64,
+    /// How often the server's database was lost and a backup put in its place.
+    pub server_losses: u32,
     /// Phones ever enrolled: no two have one file.
     enrolments: usize,
     // Dropped last.
@@ -115,6 +117,7 @@ impl World {
             uploads: UploadLog::default(),
             trace: Vec::new(),
             unit: 0,
+            server_losses: 0,
             enrolments: 0,
             folder,
         };
@@ -225,6 +228,7 @@ impl World {
     /// The server's database is lost, and a backup is put in its place.
     pub fn restore(&mut self, backup: &Path) {
         self.server.restore(self.server.engine(), backup);
+        self.server_losses += 1;
         self.note("the server's database is lost, and a backup put in its place");
     }
 

@@ -7,7 +7,8 @@ use daybook_server::auth::units::{self, Unit, UnitKind};
 use daybook_server::auth::users::{self, Holding};
 use daybook_server::auth::{Permission, Role};
 use daybook_server::http::{Access, ROUTES, Route};
-use daybook_shared::entry::CorrectionKind;
+use daybook_shared::entry::{Attachment, AttachmentKind, CorrectionKind};
+use daybook_shared::ids::{Hash, sha256};
 use daybook_shared::money::{Currency, Money};
 use daybook_shared::wire::envelope::BoardChange;
 use daybook_tests::sim::raw::Raw;
@@ -28,11 +29,20 @@ struct There {
     receipt: String,
     payment: String,
     correction: String,
+    file: String,
 }
 
 /// Not the currency of any account.
 const DOLLAR: Currency = Currency::new(*b"USD").expect("three capital letters");
 const NOWHERE: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+const NO_FILE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The path of a route, of what has this id.
+fn path_of(route: &Route, id: &str) -> String {
+    let parts = route.path.split('/').map(|part| if part.starts_with('{') { id } else { part });
+    parts.collect::<Vec<_>>().join("/")
+}
 
 /// The real and the absent id of a route, and a body that fits. A new route is added here.
 fn case(there: &There, route: &Route) -> (String, &'static str, Value) {
@@ -58,6 +68,7 @@ fn case(there: &There, route: &Route) -> (String, &'static str, Value) {
         }
         "/v1/payments/{id}/reversal" => of(&there.payment, with(decision, json!({ "reason": "A mistake." }))),
         "/v1/corrections/{id}/decision" => of(&there.correction, with(decision, json!({ "approve": false }))),
+        "/v1/attachments/{sha256}" => (there.file.clone(), NO_FILE, Value::Null),
         path => panic!("{path} names something by its id: say here what, so that another branch's is tried"),
     }
 }
@@ -81,6 +92,7 @@ fn furnish(scene: &mut Scene) -> There {
     let change = BoardChange { dossier, n: 0, change: b"no change".to_vec() };
     raw.upload(&scene.world, &[foreign.encode()], vec![change]);
     assert!(scene.world.outcome(held).starts_with("held"), "{}", scene.world.outcome(held));
+    let file = photographed(scene, &mut raw);
     // Not the officer of the scene, who is to go on: this one is deactivated.
     let clerk = scene.world.person("clerk", Role::Officer);
     let changes: Vec<(Uuid,)> = scene.world.server.rows("select uid from quarantine");
@@ -97,7 +109,20 @@ fn furnish(scene: &mut Scene) -> There {
         receipt: receipts[0].0.clone(),
         payment: payment.to_string(),
         correction: correction.to_string(),
+        file: file.to_string(),
     }
+}
+
+/// A visit with a photo, and the photo.
+fn photographed(scene: &mut Scene, raw: &mut Raw) -> Hash {
+    let photo = b"a door".as_slice();
+    let (sha256, mime) = (Hash(sha256(&[photo])), "image/jpeg".to_owned());
+    let mut visit = forge::visit(&mut scene.world, raw, scene.acc);
+    visit.head.attachments = Some(vec![Attachment { sha256, mime, bytes: 6, kind: AttachmentKind::Photo }]);
+    raw.upload(&scene.world, &[visit.encode()], Vec::new());
+    let piece = raw.piece(sha256, (0, 6), photo);
+    assert_eq!(scene.world.server.answer(&piece).json()["complete"], true);
+    sha256
 }
 
 /// A person of each role at a branch that nobody of the scene belongs to.
@@ -149,13 +174,13 @@ fn what_another_branch_has_does_not_exist() {
             let Access::May(permission) = route.access else { continue };
             let (real, absent, body) = case(&there, route);
             let stranger = who_may(&strangers, permission);
-            let theirs = words(world, stranger, route, &route.path.replace("{id}", &real), &body);
-            let nothing = words(world, stranger, route, &route.path.replace("{id}", absent), &body);
+            let theirs = words(world, stranger, route, &path_of(route, &real), &body);
+            let nothing = words(world, stranger, route, &path_of(route, absent), &body);
             assert_eq!(theirs.0, 404, "{} {} {}", route.method, route.path, theirs.1);
             assert_eq!(theirs, nothing, "{} {}", route.method, route.path);
             // It is there: who belongs there gets another answer.
             let insider = who_may(&insiders, permission);
-            let seen = words(world, insider, route, &route.path.replace("{id}", &real), &body);
+            let seen = words(world, insider, route, &path_of(route, &real), &body);
             assert_ne!(seen.0, 404, "{} {} {}", route.method, route.path, seen.1);
             tried += 1;
         }

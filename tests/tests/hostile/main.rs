@@ -1,6 +1,6 @@
-//! The list "Bad input, and what it gets", sent with a real device key through
-//! `POST /v1/sync`: each item ends as sync.md and model.md say, its neighbours in the same envelope
-//! are untouched, and the dossier loads afterwards.
+//! Bad input, and what it gets, sent with a real device key through `POST /v1/sync`, and once more through
+//! `POST /v1/deposit`: each item ends as it should, its neighbours in the same envelope are untouched, and the
+//! dossier loads afterwards.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -24,14 +24,15 @@ struct Scene {
     raw: Raw,
 }
 
-/// Plays a scene on every engine, then shows that a new phone of the officer still gets all of it.
+/// Plays a scene on every engine and by both ways in, then shows that a new phone of the officer still gets all
+/// of it.
 fn on_every_engine(play: impl Fn(&mut Scene)) {
-    for engine in Engine::all() {
+    for (engine, deposits) in Engine::all().into_iter().flat_map(|engine| [(engine, false), (engine, true)]) {
         let mut world = World::new(engine, 1);
         let (amina, on) = world.officer("Amina");
         let acc = world.account(amina, Terms::months(12));
         world.sync(on);
-        let raw = Raw::of(&world, on);
+        let raw = Raw { deposits, ..Raw::of(&world, on) };
         let mut scene = Scene { world, amina, on, acc, raw };
         play(&mut scene);
         let Scene { mut world, amina, acc, .. } = scene;

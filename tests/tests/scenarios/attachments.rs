@@ -7,9 +7,9 @@ use daybook_mobile_sync::capture::{Draft, NewFile, What};
 use daybook_mobile_sync::session::SyncEnd;
 use daybook_server::auth::Role;
 use daybook_server::auth::caseloads::Membership;
-use daybook_shared::entry::{AttachmentKind, ComplaintKind};
-use daybook_shared::ids::{EntryId, Hash, sha256};
-use daybook_tests::records::{self, About};
+use daybook_shared::entry::{self, AttachmentKind, ComplaintKind};
+use daybook_shared::ids::{AgentId, EntryId, Hash, sha256};
+use daybook_tests::records;
 use daybook_tests::sim::phone::Step;
 use daybook_tests::sim::server::Answer;
 use daybook_tests::sim::{Acc, On, Terms, Who, World};
@@ -17,6 +17,7 @@ use rand::Rng as _;
 use serde_json::Value;
 
 use crate::on_every_engine;
+use crate::records::about;
 
 /// A file of so many random bytes.
 fn photo(world: &mut World, length: usize) -> NewFile {
@@ -151,13 +152,10 @@ fn what_is_confidential_stays_so_with_its_files() {
         world.set_member(amina, barasa, Membership::Member);
         let acc = world.account(amina, Terms::months(3));
         world.settle(&[on, other]);
-        let (at, today, account) = (world.now(), world.today(), world.accounts[acc.0].uid);
-        let issue = EntryId::new(at, &mut world.rng);
-        let agent = daybook_shared::ids::AgentId::from([1; 16]);
-        let about = About { account, agent, issue, link: issue, at, today };
-        let body = daybook_shared::entry::Body::Complaint(records::complaint(about, ComplaintKind::Conduct));
+        let about = about(&mut world, acc, AgentId::from([1; 16]));
+        let body = entry::Body::Complaint(records::complaint(about, ComplaintKind::Conduct));
         let file = photo(&mut world, 2_000);
-        let said = world.record_with(on, records::draft(body, account), std::slice::from_ref(&file));
+        let said = world.record_with(on, records::draft(body, about.account), std::slice::from_ref(&file));
         world.settle(&[on, other]);
         assert_eq!(world.outcome(said), "noted");
         let read: Vec<u16> = [amina, deka, barasa].iter().map(|who| get(&world, *who, &file).status).collect();
@@ -179,7 +177,7 @@ fn missing_evidence_is_listed_after_three_days_and_a_release_sees_what_came() {
         let held = cash_with(&mut world, on, theirs, std::slice::from_ref(&file));
         // The app of the first version names a photo and never sends it.
         let mut draft = Draft::from(What::Repayment(world.cash_draft(acc, 500)));
-        draft.attachments = vec![daybook_shared::entry::Attachment {
+        draft.attachments = vec![entry::Attachment {
             sha256: Hash([9; 32]),
             mime: "image/jpeg".to_owned(),
             bytes: 40_000,

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::on_every_engine;
 
 /// What records of this moment are about.
-fn about(world: &mut World, acc: Acc, agent: AgentId) -> About {
+pub fn about(world: &mut World, acc: Acc, agent: AgentId) -> About {
     let (at, today, account) = (world.now(), world.today(), world.accounts[acc.0].uid);
     let issue = EntryId::new(at, &mut world.rng);
     About { account, agent, issue, link: issue, at, today }

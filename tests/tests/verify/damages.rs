@@ -3,6 +3,7 @@
 //! Statements are the same on both engines. A damage is one statement, or several with `;` between where
 //! rows depend on each other. What the keys and amounts stand for is in `story.rs`.
 
+use super::file_damages::FILES;
 use super::record_damages::RECORDS;
 
 /// Damages, each of which the same check must notice in the same table.
@@ -20,7 +21,8 @@ pub const fn case(check: &'static str, table: &'static str, damages: &'static [&
 }
 
 /// All of it.
-pub const CASES: &[&[Case]] = &[JOURNAL, ACCOUNTS, PAYMENTS, PROMISES, TYPED, LOG, DECIDED, FEEDS, RECORDS, TRAIL];
+pub const CASES: &[&[Case]] =
+    &[JOURNAL, ACCOUNTS, PAYMENTS, PROMISES, TYPED, LOG, DECIDED, FEEDS, RECORDS, FILES, TRAIL];
 
 const BALANCE: &str = "ledger: journals balance";
 const CREDIT: &str = "ledger: credit of customers";

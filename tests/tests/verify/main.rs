@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod damages;
+mod file_damages;
 mod record_damages;
 mod story;
 

@@ -1,11 +1,11 @@
 //! A lender's day: every type of entry and every kind of decision, through real phones and the real
 //! server.
 
-use daybook_mobile_sync::capture::What;
+use daybook_mobile_sync::capture::{NewFile, What};
 use daybook_server::audit::seal::seal_all;
 use daybook_server::auth::Role;
 use daybook_shared::board::Edit;
-use daybook_shared::entry::{Body, ComplaintKind, Correction, CorrectionKind, IssueCategory, Proposed};
+use daybook_shared::entry::{AttachmentKind, Body, ComplaintKind, Correction, CorrectionKind, IssueCategory, Proposed};
 use daybook_shared::ids::EntryId;
 use daybook_tests::records::{self, About};
 use daybook_tests::sim::{Acc, Engine, On, Terms, World};
@@ -87,11 +87,18 @@ fn every_record(world: &mut World, on: On, acc: Acc) {
     about.issue =
         world.record(on, records::draft(Body::IssueReport(records::issue_report(about, IssueCategory::App)), account));
     let others = records::each(about).into_iter().filter(|(name, _)| *name != "issue_report");
-    for (_, body) in others {
-        world.record(on, records::draft(body, account));
+    for (name, body) in others {
+        let files = if name == "call_attempt" { photos() } else { Vec::new() };
+        world.record_with(on, records::draft(body, account), &files);
     }
     let conduct = records::complaint(about, ComplaintKind::Conduct);
     world.record(on, records::draft(Body::Complaint(conduct), account));
+}
+
+/// Two files; the first goes in two pieces.
+fn photos() -> Vec<NewFile> {
+    let photo = |bytes| NewFile { bytes, mime: "image/jpeg".to_owned(), kind: AttachmentKind::Photo };
+    vec![photo(vec![7; 300_000]), photo(vec![8])]
 }
 
 fn correct(world: &mut World, on: On, acc: Acc, target: EntryId, amount_minor: Option<i64>) -> EntryId {

@@ -1,8 +1,9 @@
 //! Files go after the data, piece by piece, and hold up nothing.
 
 use daybook_shared::entry::AttachmentKind;
+use daybook_shared::wire::sign::DeviceState;
 
-use crate::capture::{Captured, Draft, NewFile, RepaymentDraft, What};
+use crate::capture::{Captured, Draft, NewFile, Override, RepaymentDraft, What};
 use crate::session::{Effect, Event, Session, SyncEnd};
 use crate::testing::{Fault, Link, Phone, Server, account, kes};
 
@@ -13,7 +14,8 @@ fn photo(length: usize) -> NewFile {
 
 fn cash_with(phone: &mut Phone, files: &[NewFile]) -> Captured {
     phone.pass_ms(1000);
-    let draft = Draft::from(What::Repayment(RepaymentDraft::cash(account(1), kes(100))));
+    let over_limit = Some(Override::CashInHand);
+    let draft = What::Repayment(RepaymentDraft { over_limit, ..RepaymentDraft::cash(account(1), kes(100)) }).into();
     phone.store.capture_with(draft, files, phone.now, &mut phone.rng).unwrap()
 }
 
@@ -106,4 +108,20 @@ fn a_file_that_is_empty_or_too_large_is_told_at_once_and_nothing_is_stored() {
         assert!(refused.unwrap_err().to_string().contains("smaller photo"), "{length}");
     }
     assert!(phone.store.own_entries().unwrap().is_empty());
+}
+
+/// A locked phone gets no verdicts: its files go once the server holds what names them.
+#[test]
+fn a_locked_phone_sends_the_files_of_what_the_server_holds() {
+    let mut server = Server::new();
+    let mut phone = Phone::enrolled(&mut server);
+    server.state = DeviceState::Revoked;
+    phone.sync(&mut server);
+    let file = photo(300_000);
+    cash_with(&mut phone, std::slice::from_ref(&file));
+    let report = phone.sync(&mut server);
+    assert_eq!(report.end, SyncEnd::Locked(DeviceState::Revoked));
+    assert_eq!((report.files_sent, report.files_left), (1, 0));
+    assert!(arrived(&server, &file));
+    assert_eq!(phone.sync(&mut server).round_trips, 1, "the file goes once");
 }

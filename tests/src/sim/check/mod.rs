@@ -4,6 +4,7 @@ pub mod again;
 pub mod books;
 pub mod converge;
 pub mod entries;
+pub mod files;
 pub mod ledger;
 
 use daybook_server::verify::verify;
@@ -21,6 +22,7 @@ impl World {
         ledger::check(self);
         entries::check(self);
         converge::check(self, phones);
+        files::check(self, phones);
         again::check(self);
         verified(self);
     }
