@@ -49,6 +49,8 @@ pub struct Phone {
     backup: Option<Vec<u8>>,
     /// Every capture this store was ever told is durable, with its bytes.
     pub captured: BTreeMap<EntryId, Vec<u8>>,
+    /// Those of them that were captured with files.
+    pub filed: BTreeSet<EntryId>,
     /// What an answer said of them, newest word.
     pub told: BTreeMap<EntryId, Outcome>,
     /// The verdicts in the answer that is on its way down.
@@ -75,6 +77,7 @@ impl Phone {
             wall: Wall::Off(0),
             backup: None,
             captured: BTreeMap::new(),
+            filed: BTreeSet::new(),
             told: BTreeMap::new(),
             coming: BTreeMap::new(),
             handed_in: BTreeSet::new(),
@@ -198,6 +201,7 @@ impl Phone {
             session: None,
             backup: None,
             captured: self.captured.clone(),
+            filed: self.filed.clone(),
             told: self.told.clone(),
             coming: BTreeMap::new(),
             handed_in: self.handed_in.clone(),
@@ -255,6 +259,9 @@ impl Phone {
     ) -> Result<Captured, CaptureError> {
         let moment = self.moment(now);
         let captured = self.store_mut().capture_with(draft.into(), files, moment, rng)?;
+        if !files.is_empty() {
+            self.filed.insert(captured.id);
+        }
         let entries = self.store().entries_of(captured.dossier).expect("the store can be read");
         let bytes = entries.into_iter().find(|(id, ..)| *id == captured.id).map(|(_, bytes, _)| bytes);
         self.captured.insert(captured.id, bytes.expect("what was captured is there"));

@@ -15,7 +15,8 @@ pub fn check(world: &World, phones: &[On]) {
         if world.server_losses > 0 {
             continue;
         }
-        for entry in phone.captured.keys().filter_map(|id| server.get(id)) {
+        let lasting = phone.filed.iter().filter(|id| phone.captured.contains_key(id));
+        for entry in lasting.filter_map(|id| server.get(id)) {
             let pending = entry.outcome.flags.iter().flatten().any(|flag| *flag == Flag::EvidencePending);
             let accepted = matches!(entry.outcome.state, OutcomeState::Posted | OutcomeState::Noted);
             assert!(!(accepted && pending), "{}: evidence never came of {:?}", phone.name, entry.outcome);
