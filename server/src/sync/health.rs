@@ -168,13 +168,13 @@ pub const WATCH_EVERY: Duration = Duration::from_mins(10);
 /// Devices of one transaction: phones wait for their rows meanwhile.
 const SILENT_MAX: i64 = 200;
 
-// A silence ends with a sync, and the next one is told again. A device that never synced is silent from its
-// enrolment: what is captured on it is in nobody's book either.
+// A silence ends with a sync, in the moment it was told or later, and the next one is told again. A device that
+// never synced is silent from its enrolment: what is captured on it is in nobody's book either.
 const NOTE_SILENT: &str = "
     update device set silence_noted_at = $1 where id in (
         select d.id from device d join app_user u on u.id = d.user_id
         where d.state = 'active' and u.active and coalesce(d.last_sync_at, d.enrolled_at) <= $2
-          and (d.silence_noted_at is null or d.silence_noted_at < coalesce(d.last_sync_at, d.enrolled_at))
+          and (d.silence_noted_at is null or d.silence_noted_at <= coalesce(d.last_sync_at, d.enrolled_at))
         order by d.id limit $3)
     returning uid, last_sync_at, unsent_count";
 
