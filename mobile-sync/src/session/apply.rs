@@ -6,7 +6,9 @@ use daybook_shared::board::{BoardKind, Confirmed};
 use daybook_shared::entry::Head;
 use daybook_shared::ids::{CaseloadId, DossierId, EnvelopeId, InstallId};
 use daybook_shared::time::Timestamp;
-use daybook_shared::wire::exchange::{BoardNews, Delta, Drop, End, Frame, GoneReason, NewOutcome, News, Relist, caseloads_hash};
+use daybook_shared::wire::exchange::{
+    BoardNews, Delta, Drop, End, Frame, GoneReason, NewOutcome, News, Relist, caseloads_hash,
+};
 use daybook_shared::wire::sign::{Acknowledgement, Context, ReceiptBlock, Signed};
 use rand::Rng;
 

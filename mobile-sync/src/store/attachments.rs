@@ -142,7 +142,8 @@ impl Db<'_> {
 
     /// Every file here, whole.
     pub(super) fn every_file(self) -> Result<Vec<Vec<u8>>, StoreError> {
-        let files = self.all("select distinct sha256 from attachment_piece", [], |row| Ok(Hash(bytes(row, 0, PIECE)?)))?;
+        let files =
+            self.all("select distinct sha256 from attachment_piece", [], |row| Ok(Hash(bytes(row, 0, PIECE)?)))?;
         files.into_iter().map(|sha256| self.file_bytes(sha256, 0, usize::MAX)).collect()
     }
 

@@ -31,7 +31,7 @@ batch_row! {
         id: i64 => "bigint",
         epoch: i64 => "bigint",
         at: Timestamp => "timestamptz",
-        nothing: Vec<u8> => "bytea",
+        blank: Vec<u8> => "bytea",
     }
 }
 
@@ -41,11 +41,14 @@ const INSERT_ASSIGNMENTS: &str = "insert into assignment (dossier_id, epoch, cas
      select id, epoch, null, at from v where true";
 const DROP_BOARDS: &str = "delete from board where dossier_id in (select id from v)";
 const DROP_CHANGES: &str = "delete from board_change where dossier_id in (select id from v)";
-const QUARANTINED: &str = "select d.id, cast(sum(length(q.bytes)) as bigint) from v join quarantine q on q.dossier_id = v.id
+const QUARANTINED: &str =
+    "select d.id, cast(sum(length(q.bytes)) as bigint) from v join quarantine q on q.dossier_id = v.id
      join install i on i.id = q.install_id join device d on d.id = i.device_id group by d.id";
-const EMPTY_QUARANTINE: &str = "update quarantine set bytes = v.nothing, resolved_at = coalesce(quarantine.resolved_at, v.at),
+const EMPTY_QUARANTINE: &str =
+    "update quarantine set bytes = v.blank, resolved_at = coalesce(quarantine.resolved_at, v.at),
        resolution = 'erased' from v where quarantine.dossier_id = v.id";
-const WHERE_IT_WAS: &str = "select a.dossier_id, a.caseload_id, max(a.epoch) from v join assignment a on a.dossier_id = v.id
+const WHERE_IT_WAS: &str =
+    "select a.dossier_id, a.caseload_id, max(a.epoch) from v join assignment a on a.dossier_id = v.id
      where a.caseload_id is not null group by a.dossier_id, a.caseload_id";
 
 const FORGET: &str = "update customer set name = '', phone = null, alt_phone = null, national_id_masked = null,
@@ -67,8 +70,7 @@ pub async fn begin(app: &App, due: Due) -> sqlx::Result<bool> {
     let now = app.now();
     let mut tx = app.db.write().await?;
     let sql = if tx.is_postgres() { LOCKED_CASES } else { SELECT_CASES };
-    let cases: Vec<CaseRow> =
-        on_db!(&mut tx, conn => sqlx::query_as(sql).bind(due.customer_id).fetch_all(conn).await)?;
+    let cases: Vec<CaseRow> = on_db!(&mut tx, conn => sqlx::query_as(sql).bind(due.customer_id).fetch_all(conn).await)?;
     // Something may have come in, or another server may have begun, before the cases were locked.
     if order::is_unsettled(&mut tx, due.customer_id).await? || !order::begin(&mut tx, due.id).await? {
         return Ok(false);
@@ -84,7 +86,7 @@ pub async fn begin(app: &App, due: Due) -> sqlx::Result<bool> {
 async fn close(tx: &mut Tx, cases: &[CaseRow], now: Timestamp) -> sqlx::Result<()> {
     let row = |case: &CaseRow| {
         let epoch = case.epoch + i64::from(case.caseload_id.is_some());
-        Closed { id: case.id, epoch, at: now, nothing: Vec::new() }
+        Closed { id: case.id, epoch, at: now, blank: Vec::new() }
     };
     let closed: Vec<_> = cases.iter().map(row).collect();
     let left: Vec<_> = cases.iter().filter(|case| case.caseload_id.is_some()).map(row).collect();

@@ -46,8 +46,7 @@ struct DueRow {
     bytes: Vec<u8>,
 }
 
-const LOCK_DOSSIER: &str =
-    "update dossier set version = version where id = $1 returning version, caseload_id, epoch";
+const LOCK_DOSSIER: &str = "update dossier set version = version where id = $1 returning version, caseload_id, epoch";
 const SELECT_DUE: &str = "select e.id, e.uid, e.bytes from entry e
      left join correction c on c.entry_uid = e.uid and c.status = 'requested'
      where e.dossier_id = $1 and e.erased_at is null and e.outcome <> 'held' and c.entry_uid is null
@@ -145,8 +144,7 @@ async fn erase_in(app: &App, dossier: i64, entries: Vec<DueRow>) -> sqlx::Result
         let version = version + 1;
         erased += erase_entries(&mut tx, &due, Some(version), app.now()).await?;
         on_db!(&mut tx, conn => sqlx::query(RAISE_VERSION).bind(dossier).bind(version).execute(conn).await.map(|_| ()))?;
-        let row =
-            caseload.map(|caseload_id| FeedRow { caseload_id, dossier_id: dossier, version, epoch, gone: None });
+        let row = caseload.map(|caseload_id| FeedRow { caseload_id, dossier_id: dossier, version, epoch, gone: None });
         feed::append(&mut tx, row.into_iter().collect()).await?;
         tx.commit().await?;
     }
@@ -157,14 +155,14 @@ batch_row! {
     struct ErasedRow {
         id: i64 => "bigint",
         uid: EntryId => "uuid",
-        nothing: Vec<u8> => "bytea",
+        blank: Vec<u8> => "bytea",
         digest: Hash => "bytea",
         at: Timestamp => "timestamptz",
         version: Option<i64> => "bigint",
     }
 }
 
-const ERASE: &str = "update entry set bytes = v.nothing, digest = v.digest, erased_at = v.at, erased_version = v.version
+const ERASE: &str = "update entry set bytes = v.blank, digest = v.digest, erased_at = v.at, erased_version = v.version
      from v where entry.id = v.id";
 const VISITS: &str = "update visit set lat_e6 = null, lon_e6 = null from v where visit.entry_uid = v.uid";
 const CALLS: &str = "update call_attempt set recording = null from v where call_attempt.entry_uid = v.uid";
@@ -172,13 +170,14 @@ const CONTACTS: &str = "update contact_update set old_seen = null, new_value = n
      from v where contact_update.entry_uid = v.uid";
 const COMPLAINTS: &str = "update complaint set text = '', desired = null from v where complaint.entry_uid = v.uid";
 const HANDOVERS: &str = "update case_handover set summary = '' from v where case_handover.entry_uid = v.uid";
-const SELECT_FILES: &str = "select distinct n.sha256, n.size_bytes from v join entry_attachment n on n.entry_uid = v.uid";
+const SELECT_FILES: &str =
+    "select distinct n.sha256, n.size_bytes from v join entry_attachment n on n.entry_uid = v.uid";
 const DROP_NAMES: &str = "delete from entry_attachment where entry_uid in (select uid from v)";
 
 async fn erase_entries(tx: &mut Tx, due: &[DueRow], version: Option<i64>, at: Timestamp) -> sqlx::Result<u64> {
     let row = |due: &DueRow| {
         let digest = Hash(sha256(&[&due.bytes]));
-        ErasedRow { id: due.id, uid: due.uid, nothing: Vec::new(), digest, at, version }
+        ErasedRow { id: due.id, uid: due.uid, blank: Vec::new(), digest, at, version }
     };
     let rows: Vec<_> = due.iter().map(row).collect();
     let files: Vec<(Hash, i64)> = batch::fetch(tx, &rows, SELECT_FILES).await?;
@@ -197,7 +196,8 @@ const UNNAMED: &str = "select v.sha256, v.size_bytes from v join attachment_uplo
        on u.sha256 = v.sha256 and u.size_bytes = v.size_bytes
      where not exists (select 1 from entry_attachment n where n.sha256 = v.sha256 and n.size_bytes = v.size_bytes)";
 const DROP_FILES: &str = "delete from attachment where sha256 in (select sha256 from v)";
-const DROP_UPLOADS: &str = "delete from attachment_upload where (sha256, size_bytes) in (select sha256, size_bytes from v)";
+const DROP_UPLOADS: &str =
+    "delete from attachment_upload where (sha256, size_bytes) in (select sha256, size_bytes from v)";
 
 /// Files that no other entry names go, with what came of them.
 async fn drop_files(tx: &mut Tx, files: Vec<(Hash, i64)>) -> sqlx::Result<()> {

@@ -120,11 +120,7 @@ pub struct Subject {
 }
 
 /// A customer whom the user reaches.
-pub async fn subject(
-    tx: &mut Tx,
-    (by, roles): (i64, String),
-    customer: CustomerId,
-) -> sqlx::Result<Option<Subject>> {
+pub async fn subject(tx: &mut Tx, (by, roles): (i64, String), customer: CustomerId) -> sqlx::Result<Option<Subject>> {
     on_db!(tx, conn => sqlx::query_as(CUSTOMER).bind(by).bind(roles).bind(customer).fetch_optional(conn).await)
 }
 
@@ -159,12 +155,7 @@ const PROPOSE: &str = "insert into erasure (uid, customer_id, ground, state, pro
 const IS_OF: &str = "select customer_id from erasure where uid = $1";
 
 /// Writes a proposal down; whether there was none under this id or about this customer.
-pub async fn propose(
-    tx: &mut Tx,
-    order: Uuid,
-    customer_id: i64,
-    (by, now): (i64, Timestamp),
-) -> sqlx::Result<bool> {
+pub async fn propose(tx: &mut Tx, order: Uuid, customer_id: i64, (by, now): (i64, Timestamp)) -> sqlx::Result<bool> {
     on_db!(tx, conn => {
         sqlx::query(PROPOSE).bind(order).bind(customer_id).bind(by).bind(now).execute(conn).await
             .map(|done| done.rows_affected() == 1)

@@ -408,7 +408,8 @@ struct KnownRow {
 }
 
 const SELECT_ENVELOPE: &str = "select uid from envelope where install_id = $1 and number = $2";
-const SELECT_KNOWN: &str = "select e.uid, e.bytes, e.digest, e.outcome, e.reason, e.flags from v join entry e on e.uid = v.uid";
+const SELECT_KNOWN: &str =
+    "select e.uid, e.bytes, e.digest, e.outcome, e.reason, e.flags from v join entry e on e.uid = v.uid";
 const SELECT_QUARANTINED: &str = "select position, reason from quarantine where install_id = $1 and number = $2";
 
 /// The answer to an envelope that was taken before, derived from the log; `reactor` if the number

@@ -348,7 +348,8 @@ const SELECT_OUTCOMES: &str = "select e.dossier_id, e.uid, e.outcome_version, e.
        and (not e.confidential or e.user_id = (select r.user_id from install i join device r on r.id = i.device_id
                                                where i.id = v.install_id))";
 /// Own ones as well, wherever the phone has come to: it may hold them in an envelope.
-const SELECT_ERASED: &str = "select e.dossier_id, e.uid from v join entry e on e.dossier_id = v.id and e.erased_version > v.base
+const SELECT_ERASED: &str =
+    "select e.dossier_id, e.uid from v join entry e on e.dossier_id = v.id and e.erased_version > v.base
      where not e.confidential or e.user_id = (select r.user_id from install i join device r on r.id = i.device_id
                                               where i.id = v.install_id)";
 const SELECT_CHANGES: &str = "select c.dossier_id, c.version, c.bytes

@@ -217,15 +217,8 @@ fn another_branchs_things_are_in_no_list_and_another_branchs_people_in_no_body()
         let there = furnish(scene);
         let world = &mut scene.world;
         let strangers = strangers(world);
-        let ids = [
-            &there.user,
-            &there.device,
-            &there.caseload,
-            &there.dossier,
-            &there.held,
-            &there.change,
-            &there.erasure,
-        ];
+        let ids =
+            [&there.user, &there.device, &there.caseload, &there.dossier, &there.held, &there.change, &there.erasure];
         for route in ROUTES.iter().filter(|route| route.method == Method::GET && !route.path.contains('{')) {
             let Access::May(permission) = route.access else { continue };
             for (_, who) in strangers.iter().filter(|(role, _)| role.may(permission)) {
