@@ -31,7 +31,7 @@ batch_row! {
         id: i64 => "bigint",
         epoch: i64 => "bigint",
         at: Timestamp => "timestamptz",
-        nothing: Vec<u8> => "bytea",
+        blank: Vec<u8> => "bytea",
     }
 }
 
@@ -45,7 +45,7 @@ const QUARANTINED: &str =
     "select d.id, cast(sum(length(q.bytes)) as bigint) from v join quarantine q on q.dossier_id = v.id
      join install i on i.id = q.install_id join device d on d.id = i.device_id group by d.id";
 const EMPTY_QUARANTINE: &str =
-    "update quarantine set bytes = v.nothing, resolved_at = coalesce(quarantine.resolved_at, v.at),
+    "update quarantine set bytes = v.blank, resolved_at = coalesce(quarantine.resolved_at, v.at),
        resolution = 'erased' from v where quarantine.dossier_id = v.id";
 const WHERE_IT_WAS: &str =
     "select a.dossier_id, a.caseload_id, max(a.epoch) from v join assignment a on a.dossier_id = v.id
@@ -86,7 +86,7 @@ pub async fn begin(app: &App, due: Due) -> sqlx::Result<bool> {
 async fn close(tx: &mut Tx, cases: &[CaseRow], now: Timestamp) -> sqlx::Result<()> {
     let row = |case: &CaseRow| {
         let epoch = case.epoch + i64::from(case.caseload_id.is_some());
-        Closed { id: case.id, epoch, at: now, nothing: Vec::new() }
+        Closed { id: case.id, epoch, at: now, blank: Vec::new() }
     };
     let closed: Vec<_> = cases.iter().map(row).collect();
     let left: Vec<_> = cases.iter().filter(|case| case.caseload_id.is_some()).map(row).collect();

@@ -155,15 +155,14 @@ batch_row! {
     struct ErasedRow {
         id: i64 => "bigint",
         uid: EntryId => "uuid",
-        nothing: Vec<u8> => "bytea",
+        blank: Vec<u8> => "bytea",
         digest: Hash => "bytea",
         at: Timestamp => "timestamptz",
         version: Option<i64> => "bigint",
     }
 }
 
-const ERASE: &str =
-    "update entry set bytes = v.nothing, digest = v.digest, erased_at = v.at, erased_version = v.version
+const ERASE: &str = "update entry set bytes = v.blank, digest = v.digest, erased_at = v.at, erased_version = v.version
      from v where entry.id = v.id";
 const VISITS: &str = "update visit set lat_e6 = null, lon_e6 = null from v where visit.entry_uid = v.uid";
 const CALLS: &str = "update call_attempt set recording = null from v where call_attempt.entry_uid = v.uid";
@@ -178,7 +177,7 @@ const DROP_NAMES: &str = "delete from entry_attachment where entry_uid in (selec
 async fn erase_entries(tx: &mut Tx, due: &[DueRow], version: Option<i64>, at: Timestamp) -> sqlx::Result<u64> {
     let row = |due: &DueRow| {
         let digest = Hash(sha256(&[&due.bytes]));
-        ErasedRow { id: due.id, uid: due.uid, nothing: Vec::new(), digest, at, version }
+        ErasedRow { id: due.id, uid: due.uid, blank: Vec::new(), digest, at, version }
     };
     let rows: Vec<_> = due.iter().map(row).collect();
     let files: Vec<(Hash, i64)> = batch::fetch(tx, &rows, SELECT_FILES).await?;

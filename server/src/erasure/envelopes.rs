@@ -56,11 +56,11 @@ batch_row! {
         install_id: i64 => "bigint",
         number: i64 => "bigint",
         at: Timestamp => "timestamptz",
-        nothing: Vec<u8> => "bytea",
+        blank: Vec<u8> => "bytea",
     }
 }
 
-const EMPTY: &str = "update envelope set bytes = v.nothing, erased_at = v.at from v
+const EMPTY: &str = "update envelope set bytes = v.blank, erased_at = v.at from v
      where envelope.install_id = v.install_id and envelope.number = v.number";
 
 /// Reads every envelope that is kept, and empties those that carry something about the customers who are
@@ -83,7 +83,7 @@ pub async fn erase_of(app: &App) -> sqlx::Result<u64> {
         let of = |(install_id, number, bytes): &(i64, i64, Vec<u8>)| {
             // What cannot be read any more is nobody's evidence.
             let goes = Envelope::decode(bytes).map_or(true, |envelope| carries(&envelope, &cases));
-            goes.then(|| Emptied { install_id: *install_id, number: *number, at, nothing: Vec::new() })
+            goes.then(|| Emptied { install_id: *install_id, number: *number, at, blank: Vec::new() })
         };
         let rows: Vec<_> = page.iter().filter_map(of).collect();
         if !rows.is_empty() {

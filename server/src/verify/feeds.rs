@@ -111,7 +111,9 @@ const VERSIONS: &str = "select d.id, d.version, max(r.version) from dossier d jo
         union all select dossier_id, version from board_change union all select dossier_id, version from timeline_event
         union all select id, profile_version from dossier union all select id, schedule_version from dossier
         union all select id, state_version from dossier union all select id, promises_version from dossier
-        union all select id, timeline_version from dossier union all select id, board_version from dossier) r
+        union all select id, timeline_version from dossier union all select id, board_version from dossier
+        union all select dossier_id, erased_version from entry where erased_version is not null
+        union all select id, version from dossier where erased_at is not null) r
      on r.dossier_id = d.id group by d.id, d.version order by d.id";
 
 async fn versions(tx: &mut Tx, findings: &mut Findings) -> sqlx::Result<()> {

@@ -371,7 +371,9 @@ fn what_an_offline_phone_hands_in_later_counts_and_does_not_stay() {
         assert_eq!(world.outcome(held), "held(AMOUNT)");
         assert_eq!(world.stands(acc), "closed(paid), owes 0, paid 1000, credit 300");
         assert_eq!(world.cash_in_hand(amina), 21_300);
-        assert_eq!(left_on_phone(&world, on, &file), Vec::<String>::new());
+        // Of the case nothing is there; of the day's stops and complaints the phone hears next.
+        let of_the_day = ["Paid at the kiosk on Monday.", "To see it on the account.", "The second stop."];
+        assert_eq!(left_on_phone(&world, on, &file), of_the_day);
         assert_eq!(world.phone(on).store().cash_in_hand().unwrap()[0].minor, 21_300);
         assert_whole(&world);
         let before = outcomes(&world);
@@ -379,6 +381,8 @@ fn what_an_offline_phone_hands_in_later_counts_and_does_not_stay() {
         assert_eq!(left_on_server(&world, &file), Vec::<String>::new());
         assert_eq!(outcomes(&world), before);
         assert_whole(&world);
+        world.settle(&[on]);
+        assert_eq!(left_on_phone(&world, on, &file), Vec::<String>::new());
 
         // What is held keeps its bytes for the person who rules on it.
         let bytes = |world: &World| world.entries()[&held].bytes.len();
