@@ -148,7 +148,8 @@ fn held_by_server(world: &World, needle: &[u8]) -> Vec<String> {
         }
     });
     assert!(columns.len() > 100, "{} columns", columns.len());
-    let hex: String = needle.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = needle.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let hex: String = digits.map(|digit| char::from_digit(digit.into(), 16).unwrap()).collect();
     let holds = |(table, column, kind): &(String, String, String)| {
         let is_there = match (world.server.engine(), kind.as_str()) {
             (Engine::Sqlite, _) => format!("instr(cast({column} as blob), x'{hex}') > 0"),
