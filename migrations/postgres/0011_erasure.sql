@@ -39,3 +39,6 @@ CREATE TABLE erasure (
 );
 CREATE UNIQUE INDEX erasure_customer ON erasure (customer_id) WHERE state <> 'rejected';
 CREATE INDEX erasure_due ON erasure (state, id) WHERE done_at IS NULL;
+
+-- Who paid is forgotten by the account that a statement names.
+CREATE INDEX statement_line_payer ON statement_line (account_number) WHERE payer IS NOT NULL;

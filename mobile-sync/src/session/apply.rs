@@ -401,6 +401,10 @@ impl Applying<'_> {
     fn purge(&mut self) -> Result<(), ApplyError> {
         // What is handed in again after a rewind goes first.
         let erasable = if self.db.phone()?.rewound { Vec::new() } else { self.db.erasable()? };
+        // Each envelope is opened once, however many dossiers go.
+        if !erasable.is_empty() {
+            self.db.drop_envelopes_about(&erasable.iter().copied().collect())?;
+        }
         for dossier in erasable {
             if self.db.erase_dossier(dossier)? {
                 self.applied.purged.push(dossier);

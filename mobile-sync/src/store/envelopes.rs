@@ -161,12 +161,12 @@ impl Db<'_> {
         })
     }
 
-    /// Drops the kept envelopes that carry anything about a dossier. Unanswered ones stay.
-    pub(super) fn drop_envelopes_about(self, dossier: DossierId) -> Result<(), StoreError> {
+    /// Drops the kept envelopes that carry anything about these dossiers. Unanswered ones stay.
+    pub(crate) fn drop_envelopes_about(self, dossiers: &BTreeSet<DossierId>) -> Result<(), StoreError> {
         self.drop_envelopes(|envelope| {
             let heads = envelope.body.entries.iter().filter_map(|entry| minicbor::decode::<Head>(entry).ok());
-            heads.map(|head| head.dossier).any(|of| of == dossier)
-                || envelope.body.board.iter().any(|change| change.dossier == dossier)
+            heads.map(|head| head.dossier).any(|of| dossiers.contains(&of))
+                || envelope.body.board.iter().any(|change| dossiers.contains(&change.dossier))
         })
     }
 

@@ -25,7 +25,7 @@ impl Db<'_> {
         self.all(SQL, [], |row| Ok(bytes(row, 0, TABLE)?.into()))
     }
 
-    /// Erases a dossier; whether it was here.
+    /// Erases a dossier but for kept envelopes; whether it was here.
     pub(crate) fn erase_dossier(self, dossier: DossierId) -> Result<bool, StoreError> {
         const FILES: &str =
             "delete from attachment where entry in (select id from entry where dossier = ?1 and state = 2)";
@@ -33,7 +33,6 @@ impl Db<'_> {
         const ENTRIES: &str = "delete from entry where dossier = ?1 and state = 2";
         const DONE: &str = "delete from erasing where dossier = ?1";
         let is_here = self.holds(dossier)?;
-        self.drop_envelopes_about(dossier)?;
         self.execute(FILES, params![dossier.as_bytes()])?;
         self.execute(DRAFTS, params![dossier.as_bytes()])?;
         if is_here {

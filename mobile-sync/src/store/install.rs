@@ -26,6 +26,10 @@ impl Db<'_> {
         const PHONE: &str = "update phone set install = ?1, number_last = 0, envelope_last = acked_envelope, \
             acked_number = 0, provisional_last = 0";
         let phone = self.phone()?;
+        // Of a store that erased itself the envelopes are the captures: nothing could be packed again.
+        if phone.wiped_at.is_some() {
+            return Ok(());
+        }
         let install = InstallId::new(phone.estimated(now), rng);
         self.execute_one(PHONE, params![install.as_bytes()])?;
         self.execute("update entry set state = 0, envelope = null where state < 2", [])?;

@@ -73,7 +73,8 @@ impl Db<'_> {
         }
         let mut named = std::collections::BTreeSet::new();
         for kept in envelopes {
-            let envelope = Envelope::decode(&kept.bytes).map_err(|_| StoreError::BadRow { table: "envelope" })?;
+            // Those of a store that erased itself are sealed: only the server reads what they name.
+            let Ok(envelope) = Envelope::decode(&kept.bytes) else { continue };
             named.insert(envelope.header.after);
             named.extend(envelope.header.anchors.iter().map(|anchor| anchor.ack));
             let entries = envelope.body.entries.iter().filter_map(|entry| Entry::decode(entry).ok());
@@ -118,6 +119,10 @@ impl Db<'_> {
     pub(crate) fn repack_kept(self, install: InstallId, rng: &mut dyn Rng) -> Result<(), StoreError> {
         const SELECT: &str = "select number from envelope where install = ?1 and again = 1 order by number";
         const DONE: &str = "update envelope set again = 0 where install = ?1";
+        // A store that erased itself cannot read them: they stay, with the key, until the server takes them.
+        if self.phone()?.wiped_at.is_some() {
+            return Ok(());
+        }
         let numbers = self.all(SELECT, params![install.as_bytes()], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))?;
         for number in numbers {
             let kept = self.envelope(install, number)?.ok_or(StoreError::BadRow { table: "envelope" })?;

@@ -34,11 +34,9 @@ impl Db<'_> {
         const PHONE: &str = "update phone set user_name = null, lease = null, lease_exp = null, \
             officer = null, caseloads_hash = 0, news_seen = 0, send_cursors = 0, send_have = 0, relearn = 0, rewound = 0, \
             show_acknowledgement = 0, synced_at = null, state = 2, wiped_at = ?1";
-        // What a server that was set back has to be given again stays too.
-        const HELD: &str = "delete from envelope where again = 0 and (install <> ?1 or number <= ?2)";
         self.seal_pending(now, rng)?;
         let phone = self.phone()?;
-        self.execute(HELD, params![phone.install.as_bytes(), phone.acked_number.cast_signed()])?;
+        // Those that the server has, too: one that is set back meanwhile has to be given them again.
         for (install, number) in self.kept_envelopes()? {
             let kept = self.envelope(install, number)?.ok_or(StoreError::BadRow { table: "envelope" })?;
             let bytes = sealed_to(envelope_key, &kept.bytes, rng);

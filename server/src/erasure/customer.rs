@@ -53,9 +53,23 @@ const WHERE_IT_WAS: &str =
 
 const FORGET: &str = "update customer set name = '', phone = null, alt_phone = null, national_id_masked = null,
        language = null, address = null, lat_e6 = null, lon_e6 = null, erased_at = $2 where id = $1";
-const FORGET_PAYERS: &str = "update statement_line set payer = null where payer is not null and (
-       account_number in (select number from account where customer_id = $1)
-       or payment_uid in (select p.uid from payment p join account a on a.id = p.account_id where a.customer_id = $1))";
+const FORGET_PAYERS_BY_NUMBER: &str =
+    "update statement_line set payer = null where payer is not null and account_number in (
+       select a.number from account a join customer k on k.id = a.customer_id where k.erased_at is not null)";
+const FORGET_PAYERS_BY_PAYMENT: &str =
+    "update statement_line set payer = null where payer is not null and payment_uid in (
+       select p.uid from payment p join account a on a.id = p.account_id join customer k on k.id = a.customer_id
+       where k.erased_at is not null)";
+
+/// Who paid for customers that are erased goes from statements, from those that came late too.
+pub async fn forget_payers(app: &App) -> sqlx::Result<()> {
+    for sql in [FORGET_PAYERS_BY_NUMBER, FORGET_PAYERS_BY_PAYMENT] {
+        let mut tx = app.db.write().await?;
+        on_db!(&mut tx, conn => sqlx::query(sql).execute(conn).await.map(|_| ()))?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
 
 batch_row! {
     struct Freed { id: i64 => "bigint", bytes: i64 => "bigint" }
@@ -76,7 +90,6 @@ pub async fn begin(app: &App, due: Due) -> sqlx::Result<bool> {
         return Ok(false);
     }
     on_db!(&mut tx, conn => sqlx::query(FORGET).bind(due.customer_id).bind(now).execute(conn).await.map(|_| ()))?;
-    on_db!(&mut tx, conn => sqlx::query(FORGET_PAYERS).bind(due.customer_id).execute(conn).await.map(|_| ()))?;
     close(&mut tx, &cases, now).await?;
     tx.commit().await?;
     Ok(true)

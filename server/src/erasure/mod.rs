@@ -37,14 +37,20 @@ const CUSTOMERS_MAX: i64 = 100;
 /// Carries out what is ordered; returns how many customers, entries and envelopes were erased.
 pub async fn carry_out(app: &App) -> sqlx::Result<u64> {
     let mut items = 0;
+    // One order that cannot be carried out keeps no other one waiting; the turn fails in the end.
+    let mut failed = None;
     for due in order::due(app, CUSTOMERS_MAX).await? {
-        items += u64::from(customer::begin(app, due).await?);
+        match customer::begin(app, due).await {
+            Ok(begun) => items += u64::from(begun),
+            Err(error) => failed = Some(error),
+        }
     }
+    customer::forget_payers(app).await?;
     items += entries::erase(app).await?;
     // Whoever's cases are closed to everybody by now is done once every envelope was looked at.
     let begun = order::begun(app).await?;
     if begun.is_empty() {
-        return Ok(items);
+        return failed.map_or(Ok(items), Err);
     }
     items += envelopes::erase_of(app).await?;
     for due in begun {
@@ -55,5 +61,5 @@ pub async fn carry_out(app: &App) -> sqlx::Result<u64> {
         }
         tx.commit().await?;
     }
-    Ok(items)
+    failed.map_or(Ok(items), Err)
 }

@@ -8,7 +8,7 @@ use crate::on_db;
 pub(super) const CHECK: &str = "erasure: what was erased has left nothing";
 
 /// What is left where nothing should be, table by table, with the row's key.
-const LEFT: [(&str, &str); 11] = [
+const LEFT: [(&str, &str); 12] = [
     (
         "visit",
         "select e.id from entry e join visit t on t.entry_uid = e.uid
@@ -44,6 +44,11 @@ const LEFT: [(&str, &str); 11] = [
         "select t.id from customer t where t.erased_at is not null and (t.name <> '' or t.phone is not null
            or t.alt_phone is not null or t.national_id_masked is not null or t.language is not null
            or t.address is not null or t.lat_e6 is not null or t.lon_e6 is not null)",
+    ),
+    (
+        "statement_line",
+        "select t.id from statement_line t join account a on a.number = t.account_number
+           join customer k on k.id = a.customer_id where k.erased_at is not null and t.payer is not null",
     ),
     (
         "dossier",
