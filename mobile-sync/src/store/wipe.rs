@@ -90,8 +90,11 @@ const ERASED: [&str; 19] = [
 mod tests {
     use std::collections::BTreeSet;
 
+    use daybook_shared::ids::Epoch;
+
     use super::ERASED;
-    use crate::testing::{Phone, Server};
+    use crate::store::{KeptInMemory, WayOut};
+    use crate::testing::{Phone, Server, listed, present};
 
     /// Tables that are treated on their own: the phone's row is cleared, envelopes are sealed to the server.
     const KEPT: [&str; 2] = ["phone", "envelope"];
@@ -106,5 +109,35 @@ mod tests {
         let erased = ERASED.iter().map(|sql| sql.trim_start_matches("delete from "));
         let known: BTreeSet<_> = erased.chain(KEPT).map(str::to_owned).collect();
         assert_eq!(tables, known);
+    }
+
+    /// Goal: what only a wiped store has outlives everything but the server's word that it is there. Method: an app
+    /// whose keystore has forgotten the store's generation, numbers that somebody else uses, and a server that
+    /// was set back before everything it had been given.
+    #[test]
+    fn what_a_store_sealed_when_it_erased_itself_stays_whatever_happens_to_it() {
+        let mut server = Server::new();
+        let mut phone = Phone::enrolled(&mut server);
+        server.hand_out(vec![listed(&[1]), present(1, 1, 1, 3)]);
+        phone.cash(1, 100);
+        phone.sync(&mut server);
+        phone.cash(1, 200);
+        let (now, rng) = (phone.now, &mut phone.rng);
+        phone.store.write(|db| db.wipe(&[9; 32], now, rng)).unwrap();
+        let sealed = phone.store.read().kept_envelopes().unwrap();
+        assert_eq!(sealed.len(), 2, "the one that the server has too");
+        phone.keeper = KeptInMemory::default();
+        phone.reopen();
+        assert_eq!(phone.store.read().kept_envelopes().unwrap(), sealed, "a generation that is not known");
+        let (now, rng) = (phone.now, &mut phone.rng);
+        phone.store.write(|db| db.begin_install(WayOut::Numbering, now, rng)).unwrap();
+        assert_eq!(phone.store.read().kept_envelopes().unwrap(), sealed, "numbers that others use");
+        phone.store.write(|db| db.rewind(Epoch([9; 8]))).unwrap();
+        let (install, number) = sealed[0];
+        let kept = phone.store.read().envelope(install, number).unwrap().unwrap();
+        phone.store.read().acknowledgements_named(&[kept]).unwrap();
+        let rng = &mut phone.rng;
+        phone.store.write(|db| db.repack_kept(install, rng)).unwrap();
+        assert_eq!(phone.store.read().count_envelopes_again().unwrap(), 1, "it is still to be handed in again");
     }
 }
