@@ -92,7 +92,8 @@ fn must_be_settled(unsettled: bool) -> Result<(), Problem> {
     if !unsettled {
         return Ok(());
     }
-    let detail = "An account of the customer is open, or something recorded about him waits for a person.";
+    let detail =
+        "An account of the customer is open or has a credit, or something recorded about him waits for a person.";
     Err(Problem::new(Code::Conflict, detail))
 }
 

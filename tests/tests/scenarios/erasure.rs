@@ -495,3 +495,17 @@ fn nothing_goes_by_itself_where_the_lender_says_never() {
         assert_eq!(held_by_server(&world, b"Zainabu Ubaidi"), ["customer.name"]);
     });
 }
+
+#[test]
+fn who_is_owed_a_credit_is_not_erased() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let deka = world.supervisor("Deka");
+        let acc = customer(&mut world, amina);
+        world.sync(on);
+        world.cash(on, acc, 1_200);
+        world.settle(&[on]);
+        assert_eq!(world.stands(acc), "closed(paid), owes 0, paid 1000, credit 200");
+        assert_eq!(propose(&world, deka, acc, Uuid::from_u128(5)), (409, "conflict".into()));
+    });
+}
