@@ -57,9 +57,9 @@ impl Db<'_> {
         self.execute_one("update phone set wiped_at = ?1", params![phone.wiped_at.map(Timestamp::micros)])
     }
 
-    /// Empties every table but those of the phone itself and of its envelopes. Files that were not sent go too:
+    /// Empties every table but those of the phone itself and of its envelopes, for who goes or who comes. Files that were not sent go too:
     /// their entries say by hash what is missing.
-    fn erase_rows(self) -> Result<(), StoreError> {
+    pub(super) fn erase_rows(self) -> Result<(), StoreError> {
         ERASED.iter().try_for_each(|sql| self.execute(sql, []))
     }
 }
