@@ -47,6 +47,7 @@ impl Client {
                     }
                 }
             }
+            // Not at once, and not all phones together: the stream ended for all of them when a server stopped.
             let ms = rng.random_range(0..=AGAIN_MS_MAX);
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }

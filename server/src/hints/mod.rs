@@ -114,6 +114,7 @@ pub async fn keep(app: Arc<App>) {
                 }
             }
         }
+        // What moves meanwhile is told with it; who is online hears of it so much later, and loses nothing.
         tokio::time::sleep(TOGETHER_WAIT).await;
         if app.hints.untold.swap(false, Ordering::Relaxed) && tell_others(&mut listener).await.is_err() {
             listener = None;

@@ -100,6 +100,7 @@ impl Stream {
         let alive = Instant::now() + ALIVE_EVERY;
         loop {
             let wake = alive.min(self.look).min(self.ends);
+            // The stream's own times: a sign of life, a look at who may still listen, its end.
             let is_open = tokio::select! {
                 changed = self.seen.changed() => changed.is_ok(),
                 () = tokio::time::sleep_until(wake) => true,
