@@ -41,9 +41,10 @@ lint:
 doc:
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 
-# Everything the tests run, before the first of them: the server's program too.
+# Everything the tests run, before the first of them: the server's program and the other Automerge too.
 build:
 	cargo build --workspace --all-targets
+	scripts/javascript >/dev/null
 
 unit: export DAYBOOK_BIN := $(BIN)/daybook
 unit: export RUST_BACKTRACE := 1
