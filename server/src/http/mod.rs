@@ -58,6 +58,8 @@ pub enum Access {
     SignedIn,
     /// A signed-in user one of whose roles has this permission. Where it reaches, the handler asks.
     May(P),
+    /// The same, about one customer: himself, or whom a member of staff acts for ([`crate::auth::party`]).
+    Party(P),
 }
 
 /// What a request may cost before it is turned away.
@@ -101,7 +103,7 @@ impl Route {
     /// Whether it is a write whose answer is kept under its Idempotency-Key. Not what is only one's own: to
     /// end a session twice is to end it, and answers with tokens are not kept.
     pub fn has_effect(&self) -> bool {
-        matches!(self.access, May(_)) && self.method == POST
+        matches!(self.access, May(_) | Party(_)) && self.method == POST
     }
 }
 
@@ -120,7 +122,7 @@ const GET: Method = Method::GET;
 const PATCH: Method = Method::PATCH;
 const PUT: Method = Method::PUT;
 const POST: Method = Method::POST;
-use Access::{Device, May, Public, SignedIn};
+use Access::{Device, May, Party, Public, SignedIn};
 use Code as C;
 
 const NONE: &[Code] = &[];
@@ -242,7 +244,7 @@ pub fn router(app: &Arc<App>) -> Router {
         if route.has_effect() {
             handler = handler.route_layer(from_fn_with_state(guard.clone(), idempotency::once));
         }
-        if matches!(route.access, May(_) | SignedIn) && route.method != GET {
+        if matches!(route.access, May(_) | Party(_) | SignedIn) && route.method != GET {
             handler = handler.route_layer(from_fn_with_state(Arc::clone(app), layers::rerun));
         }
         handler = handler

@@ -3,6 +3,7 @@
 use daybook_mobile_sync::enrol;
 use daybook_server::audit::Actor;
 use daybook_server::auth::caseloads::{self, Caseload, CaseloadAudience, Membership};
+use daybook_server::auth::customers;
 use daybook_server::auth::units::{self, Unit, UnitKind};
 use daybook_server::auth::users::{self, Holding, NewUser, UserRow};
 use daybook_server::auth::{Role, device, enrolment, lease, token};
@@ -60,8 +61,14 @@ impl World {
         let root = self.root();
         let login = name.to_lowercase();
         let user = self.server.write(async |app, tx| {
-            let new = NewUser { login: &login, name, password_hash: "none".to_owned() };
             let by = (app.now(), &app.rng);
+            if role == Role::Customer {
+                let uid = app.rng.with(|rng| CustomerId::new(app.now(), rng));
+                let new = customers::NewCustomer { uid, name, phone: None, unit_id: Some(root.id) };
+                let customer = customers::create(tx, new).await.expect("a customer can be made");
+                return customers::login(tx, by, customer).await.expect("a login can be made");
+            }
+            let new = NewUser { login: &login, name, password_hash: "none".to_owned() };
             let user = users::create(tx, by, Actor::OPERATOR, new).await.expect("a user can be made");
             let held = (role, &root, Holding::Held);
             users::set_role(tx, app.now(), Actor::OPERATOR, &user, held).await.expect("a role can be given");
