@@ -202,6 +202,11 @@ impl Problem {
         self
     }
 
+    /// What it says to people, in English.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Its code.
     pub fn code(&self) -> Code {
         self.code
