@@ -22,6 +22,7 @@ pub mod portfolio;
 pub mod providers;
 pub mod rebuild;
 pub mod recovery;
+pub mod reports;
 pub mod settings;
 pub mod spelled;
 pub mod sync;

@@ -120,8 +120,10 @@ pub enum Permission {
     ReadComplaints,
     /// Answer and decide complaints.
     HandleComplaints,
-    /// Read the journey's figures and reports, and freeze a report.
+    /// Read the journey's figures, reports and campaigns.
     ReadAnalytics,
+    /// Freeze a report.
+    FreezeReports,
     /// Make campaigns.
     ManageCampaigns,
 }
@@ -163,6 +165,7 @@ impl Permission {
         Self::ReadComplaints,
         Self::HandleComplaints,
         Self::ReadAnalytics,
+        Self::FreezeReports,
         Self::ManageCampaigns,
     ];
 
@@ -199,6 +202,7 @@ impl Permission {
             Self::ReadComplaints => &[CallOfficer, Supervisor, Auditor],
             Self::HandleComplaints => &[CallOfficer, Supervisor],
             Self::ReadAnalytics => &[PartnerManager, Finance, Risk, Auditor],
+            Self::FreezeReports => &[PartnerManager, Finance, Risk],
         }
     }
 
@@ -225,6 +229,7 @@ impl Permission {
             | Self::DecideReturns
             | Self::PayRefunds
             | Self::HandleComplaints
+            | Self::FreezeReports
             | Self::ManageCampaigns => true,
             Self::ReadUsers
             | Self::ReadDevices

@@ -42,6 +42,7 @@ use crate::hints::routes as hints;
 use crate::import::routes as imports;
 use crate::journey::routes::{applications, offer_map, orders, plans, policy, shopping};
 use crate::recovery::routes as recovery;
+use crate::reports::routes as reports;
 use crate::sync::routes as sync;
 use problem::{Code, Problem};
 
@@ -257,6 +258,15 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/v1/offers-admin",                May(P::ManageOffers),    SMALL,    || routes!(offer_map::create),              OFFER),
     route(GET,  "/v1/offers-admin/{id}",           May(P::ReadOffers),      SMALL,    || routes!(offer_map::show),                &[C::MalformedRequest]),
     route(PATCH, "/v1/offers-admin/{id}",          May(P::ManageOffers),    SMALL,    || routes!(offer_map::change),              OFFER_CHANGE),
+    route(GET,  "/v1/offers-admin/coverage",       May(P::ReadOffers),      SMALL,    || routes!(reports::coverage),              LIST),
+    route(GET,  "/v1/analytics/funnel",            May(P::ReadAnalytics),   SMALL,    || routes!(reports::funnel),                LIST),
+    route(GET,  "/v1/reports",                     May(P::ReadAnalytics),   SMALL,    || routes!(reports::reports),               LIST),
+    route(POST, "/v1/reports",                     May(P::FreezeReports),   SMALL,    || routes!(reports::freeze),                MADE),
+    route(GET,  "/v1/reports/{id}",                May(P::ReadAnalytics),   SMALL,    || routes!(reports::report),                &[C::MalformedRequest]),
+    route(GET,  "/v1/campaigns",                   May(P::ReadAnalytics),   SMALL,    || routes!(reports::campaigns_page),        LIST),
+    route(POST, "/v1/campaigns",                   May(P::ManageCampaigns), SMALL,    || routes!(reports::create_campaign),       MADE),
+    route(PATCH, "/v1/campaigns/{id}",             May(P::ManageCampaigns), SMALL,    || routes!(reports::change_campaign),       OFFER_CHANGE),
+    route(GET,  "/v1/campaigns/{id}/effect",       May(P::ReadAnalytics),   SMALL,    || routes!(reports::campaign_effect),       NONE),
     route(GET,  "/v1/policy",                      May(P::ReadOffers),      SMALL,    || routes!(policy::show),                   NONE),
     route(POST, "/v1/policy",                      May(P::SetPolicy),       SMALL,    || routes!(policy::replace),                MADE),
     route(GET,  "/v1/erasures",                    May(P::ReadErasures),    SMALL,    || routes!(erasures::list),                LIST),

@@ -48,7 +48,8 @@ fn path_of(route: &Route, id: &str) -> String {
 }
 
 /// What is the whole lender's, and no branch's.
-const LENDERS: &[&str] = &["/v1/offers-admin/{id}"];
+const LENDERS: &[&str] =
+    &["/v1/offers-admin/{id}", "/v1/reports/{id}", "/v1/campaigns/{id}", "/v1/campaigns/{id}/effect"];
 
 /// The real and the absent id of a route, and a body that fits. A new route is added here.
 fn case(there: &There, route: &Route) -> (String, &'static str, Value) {
