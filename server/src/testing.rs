@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use daybook_shared::cbor;
-use daybook_shared::ids::{DeploymentId, DeviceId, InstallId};
+use daybook_shared::ids::{CustomerId, DeploymentId, DeviceId, InstallId};
 use daybook_shared::time::Timestamp;
 use daybook_shared::wire::sign::{RequestProof, Signer};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -23,6 +23,8 @@ use tower::ServiceExt as _;
 
 use crate::app::{App, ClockChoice, Options};
 use crate::audit::Actor;
+use crate::auth::customers::{self, NewCustomer};
+use crate::auth::party::Customer;
 use crate::auth::units::{self, Unit, UnitKind};
 use crate::auth::users::{self, Holding, NewUser, UserRow};
 use crate::auth::{Role, enrolment, token};
@@ -233,6 +235,11 @@ impl TestServer {
 
     /// A user with a role at a unit, and an access token. He has no password: hashing takes time.
     pub async fn user(&self, login: &str, role: Role, unit: &Unit) -> (UserRow, String) {
+        if role == Role::Customer {
+            let (_, user) = self.customer(login, unit).await;
+            let token = self.token(&user);
+            return (user, token);
+        }
         let mut tx = self.write().await;
         let new = NewUser { login, name: login, password_hash: "none".to_owned() };
         let by = (self.now(), &self.app.rng);
@@ -242,6 +249,18 @@ impl TestServer {
         tx.commit().await.expect("the database answers");
         let token = self.token(&user);
         (user, token)
+    }
+
+    /// A customer whom a unit serves, with his login.
+    pub async fn customer(&self, name: &str, unit: &Unit) -> (Customer, UserRow) {
+        let mut tx = self.write().await;
+        let uid = self.app.rng.with(|rng| CustomerId::new(self.now(), rng));
+        let new = NewCustomer { uid, name, phone: None, unit_id: Some(unit.id) };
+        let customer = customers::create(&mut tx, new).await.expect("a customer can be made");
+        let by = (self.now(), &self.app.rng);
+        let user = customers::login(&mut tx, by, customer).await.expect("a login can be made");
+        tx.commit().await.expect("the database answers");
+        (customer, user)
     }
 
     /// An access token for a user.

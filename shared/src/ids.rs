@@ -165,6 +165,28 @@ id! {
     DecisionId;
     /// A sign-in of a person: the family of refresh tokens that began with it.
     SessionId;
+    /// What a customer buys: an order of a shop, a web shop or an app.
+    OrderId;
+    /// Terms on which a customer may pay in instalments.
+    OfferId;
+    /// An offer worked out for an amount: schedule, cost and APR, with a hash of its content.
+    QuoteId;
+    /// A customer's request to buy on the terms of a quote.
+    ApplicationId;
+    /// A customer's word that something may be done with what is known of him.
+    ConsentId;
+    /// A message to a customer.
+    MessageId;
+    /// Goods that come back.
+    ReturnId;
+    /// Money that goes back to a customer.
+    RefundId;
+    /// A customer's objection to us.
+    ComplaintId;
+    /// Offers put forward for a time.
+    CampaignId;
+    /// Figures of a period, frozen.
+    ReportId;
 }
 
 impl DossierId {

@@ -1,7 +1,8 @@
 //! Identity: who there is, what each may do and see, and the devices they carry.
 //!
 //! * [`roles`]: roles and permissions, the one table. [`units`]: the tree they are held in.
-//! * [`users`], [`caseloads`], [`device`], [`fleet`]: the rows. [`enrolment`]: how a phone becomes a
+//! * [`party`]: the customer whom a request is about, and who acts for him.
+//! * [`users`], [`customers`], [`caseloads`], [`device`], [`fleet`]: the rows. [`enrolment`]: how a phone becomes a
 //!   device.
 //! * [`password`], [`session`], [`token`], [`oidc`], [`lease`], [`codes`]: what proves who somebody is.
 //!   [`throttle`], [`guesses`]: what slows down who tries. [`alarm`]: what does not fit.
@@ -13,12 +14,14 @@
 pub mod alarm;
 pub mod caseloads;
 pub mod codes;
+pub mod customers;
 pub mod device;
 pub mod enrolment;
 pub mod fleet;
 pub mod guesses;
 pub mod lease;
 pub mod oidc;
+pub mod party;
 pub mod password;
 pub mod roles;
 pub mod routes;
@@ -36,6 +39,7 @@ mod session_tests;
 #[cfg(test)]
 mod tests;
 
+pub use party::Party;
 pub use roles::{Permission, Role};
 pub use users::User;
 

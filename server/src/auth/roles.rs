@@ -19,10 +19,22 @@ spelled! {
         Auditor = "auditor",
         /// Keeps users, devices and units; sees no case and moves no money.
         Admin = "admin",
+        /// Serves customers in a shop: takes orders, helps them through their instalments.
+        ShopStaff = "shop_staff",
+        /// Makes offers and campaigns, and looks after the providers.
+        PartnerManager = "partner_manager",
+        /// Pays out, and reconciles.
+        Finance = "finance",
+        /// Says who is approved.
+        Risk = "risk",
+        /// Buys on instalments. It is nobody's to give: a customer's own login has it, for what is his own.
+        Customer = "customer",
     }
 }
 
-use Role::{Admin, Auditor, CallOfficer, Cashier, Officer, Supervisor};
+use Role::{
+    Admin, Auditor, CallOfficer, Cashier, Customer, Finance, Officer, PartnerManager, Risk, ShopStaff, Supervisor,
+};
 
 /// In which capacity someone with these roles edits boards: the one that owns most. Whoever goes to
 /// the field orders his own stops, so an officer stays one, whatever else he is.
@@ -31,7 +43,7 @@ pub fn board_role(roles: impl IntoIterator<Item = Role>) -> BoardRole {
         Supervisor => Some(BoardRole::Supervisor),
         Officer => Some(BoardRole::Officer),
         CallOfficer => Some(BoardRole::CallOfficer),
-        Cashier | Auditor | Admin => None,
+        Cashier | Auditor | Admin | ShopStaff | PartnerManager | Finance | Risk | Customer => None,
     };
     let held: Vec<_> = roles.into_iter().filter_map(capacity).collect();
     let best = [BoardRole::Supervisor, BoardRole::Officer, BoardRole::CallOfficer];
@@ -85,6 +97,33 @@ pub enum Permission {
     ProposeErasures,
     /// Decide on what another proposed to erase.
     ApproveErasures,
+    /// See a customer's own journey: his orders, offers, applications, plans, payments. His own, or for staff
+    /// one customer's, who is named.
+    ReadJourney,
+    /// Go on with it: as himself, or for staff in his name.
+    WriteJourney,
+    /// Take orders over from a shop's system.
+    ImportOrders,
+    /// See all offers, whoever they are for.
+    ReadOffers,
+    /// Write offers and put them into force.
+    ManageOffers,
+    /// Say who is approved.
+    SetPolicy,
+    /// Decide on returns of goods.
+    DecideReturns,
+    /// See money that goes out, and what the ledger has on an event.
+    ReadFinance,
+    /// Pay refunds out.
+    PayRefunds,
+    /// See complaints.
+    ReadComplaints,
+    /// Answer and decide complaints.
+    HandleComplaints,
+    /// Read the journey's figures and reports, and freeze a report.
+    ReadAnalytics,
+    /// Make campaigns.
+    ManageCampaigns,
 }
 
 impl Permission {
@@ -112,6 +151,19 @@ impl Permission {
         Self::ReadErasures,
         Self::ProposeErasures,
         Self::ApproveErasures,
+        Self::ReadJourney,
+        Self::WriteJourney,
+        Self::ImportOrders,
+        Self::ReadOffers,
+        Self::ManageOffers,
+        Self::SetPolicy,
+        Self::DecideReturns,
+        Self::ReadFinance,
+        Self::PayRefunds,
+        Self::ReadComplaints,
+        Self::HandleComplaints,
+        Self::ReadAnalytics,
+        Self::ManageCampaigns,
     ];
 
     /// The roles that have it.
@@ -120,7 +172,9 @@ impl Permission {
             Self::ManageUsers | Self::ManageUnits | Self::ConfirmRecoveries => &[Admin],
             Self::ReadUsers | Self::ReadDevices | Self::ReadCaseloads => &[Supervisor, Auditor, Admin],
             Self::ManageDevices | Self::ManageCaseloads => &[Supervisor, Admin],
-            Self::ReadUnits => &[Officer, CallOfficer, Supervisor, Cashier, Auditor, Admin],
+            Self::ReadUnits => {
+                &[Officer, CallOfficer, Supervisor, Cashier, Auditor, Admin, ShopStaff, PartnerManager, Finance, Risk]
+            }
             Self::ReadAudit => &[Auditor, Admin],
             Self::ReadCases => &[Officer, CallOfficer, Supervisor, Auditor],
             Self::EditBoards => &[Officer, CallOfficer, Supervisor],
@@ -133,6 +187,18 @@ impl Permission {
             Self::ProposeErasures => &[CallOfficer, Supervisor],
             Self::CountCash => &[Cashier],
             Self::ReadReports => &[Supervisor, Cashier, Auditor],
+            Self::ReadJourney => &[Customer, Officer, CallOfficer, ShopStaff, Supervisor, Auditor],
+            Self::WriteJourney => &[Customer, Officer, CallOfficer, ShopStaff],
+            Self::ImportOrders => &[ShopStaff, PartnerManager],
+            Self::ReadOffers => &[PartnerManager, Finance, Risk, Auditor],
+            Self::ManageOffers | Self::ManageCampaigns => &[PartnerManager],
+            Self::SetPolicy => &[Risk],
+            Self::DecideReturns => &[ShopStaff, PartnerManager],
+            Self::ReadFinance => &[Finance, Auditor],
+            Self::PayRefunds => &[Finance],
+            Self::ReadComplaints => &[CallOfficer, Supervisor, Auditor],
+            Self::HandleComplaints => &[CallOfficer, Supervisor],
+            Self::ReadAnalytics => &[PartnerManager, Finance, Risk, Auditor],
         }
     }
 
@@ -151,7 +217,15 @@ impl Permission {
             | Self::CountCash
             | Self::ImportRecords
             | Self::ProposeErasures
-            | Self::ApproveErasures => true,
+            | Self::ApproveErasures
+            | Self::WriteJourney
+            | Self::ImportOrders
+            | Self::ManageOffers
+            | Self::SetPolicy
+            | Self::DecideReturns
+            | Self::PayRefunds
+            | Self::HandleComplaints
+            | Self::ManageCampaigns => true,
             Self::ReadUsers
             | Self::ReadDevices
             | Self::ReadUnits
@@ -160,12 +234,22 @@ impl Permission {
             | Self::ReadCases
             | Self::ReadHeld
             | Self::ReadReports
-            | Self::ReadErasures => false,
+            | Self::ReadErasures
+            | Self::ReadJourney
+            | Self::ReadOffers
+            | Self::ReadFinance
+            | Self::ReadComplaints
+            | Self::ReadAnalytics => false,
         }
     }
 }
 
 impl Role {
+    /// Whether somebody gives it to a user. A customer has his by being one.
+    pub const fn is_given(self) -> bool {
+        !matches!(self, Customer)
+    }
+
     /// Whether the role has this permission.
     pub fn may(self, permission: Permission) -> bool {
         permission.roles().contains(&self)

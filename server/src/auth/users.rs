@@ -23,12 +23,16 @@ pub struct User {
     pub name: String,
     /// Roles, each with the key of the unit it is held at.
     pub roles: Vec<(Role, i64)>,
+    /// Key of the customer whose login it is; none for staff.
+    pub customer_id: Option<i64>,
 }
 
 impl User {
-    /// Whether any of his roles has this permission. Where, is [`super::units::visible_units`].
+    /// Whether any of his roles has this permission. Where, is [`super::units::visible_units`]; a customer's
+    /// reaches no unit, only what is his own.
     pub fn may(&self, permission: Permission) -> bool {
-        self.roles.iter().any(|(role, _)| role.may(permission))
+        let is_customers = self.customer_id.is_some() && Role::Customer.may(permission);
+        is_customers || self.roles.iter().any(|(role, _)| role.may(permission))
     }
 
     /// As an actor of the audit trail.
@@ -90,9 +94,9 @@ pub enum UserError {
     Sql(#[from] sqlx::Error),
 }
 
-const SELECT_ACTIVE: &str = "select id, uid, login, name, active from app_user where uid = $1 and active";
+const SELECT_ACTIVE: &str = "select id, uid, name, customer_id from app_user where uid = $1 and active";
 const SELECT_SIGNED_IN: &str = "
-    select u.id, u.uid, u.login, u.name, u.active from app_user u
+    select u.id, u.uid, u.name, u.customer_id from app_user u
     join session s on s.user_id = u.id and s.uid = $2 and s.ended_at is null and s.expires_at > $3
     where u.uid = $1 and u.active";
 const SELECT_ROLES: &str = "select role, unit_id from user_role where user_id = $1 and ended_at is null";
@@ -115,10 +119,10 @@ const END: &str = "
     update user_role set ended_at = $4 where user_id = $1 and role = $2 and unit_id = $3 and ended_at is null";
 
 /// What a user must have for another to see him: a role at a visible unit, or no role at all when
-/// the other's permission reaches the whole lender.
+/// the other's permission reaches the whole lender. Logins of customers are not users to be managed.
 macro_rules! seen {
     () => {
-        "(exists (select 1 from user_role r join visible v on v.id = r.unit_id
+        "u.customer_id is null and (exists (select 1 from user_role r join visible v on v.id = r.unit_id
                   where r.user_id = u.id and r.ended_at is null)
           or (not exists (select 1 from user_role r where r.user_id = u.id and r.ended_at is null)
               and exists (select 1 from visible v join unit n on n.id = v.id where n.parent_id is null)))"
@@ -154,15 +158,15 @@ batch_row! {
 /// The active user whose token this is, and his roles; none once the session it came from is over.
 pub async fn signed_in(tx: &mut Tx, now: Timestamp, bearer: Bearer) -> sqlx::Result<Option<User>> {
     let Bearer { user, session } = bearer;
-    let row: Option<UserRow> = on_db!(tx, conn => match session {
+    let row: Option<(i64, UserId, String, Option<i64>)> = on_db!(tx, conn => match session {
         Some(session) => {
             sqlx::query_as(SELECT_SIGNED_IN).bind(user).bind(session).bind(now).fetch_optional(conn).await
         }
         None => sqlx::query_as(SELECT_ACTIVE).bind(user).fetch_optional(conn).await,
     })?;
-    let Some(UserRow { id, uid, name, .. }) = row else { return Ok(None) };
+    let Some((id, uid, name, customer_id)) = row else { return Ok(None) };
     let roles = on_db!(tx, conn => sqlx::query_as(SELECT_ROLES).bind(id).fetch_all(conn).await)?;
-    Ok(Some(User { id, uid, name, roles }))
+    Ok(Some(User { id, uid, name, roles, customer_id }))
 }
 
 /// What this login is checked against.

@@ -272,7 +272,8 @@ impl UserLink {
 
 /// A role by its code; help and refusals name them all.
 fn role() -> impl TypedValueParser<Value = Role> {
-    PossibleValuesParser::new(Role::ALL.iter().map(|role| role.code())).try_map(|code| code.parse::<Role>())
+    let given = Role::ALL.iter().filter(|role| role.is_given());
+    PossibleValuesParser::new(given.map(|role| role.code())).try_map(|code| code.parse::<Role>())
 }
 
 fn read_password() -> anyhow::Result<String> {

@@ -51,7 +51,8 @@ const WHERE_IT_WAS: &str =
     "select a.dossier_id, a.caseload_id, max(a.epoch) from v join assignment a on a.dossier_id = v.id
      where a.caseload_id is not null group by a.dossier_id, a.caseload_id";
 
-const FORGET: &str = "update customer set name = '', phone = null, alt_phone = null, national_id_masked = null,
+const FORGET: &str =
+    "update customer set name = '', phone = null, alt_phone = null, birth_date = null, national_id_masked = null,
        language = null, address = null, lat_e6 = null, lon_e6 = null, erased_at = $2 where id = $1";
 const FORGET_PAYERS_BY_NUMBER: &str =
     "update statement_line set payer = null where payer is not null and account_number in (

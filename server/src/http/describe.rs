@@ -123,6 +123,7 @@ fn refusals(route: &Route, has_json: bool) -> BTreeSet<&'static str> {
         Access::Public => {}
         Access::Device | Access::SignedIn => codes.push(C::Unauthenticated),
         Access::May(_) => codes.extend([C::Unauthenticated, C::Forbidden]),
+        Access::Party(_) => codes.extend([C::Unauthenticated, C::Forbidden, C::NotFound, C::MalformedRequest]),
     }
     if route.path.contains('{') {
         codes.push(C::NotFound);
@@ -200,11 +201,21 @@ fn complete(route: &Route, operation: &mut Value) -> BTreeSet<&'static str> {
         Access::Public => operation["security"] = json!([]),
         Access::Device => operation["security"] = json!([{ "device": [] }]),
         Access::SignedIn => operation["security"] = json!([{ "user": [] }]),
-        Access::May(permission) => {
+        Access::May(permission) | Access::Party(permission) => {
             operation["security"] = json!([{ "user": [] }]);
             let roles: Vec<_> = permission.roles().iter().map(|role| role.code()).collect();
             operation["x-roles"] = json!(roles);
         }
+    }
+    if let Access::Party(_) = route.access {
+        add_parameter(
+            operation,
+            json!({
+                "name": "Acting-For", "in": "header", "required": false,
+                "description": "The customer for whom a member of staff acts; a customer's own login leaves it out.",
+                "schema": { "type": "string", "format": "uuid" },
+            }),
+        );
     }
     let codes = refusals(route, operation["requestBody"]["content"]["application/json"].is_object());
     if route.has_effect() {
@@ -222,19 +233,25 @@ fn complete(route: &Route, operation: &mut Value) -> BTreeSet<&'static str> {
 }
 
 fn add_idempotency(operation: &mut Value) {
-    let key = json!({
-        "name": "Idempotency-Key", "in": "header", "required": true,
-        "description": "New for every write, the same when it is sent again.",
-        "schema": { "type": "string", "minLength": 1, "maxLength": idempotency::KEY_MAX, "pattern": "^[!-~]+$" },
-    });
-    match &mut operation["parameters"] {
-        Value::Array(parameters) => parameters.push(key),
-        none => *none = json!([key]),
-    }
+    add_parameter(
+        operation,
+        json!({
+            "name": "Idempotency-Key", "in": "header", "required": true,
+            "description": "New for every write, the same when it is sent again.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": idempotency::KEY_MAX, "pattern": "^[!-~]+$" },
+        }),
+    );
     for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
         if status.starts_with('2') {
             response["headers"]["Idempotency-Replayed"] = json!({ "schema": { "type": "string", "const": "true" }, "description": "It is the answer of the first time." });
         }
+    }
+}
+
+fn add_parameter(operation: &mut Value, parameter: Value) {
+    match &mut operation["parameters"] {
+        Value::Array(parameters) => parameters.push(parameter),
+        none => *none = json!([parameter]),
     }
 }
 
@@ -328,11 +345,13 @@ mod tests {
             let security = match route.access {
                 Access::Public => json!([]),
                 Access::Device => json!([{ "device": [] }]),
-                Access::SignedIn | Access::May(_) => json!([{ "user": [] }]),
+                Access::SignedIn | Access::May(_) | Access::Party(_) => json!([{ "user": [] }]),
             };
             assert_eq!(operation["security"], security, "{name}");
             let roles = match route.access {
-                Access::May(permission) => json!(permission.roles().iter().map(|role| role.code()).collect::<Vec<_>>()),
+                Access::May(permission) | Access::Party(permission) => {
+                    json!(permission.roles().iter().map(|role| role.code()).collect::<Vec<_>>())
+                }
                 _ => Value::Null,
             };
             assert_eq!(operation["x-roles"], roles, "{name}");

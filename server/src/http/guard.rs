@@ -12,7 +12,7 @@ use super::extract::BodyLimit;
 use super::problem::Problem;
 use super::{Access, Route, describe};
 use crate::app::App;
-use crate::auth::{device, token, users};
+use crate::auth::{device, party, token, users};
 
 /// What the guard of one route needs.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ pub struct Guard {
 }
 
 /// Lets a request through to its handler, with the [`users::User`] it comes from and his
-/// [`token::Bearer`] when the route asks for one.
+/// [`token::Bearer`] when the route asks for one, and with the [`party::Party`] it is about.
 pub async fn check(
     State(Guard { app, route }): State<Guard>,
     mut request: Request,
@@ -33,12 +33,17 @@ pub async fn check(
     let asked = match route.access {
         Access::Public | Access::Device => None,
         Access::SignedIn => Some(None),
-        Access::May(permission) => Some(Some(permission)),
+        Access::May(permission) | Access::Party(permission) => Some(Some(permission)),
     };
     if let Some(permission) = asked {
         let (user, bearer) = signed_in(&app, request.headers()).await?;
         if permission.is_some_and(|permission| !user.may(permission)) {
             return Err(Problem::forbidden());
+        }
+        if let Access::Party(_) = route.access {
+            let mut tx = app.db.read().await?;
+            let party = party::find(&mut tx, &user, &route.method, request.headers()).await?;
+            request.extensions_mut().insert(party);
         }
         request.extensions_mut().insert(user);
         request.extensions_mut().insert(bearer);

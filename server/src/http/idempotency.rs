@@ -36,7 +36,7 @@ use super::extract::RawBody;
 use super::guard::Guard;
 use super::problem::{Code, Problem};
 use crate::app::App;
-use crate::auth::User;
+use crate::auth::{Party, User};
 use crate::db::{Db, Tx};
 use crate::keys::rest::RestKeys;
 use crate::on_db;
@@ -158,8 +158,13 @@ impl Attempt {
         let method = parts.method.clone();
         // The query too: it says what is done with the body.
         let asked = parts.uri.path_and_query().map_or(parts.uri.path(), |asked| asked.as_str());
+        let mut content = vec![method.as_str().as_bytes(), asked.as_bytes(), media, body];
+        // And for whom it is done.
+        if let Some(party) = parts.extensions.get::<Party>() {
+            content.push(party.customer.uid.as_bytes());
+        }
         // Keyed: a body may hold a password, which nobody is to guess from what is kept.
-        let fingerprint = keys.fingerprint(&[method.as_str().as_bytes(), asked.as_bytes(), media, body]);
+        let fingerprint = keys.fingerprint(&content);
         let key = key_of(&parts.headers)?;
         Ok(Self { subject: user.uid, method, route, key, fingerprint, began: AtomicBool::new(false) })
     }

@@ -92,6 +92,18 @@ problems! {
     CodeUsed = CONFLICT, "enrolment-code-used", final;
     /// A device's request number that does not go up.
     StaleRequest = CONFLICT, "stale-request", final;
+    /// The quote's time is over: ask for a new one.
+    QuoteExpired = CONFLICT, "quote-expired", final;
+    /// It is another figure than the one that was shown.
+    QuoteChanged = CONFLICT, "quote-changed", final;
+    /// The offer is not for this purchase; the detail says why.
+    OfferNotEligible = CONFLICT, "offer-not-eligible", final;
+    /// A limit of the law or of the lender: `limit` and `used` say which way.
+    LimitExceeded = CONFLICT, "limit-exceeded", final;
+    /// What is asked cannot happen in the state it is in: `from` and `event`.
+    IllegalTransition = CONFLICT, "illegal-transition", final;
+    /// The customer's consent is missing: `consent` says to what.
+    ConsentMissing = CONFLICT, "consent-missing", final;
     /// A part of the database was lost, and nobody has confirmed its recovery.
     RecoveryUnconfirmed = CONFLICT, "recovery-unconfirmed", final;
     /// The row changed since it was read.
@@ -188,6 +200,11 @@ impl Problem {
     pub fn tagged(mut self, etag: impl Into<String>) -> Self {
         self.etag = Some(etag.into());
         self
+    }
+
+    /// What it says to people, in English.
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// Its code.

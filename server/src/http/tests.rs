@@ -72,7 +72,7 @@ async fn every_route_lets_in_whom_the_table_says_and_nobody_else() {
                         assert!(!matches!(status, 401 | 403 | 405 | 500..), "{name} {role}");
                     }
                 }
-                Access::May(permission) => {
+                Access::May(permission) | Access::Party(permission) => {
                     assert!(is_problem(&nobody, Code::Unauthenticated), "{name} {}", nobody.json());
                     assert!(is_problem(&stranger, Code::Unauthenticated), "{name}");
                     for (role, token) in &tokens {

@@ -36,6 +36,7 @@ enum Unit {
 }
 
 const STEP_MIN: Decimal = Decimal::from_parts(1, 0, 0, false, 22);
+/// Steps of the search for a Regulation Z rate, after which there is none.
 const STEPS_MAX: u32 = 500;
 
 /// The yearly rate as a ratio. More is paid than the advance.

@@ -53,6 +53,13 @@ closed! {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "the macro that declares the list derives no default")]
+impl Default for Waterfall {
+    fn default() -> Self {
+        Self::InstalmentFirst
+    }
+}
+
 /// What the customer pays for the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -13,6 +13,7 @@ mod failures;
 mod feed;
 mod handsets;
 mod imports;
+mod journey;
 mod keeping;
 mod links;
 mod office;

@@ -134,6 +134,9 @@ pub async fn create(
 async fn grantable(tx: &mut Tx, by: &User, wanted: &RoleView) -> Result<(Role, Unit), Problem> {
     let role = wanted.role.parse::<Role>();
     let role = role.map_err(|_| Problem::validation(format!("There is no role {:?}.", wanted.role)))?;
+    if !role.is_given() {
+        return Err(Problem::validation(format!("The role {role} is nobody's to give.")));
+    }
     let unit = units::find(tx, by, Permission::ManageUsers, wanted.unit).await?;
     Ok((role, unit.ok_or_else(|| Problem::validation("There is no such unit, or it is not yours."))?))
 }
