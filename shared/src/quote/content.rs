@@ -58,7 +58,7 @@ impl Quote {
     }
 
     /// The hash of the canonical bytes: what a customer agrees to.
-    pub fn content_hash(&self) -> Hash {
+    pub fn hash(&self) -> Hash {
         Hash(sha256(&[b"daybook/quote/1", &self.to_bytes()]))
     }
 }
@@ -152,7 +152,7 @@ mod tests {
     fn a_quote_has_these_bytes_and_this_hash() {
         let quote = murabaha_quote();
         insta::assert_snapshot!(cbor::hex(&quote.to_bytes()));
-        insta::assert_snapshot!(quote.content_hash());
+        insta::assert_snapshot!(quote.hash());
         let terms = Terms { fee: Some(fee(FeeKind::Spread)), ..murabaha() };
         let quote = Quote::make(&terms, riyal(100_000), date("2028-02-29")).unwrap();
         insta::assert_snapshot!(cbor::hex(&quote.to_bytes()));
@@ -204,8 +204,8 @@ mod tests {
             let Ok(ours) = Quote::make(&terms, riyal(price), date("2026-03-31")) else { return Ok(()) };
             prop_assert_eq!(&Quote::from_bytes(&ours.to_bytes()).unwrap(), &ours);
             let Ok(theirs) = Quote::make(&terms, riyal(price + other), date("2026-03-31")) else { return Ok(()) };
-            prop_assert_eq!(differences(&theirs, &ours).is_empty(), theirs.content_hash() == ours.content_hash());
-            prop_assert_eq!(other == 0, theirs.content_hash() == ours.content_hash());
+            prop_assert_eq!(differences(&theirs, &ours).is_empty(), theirs.hash() == ours.hash());
+            prop_assert_eq!(other == 0, theirs.hash() == ours.hash());
         }
 
         #[test]

@@ -21,7 +21,7 @@ use crate::time::Date;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(array)]
 pub struct Quote {
-    /// The terms it was made from: [`Terms::content_hash`].
+    /// The terms it was made from: [`Terms::hash`].
     #[n(0)]
     pub terms: Hash,
     /// The currency.
@@ -139,7 +139,7 @@ impl Quote {
         let outlays: Vec<Outlay> = std::iter::once(at_once).chain(lines.iter().map(Line::outlay)).collect();
         let apr = Apr::of(terms.apr_method, amounts.financed, anchor, &outlays)?;
         Ok(Self {
-            terms: terms.content_hash(),
+            terms: terms.hash(),
             currency: terms.currency,
             anchor,
             price_minor: amounts.price,

@@ -55,7 +55,7 @@ impl Settlement {
     }
 
     /// What a customer agrees to who pays the figure: a hash of the account and everything it says.
-    pub fn content_hash(&self, account: AccountId) -> Hash {
+    pub fn hash(&self, account: AccountId) -> Hash {
         Hash(sha256(&[b"daybook/settlement/1", account.as_bytes(), &crate::cbor::to_vec(self)]))
     }
 }
@@ -126,9 +126,9 @@ mod tests {
         let instalments = paid(&murabaha_quote(), 6);
         let on = |day| Settlement::on(date(day), EarlySettlement::DecliningRebate, &instalments).unwrap();
         let (mine, yours) = (AccountId::from([1; 16]), AccountId::from([2; 16]));
-        insta::assert_snapshot!(on("2026-07-31").content_hash(mine));
-        assert_ne!(on("2026-07-31").content_hash(mine), on("2026-07-31").content_hash(yours));
-        assert_ne!(on("2026-07-31").content_hash(mine), on("2026-08-31").content_hash(mine));
+        insta::assert_snapshot!(on("2026-07-31").hash(mine));
+        assert_ne!(on("2026-07-31").hash(mine), on("2026-07-31").hash(yours));
+        assert_ne!(on("2026-07-31").hash(mine), on("2026-08-31").hash(mine));
     }
 
     proptest! {

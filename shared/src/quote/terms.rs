@@ -199,7 +199,7 @@ impl Terms {
     pub const PROFIT_BP_MAX: u32 = 30_000;
 
     /// SHA-256 of the terms' canonical bytes: what a quote says it was made from.
-    pub fn content_hash(&self) -> Hash {
+    pub fn hash(&self) -> Hash {
         Hash(sha256(&[b"daybook/terms/1", &crate::cbor::to_vec(self)]))
     }
 }
@@ -237,7 +237,7 @@ mod tests {
         let again: serde_json::Value = serde_json::to_value(&terms).unwrap();
         assert_eq!(again, serde_json::from_str::<serde_json::Value>(text).unwrap());
         insta::assert_snapshot!(crate::cbor::hex(&crate::cbor::to_vec(&terms)));
-        insta::assert_snapshot!(terms.content_hash());
+        insta::assert_snapshot!(terms.hash());
 
         let least = r#"{"currency": "SAR", "kind": "zero_percent", "instalments": 4, "due": {"months_after": 0},
             "increment_minor": 1, "early_settlement": "full_profit", "waterfall": "fees_first", "apr_method": "reg_z"}"#;
