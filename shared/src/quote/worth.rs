@@ -110,12 +110,13 @@ fn root(advance: i128, terms: &[Term]) -> Option<Decimal> {
 /// The polynomial and its derivative at `v`, by Horner's rule from the last payment to the first.
 fn worth_and_slope(v: Decimal, terms: &[Term]) -> Option<(Decimal, Decimal)> {
     let (mut worth, mut slope) = (Decimal::ZERO, Decimal::ZERO);
+    let squares = Squares::of(v, terms.iter().map(|term| term.gap).max()?)?;
     // Gaps mostly repeat, and so do their powers: v^gap and its derivative.
     let mut powers = (0, Decimal::ONE, Decimal::ZERO);
     for term in terms.iter().rev() {
         worth = worth.checked_add(term.minor)?;
         if powers.0 != term.gap {
-            let before = power(v, term.gap - 1)?;
+            let before = squares.power(term.gap - 1)?;
             powers = (term.gap, before.checked_mul(v)?, before.checked_mul(term.gap.into())?);
         }
         let (_, shift, shift_slope) = powers;
@@ -127,17 +128,28 @@ fn worth_and_slope(v: Decimal, terms: &[Term]) -> Option<(Decimal, Decimal)> {
 
 /// A whole power, by squaring.
 pub fn power(base: Decimal, exponent: u32) -> Option<Decimal> {
-    let (mut result, mut square, mut left) = (Decimal::ONE, base, exponent);
-    while left > 0 {
-        if left % 2 == 1 {
-            result = result.checked_mul(square)?;
-        }
-        left /= 2;
-        if left > 0 {
+    Squares::of(base, exponent)?.power(exponent)
+}
+
+/// A number squared again and again: what its whole powers are made of.
+struct Squares(Vec<Decimal>);
+
+impl Squares {
+    /// For powers up to `exponent_max`.
+    fn of(base: Decimal, exponent_max: u32) -> Option<Self> {
+        let bits = u32::BITS - exponent_max.leading_zeros();
+        let mut square = base;
+        let again = (1..bits).map(|_| {
             square = square.checked_mul(square)?;
-        }
+            Some(square)
+        });
+        std::iter::once(Some(base)).chain(again).collect::<Option<_>>().map(Self)
     }
-    Some(result)
+
+    fn power(&self, exponent: u32) -> Option<Decimal> {
+        let bits = self.0.iter().enumerate().filter(|(bit, _)| exponent >> bit & 1 == 1);
+        bits.map(|(_, square)| *square).try_fold(Decimal::ONE, Decimal::checked_mul)
+    }
 }
 
 fn gcd(a: u32, b: u32) -> u32 {
