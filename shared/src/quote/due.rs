@@ -120,8 +120,8 @@ pub struct Lapse {
 
 impl Lapse {
     /// A year in the smallest unit that 12 months, 52 weeks and 365 days are whole numbers of. A year has
-    /// 365 days, as in Saudi Arabia; what the European directives say of leap years, where only the days
-    /// beside whole months are meant, would be less than the rounding of a rate.
+    /// 365 days, as in Saudi Arabia. The European directives allow 366 in leap years, which would matter
+    /// only for the days beside whole months, and then for short terms: it is not done.
     pub const YEAR_TICKS: u32 = 56_940;
 
     /// So many months.
