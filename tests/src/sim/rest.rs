@@ -31,6 +31,13 @@ impl World {
         self.server.call(request)
     }
 
+    /// What a signed-in person reads in a form that he names.
+    pub fn rest_accepting(&self, who: Who, path: &str, media: &str) -> Answer {
+        let mut request = self.request(who, Method::GET, path, &Value::Null);
+        request.headers_mut().insert(header::ACCEPT, media.parse().expect("a media type is a header"));
+        self.server.call(request)
+    }
+
     /// Writes that people send at the same moment, each under a key of its own.
     pub fn at_once(&self, writes: Vec<(Who, String, Value)>) -> Vec<Answer> {
         let requests = writes.iter().map(|(who, path, body)| self.request(*who, Method::POST, path, body));

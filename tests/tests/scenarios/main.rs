@@ -11,6 +11,7 @@ mod documents;
 mod erasure;
 mod failures;
 mod feed;
+mod figures;
 mod handsets;
 mod imports;
 mod journey;

@@ -123,7 +123,7 @@ macro_rules! carts {
             "select line, instalments, min(amount_minor), max(amount_minor), max(n) from (
                select ",
             $key,
-            " as line, case when n.account_id is null then 0 else 1 end as instalments, o.amount_minor,
+            " as line, cast(case when n.account_id is null then 0 else 1 end as bigint) as instalments, o.amount_minor,
                  row_number() over (partition by ",
             $key,
             ", n.account_id is null order by o.amount_minor) as rank,
