@@ -150,17 +150,23 @@ impl Money {
     }
 }
 
-/// For people: `KES 1234.50`. Never parsed back.
-impl fmt::Display for Money {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Money {
+    /// The amount alone, with all digits of its currency: `1234.50`. [`Money::parse`] reads it back.
+    pub fn decimal(self) -> String {
         let digits = self.currency.exponent();
         let unit = 10_u64.pow(digits);
         let (sign, minor) = (if self.minor < 0 { "-" } else { "" }, self.minor.unsigned_abs());
-        write!(f, "{} {sign}{}", self.currency, minor / unit)?;
-        if digits > 0 {
-            write!(f, ".{:0width$}", minor % unit, width = digits as usize)?;
+        if digits == 0 {
+            return format!("{sign}{minor}");
         }
-        Ok(())
+        format!("{sign}{}.{:0width$}", minor / unit, minor % unit, width = digits as usize)
+    }
+}
+
+/// For people: `KES 1234.50`. Never parsed back.
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.currency, self.decimal())
     }
 }
 
@@ -246,6 +252,13 @@ mod tests {
 
     #[test]
     fn money_shows_its_currencys_digits() {
+        for (minor, code, text) in
+            [(-5, "SAR", "-0.05"), (5, "KWD", "0.005"), (1250, "UGX", "1250"), (0, "KES", "0.00")]
+        {
+            let money = Money::new(minor, currency(code));
+            assert_eq!(money.decimal(), text);
+            assert_eq!(Money::parse(text, money.currency), Ok(money));
+        }
         assert_eq!(Money::new(123_450, currency("KES")).to_string(), "KES 1234.50");
         assert_eq!(Money::new(-5, currency("KWD")).to_string(), "KWD -0.005");
         assert_eq!(Money::new(1250, currency("UGX")).to_string(), "UGX 1250");

@@ -21,6 +21,11 @@ pub(crate) fn id(about: &str) -> RefOr<Schema> {
     text(Some(KnownFormat::Uuid), about, "01890a5d-ac96-774b-bcce-b302099a8057").into()
 }
 
+/// One of a closed list of codes.
+pub(crate) fn one_of(codes: &[&str]) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes.iter().copied())).into()
+}
+
 impl PartialSchema for Currency {
     fn schema() -> RefOr<Schema> {
         text(None, "A currency, by the three letters of ISO 4217.", "KES").pattern(Some("^[A-Z]{3}$")).into()

@@ -233,13 +233,20 @@ pub fn split(total_minor: i64, n: u16, increment_minor: i64) -> Result<Vec<i64>,
 /// The day `months` after `anchor`: its day of the month, or the month's last where the month is
 /// shorter (journey.md 4.4). Stays at the last day a `Date` holds beyond the year 9999.
 pub fn months_after(anchor: Date, months: u16) -> Date {
+    shifted_months(anchor, i32::from(months)).unwrap_or(Date::MAX)
+}
+
+/// The day `months` before `anchor`, by the same rule; none before the year 1.
+pub fn months_before(anchor: Date, months: u16) -> Option<Date> {
+    shifted_months(anchor, -i32::from(months))
+}
+
+fn shifted_months(anchor: Date, months: i32) -> Option<Date> {
     let (year, month, day) = anchor.ymd();
-    let month_index = i32::from(year) * 12 + i32::from(month) - 1 + i32::from(months);
-    let in_that_month = |day| {
-        let (year, month) = (i16::try_from(month_index / 12).ok()?, i8::try_from(month_index % 12 + 1).ok()?);
-        Date::from_ymd(year, month, day)
-    };
-    (1..=day).rev().find_map(in_that_month).unwrap_or(Date::MAX)
+    let month_index = i32::from(year) * 12 + i32::from(month) - 1 + months;
+    let year = i16::try_from(month_index.div_euclid(12)).ok()?;
+    let month = i8::try_from(month_index.rem_euclid(12) + 1).ok()?;
+    (1..=day).rev().find_map(|day| Date::from_ymd(year, month, day))
 }
 
 /// `n` monthly due dates, the first one month after `anchor` (the day of disbursement). Each is
@@ -420,6 +427,9 @@ mod tests {
         assert_eq!(texts(weekly_due_dates(date("2026-12-24"), 2)), "2026-12-31 2027-01-07");
         assert_eq!(months_after(date("2026-01-31"), 0), date("2026-01-31"));
         assert_eq!(months_after(date("9999-12-01"), 1), Date::MAX);
+        assert_eq!(months_before(date("2026-03-31"), 1), Some(date("2026-02-28")));
+        assert_eq!(months_before(date("2026-01-15"), 14), Some(date("2024-11-15")));
+        assert_eq!(months_before(date("0001-01-15"), 1), None);
     }
 
     /// Golden vector 1 (domain.md 2.4), and pauses that reach beyond the arrears period or overlap.

@@ -1,0 +1,95 @@
+//! How an amount is shared among instalments: by weights, in payable increments, always exactly; and
+//! how the profit is found inside the instalments.
+
+use rust_decimal::prelude::ToPrimitive;
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use super::worth::{Discount, Flow, NoRate};
+
+/// Shares `total` in proportion to `weights`, in whole increments; what is left over goes to the
+/// earliest, an increment each, and what the increment does not divide to the first (journey.md 4.2
+/// and 4.4). With equal weights it is [`crate::schedule::split`]. No weight is zero.
+pub fn by_weight(total: i64, weights: &[u32], increment: i64) -> Vec<i64> {
+    let sum: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
+    let base = |weight: &u32| {
+        let share = i128::from(total) * i128::from(*weight) / sum / i128::from(increment) * i128::from(increment);
+        i64::try_from(share).expect("a share is not more than the total")
+    };
+    let mut shares: Vec<i64> = weights.iter().map(base).collect();
+    // Each share lost less than one increment, so fewer increments are left than there are shares.
+    let mut rest = total - shares.iter().sum::<i64>();
+    for share in &mut shares {
+        if rest < increment {
+            break;
+        }
+        *share += increment;
+        rest -= increment;
+    }
+    if let Some(first) = shares.first_mut() {
+        *first += rest;
+    }
+    shares
+}
+
+/// A part of what each instalment carries: whatever is wished for, corrected so that no instalment
+/// carries more than it is, and all together exactly `total`, which is not more than they are.
+struct Within<'a> {
+    amounts: &'a [i64],
+    left: i64,
+    later: i64,
+}
+
+impl<'a> Within<'a> {
+    fn new(amounts: &'a [i64], total: i64) -> Self {
+        Self { amounts, left: total, later: amounts.iter().sum() }
+    }
+
+    /// Takes as much as is wished for out of the next instalment, as far as that can be.
+    fn take(&mut self, wished: i64) -> i64 {
+        let (amount, rest) = self.amounts.split_first().expect("one part is taken out of each instalment");
+        self.amounts = rest;
+        self.later -= amount;
+        let taken = wished.clamp((self.left - self.later).max(0), self.left.min(*amount));
+        self.left -= taken;
+        taken
+    }
+}
+
+/// How much of each amount is fee: `total` shared by weight, never more than the amount.
+pub fn fee(total: i64, weights: &[u32], amounts: &[i64]) -> Vec<i64> {
+    let mut within = Within::new(amounts, total);
+    by_weight(total, weights, 1).into_iter().map(|wished| within.take(wished)).collect()
+}
+
+/// How much of each amount is profit, by declining balance (journey.md 4.4): at the internal rate, at
+/// which all amounts are worth what is financed, each carries what the balance has earned since the one
+/// before, halves to the even, and the last what is left.
+///
+/// An amount that does not cover what was earned carries no principal, and the next ones carry the rest.
+pub fn profit(financed: i64, amounts: &[Flow]) -> Result<Vec<i64>, NoRate> {
+    let minor: Vec<i64> = amounts.iter().map(|flow| flow.minor).collect();
+    let total = minor.iter().sum::<i64>() - financed;
+    if total == 0 {
+        return Ok(vec![0; amounts.len()]);
+    }
+    let discount = Discount::solve(financed, amounts)?;
+    let mut within = Within::new(&minor, total);
+    let (mut balance, mut earned, mut before) = (financed, 0_i64, 0);
+    let mut profit = Vec::with_capacity(amounts.len());
+    for flow in amounts {
+        let growth = discount.growth(flow.ticks - before).ok_or(NoRate::Beyond)?;
+        earned += grown(balance + earned, growth).ok_or(NoRate::Beyond)?;
+        before = flow.ticks;
+        let part = within.take(earned);
+        earned = (earned - part).max(0);
+        balance -= flow.minor - part;
+        profit.push(part);
+    }
+    Ok(profit)
+}
+
+/// What a balance earns while one becomes `growth`.
+fn grown(balance: i64, growth: Decimal) -> Option<i64> {
+    let earned = growth.checked_sub(Decimal::ONE)?.checked_mul(balance.into())?;
+    earned.round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven).to_i64()
+}
