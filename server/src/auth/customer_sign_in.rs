@@ -68,7 +68,11 @@ async fn login_of(tx: &mut Tx, app: &App, phone: &Phone) -> Result<UserRow, Prob
     let found = with_number(tx, phone).await?;
     let user = match found[..] {
         [] => create(tx, app, phone).await?,
-        [customer] => customers::login(tx, (app.now(), &app.rng), customer).await?,
+        [customer] if customers::lock(tx, customer.id).await? => {
+            customers::login(tx, (app.now(), &app.rng), customer).await?
+        }
+        // Erased just now: he begins anew with the next request.
+        [_] => return Err(Problem::met_another()),
         _ => {
             let detail = "Several customers have this phone number: any shop can put it right.";
             return Err(Problem::new(Code::PhoneShared, detail));

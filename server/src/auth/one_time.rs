@@ -207,7 +207,39 @@ pub async fn erase(tx: &mut Tx, app: &App, phone: &str) -> sqlx::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode, header};
+
     use super::*;
+    use crate::http::peer::Remote;
+    use crate::testing::for_each_engine_with;
+    use crate::testing::gateway::StubGateway;
+
+    /// Each from another number, so that only the address is what they have in common.
+    #[tokio::test]
+    async fn one_address_asks_for_so_many_codes_a_minute() {
+        let gateway = StubGateway::start();
+        let settings = [("message_gateway", "http"), ("sms_url", gateway.url.as_str())];
+        for_each_engine_with(&settings, async |server| {
+            let ask = async |n: u32, from: &str| {
+                let body = format!("{{\"phone\":\"+2547000{n:05}\"}}");
+                let request = Request::post("/v1/sessions/codes").header(header::CONTENT_TYPE, "application/json");
+                let mut request = request.body(Body::from(body)).unwrap();
+                request.extensions_mut().insert(Remote(format!("{from}:1").parse().unwrap()));
+                server.send(request).await
+            };
+            for n in 0..ASKED_A_MINUTE_MAX {
+                assert_eq!(ask(n, "7.7.7.7").await.status, StatusCode::ACCEPTED);
+            }
+            let more = ask(99, "7.7.7.7").await;
+            assert_eq!((more.status, more.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "too-many-requests"));
+            assert!(more.headers.contains_key(header::RETRY_AFTER));
+            assert_eq!(ask(99, "8.8.8.8").await.status, StatusCode::ACCEPTED);
+            server.clock.advance_ms(60_000);
+            assert_eq!(ask(98, "7.7.7.7").await.status, StatusCode::ACCEPTED);
+        })
+        .await;
+    }
 
     #[test]
     fn a_code_goes_out_once_a_minute_and_so_often_a_day() {

@@ -4,6 +4,7 @@ use daybook_shared::ids::{ConsentId, UserId};
 use daybook_shared::time::Timestamp;
 use serde::Deserialize;
 
+use crate::auth::customers;
 use crate::db::Tx;
 use crate::on_db;
 use crate::spelled::spelled;
@@ -55,7 +56,6 @@ pub struct ConsentRequest {
     pub given: bool,
 }
 
-const LOCK_CUSTOMER: &str = "update customer set name = name where id = $1 and erased_at is null";
 const INSERT: &str = "
     insert into consent (uid, customer_id, kind, text_version, given, recorded_by, at)
     values ($1, $2, $3, $4, $5, $6, $7) on conflict (uid) do nothing";
@@ -126,10 +126,7 @@ pub async fn record(
     (customer_id, recorded_by): (i64, i64),
     new: NewConsent<'_>,
 ) -> sqlx::Result<Recorded> {
-    let is_there = on_db!(&mut *tx, conn => {
-        sqlx::query(LOCK_CUSTOMER).bind(customer_id).execute(conn).await.map(|done| done.rows_affected() == 1)
-    })?;
-    if !is_there {
+    if !customers::lock(tx, customer_id).await? {
         return Ok(Recorded::Gone);
     }
     let inserted = on_db!(&mut *tx, conn => {

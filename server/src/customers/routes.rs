@@ -67,19 +67,15 @@ pub struct ProfileChange {
 }
 
 /// What is said of a field that may be empty.
+#[derive(Default)]
 enum Said<T> {
     /// Nothing: it stays.
+    #[default]
     Nothing,
     /// Null: it is forgotten.
     Forget,
     /// This.
     Set(T),
-}
-
-impl<T> Default for Said<T> {
-    fn default() -> Self {
-        Self::Nothing
-    }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Said<T> {

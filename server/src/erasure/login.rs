@@ -14,7 +14,8 @@ use crate::db::Tx;
 use crate::messages::outbox;
 use crate::on_db;
 
-const SELECT_PHONE: &str = "select phone from customer where id = $1";
+// Locks the row: what is written for the customer meanwhile is there to be forgotten, or is not written.
+const LOCK: &str = "update customer set name = name where id = $1 returning phone";
 const SELECT_LOGIN: &str = "select id, uid, login, name, active from app_user where customer_id = $1";
 const FORGET_ANSWERS: &str = "delete from idempotency where subject = $1";
 const FORGET_CLIENTS: &str = "update session set agent = null where user_id = $1";
@@ -23,7 +24,7 @@ const FORGET_TEXTS: &str = "update consent set text_version = '' where customer_
 /// Forgets it, while the customer still has his number.
 pub async fn forget(tx: &mut Tx, app: &App, customer_id: i64) -> sqlx::Result<()> {
     let phone: Option<String> =
-        on_db!(&mut *tx, conn => sqlx::query_scalar(SELECT_PHONE).bind(customer_id).fetch_one(conn).await)?;
+        on_db!(&mut *tx, conn => sqlx::query_scalar(LOCK).bind(customer_id).fetch_one(conn).await)?;
     if let Some(phone) = phone {
         one_time::erase(tx, app, &phone).await?;
     }

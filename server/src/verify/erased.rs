@@ -57,7 +57,7 @@ const LEFT: [(&str, &str); 17] = [
     (
         "idempotency",
         "select i.id from idempotency i join app_user u on u.uid = i.subject
-           join customer k on k.id = u.customer_id where k.erased_at is not null",
+           join customer k on k.id = u.customer_id where k.erased_at is not null and i.status < 300",
     ),
     ("message", "select m.id from message m join customer k on k.id = m.customer_id where k.erased_at is not null"),
     (

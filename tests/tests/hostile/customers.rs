@@ -14,7 +14,7 @@ use daybook_tests::sim::{Who, World};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::elsewhere::{NOWHERE, path_of, strangers, who_may, with};
+use crate::elsewhere::{NOWHERE, strangers, who_may, with};
 use crate::on_every_engine;
 
 /// A customer with a login, whom a unit serves.

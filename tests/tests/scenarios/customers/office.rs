@@ -9,7 +9,7 @@ use daybook_server::import::rows::Rows;
 use daybook_server::import::take_over::{Mode, PortfolioReport, TakeOver};
 use daybook_server::testing::gateway::Doing;
 use daybook_tests::sim::server::Answer;
-use daybook_tests::sim::{Terms, Who, World};
+use daybook_tests::sim::{Who, World};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use uuid::Uuid;

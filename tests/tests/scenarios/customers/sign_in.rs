@@ -163,8 +163,10 @@ fn a_customer_who_bought_before_is_he_and_a_number_of_several_is_for_a_shop() {
 fn a_gateway_that_misbehaves_loses_no_code_and_the_code_is_nowhere() {
     in_a_shop(|shop| {
         let state = |shop: &Shop| -> (String, i64, bool) {
-            shop.world.server.rows("select state, tries, sealed is null from message order by id desc limit 1")[0]
-                .clone()
+            shop.world.server.rows::<(String, i64, bool)>(
+                "select state, tries, sealed is null from message order by id desc limit 1",
+            )[0]
+            .clone()
         };
         for doing in [Doing::FailsAfterTaking, Doing::HangsUpAfterTaking, Doing::IsBusy] {
             shop.gateway.set(doing);
