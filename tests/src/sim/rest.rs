@@ -62,6 +62,34 @@ impl World {
         request.body(body).expect("a request")
     }
 
+    /// A request with this token, or of anybody, with headers of its own.
+    pub fn ask(&self, token: Option<&str>, headers: &[(&str, &str)], to: (Method, &str), body: &Value) -> Answer {
+        self.server.call(self.asking(token, headers, to, body))
+    }
+
+    /// The same, to be sent with others.
+    pub fn asking(
+        &self,
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+        (method, path): (Method, &str),
+        body: &Value,
+    ) -> Request<Body> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(KEY, format!("ask-{}", KEYS.fetch_add(1, Ordering::Relaxed)));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let body = if body.is_null() { Body::empty() } else { body.to_string().into() };
+        request.body(body).expect("a request")
+    }
+
     /// Decisions that several people make at the same moment, each with an id of its own.
     pub fn decide_at_once(&mut self, decisions: Vec<(Who, String, Value)>) -> Vec<Answer> {
         let now = self.now();

@@ -6,6 +6,7 @@
 mod attachments;
 mod boards_and_cases;
 mod captures;
+mod customers;
 mod devices;
 mod documents;
 mod erasure;

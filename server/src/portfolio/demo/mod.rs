@@ -129,7 +129,7 @@ pub async fn create(db: &Db, now: Timestamp, seed: u64, progress: &ProgressBar) 
     progress.set_length(5);
     let mut tx = db.write().await?;
     refuse_what_is_not_empty(&mut tx).await?;
-    for setting in [("zone", ZONE), ("currency", CURRENCY.code())] {
+    for setting in [("zone", ZONE), ("currency", CURRENCY.code()), ("message_gateway", "log")] {
         Settings::set(&mut tx, now, Actor::OPERATOR, setting).await?;
     }
     let staff = hire(&mut tx, now, rng, &SharedRng::from_seed(seed)).await?;
