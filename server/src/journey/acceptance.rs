@@ -39,7 +39,7 @@ pub async fn accept(
     let made = quotes::by_key(tx, application.quote_id).await?;
     let offer = offers::by_key(tx, made.offer_id).await?;
     let uid = app.rng.with(|rng| AccountId::new(now, rng));
-    let number = app.rng.with(|rng| number(rng));
+    let number = app.rng.with(number);
     let account_id = opening::write_pending(tx, account(uid, number, party.customer.uid, (application, &made, &offer)))
         .await
         .map_err(|error| Problem::internal(&error))?;

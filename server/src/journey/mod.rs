@@ -11,7 +11,7 @@
 //! * [`contract`], [`acceptance`]: what is signed, and the account it becomes.
 //! * [`coverage`]: where the map of offers has gaps.
 //! * [`plans`]: accounts as their customers see them. [`upkeep`]: what time ends.
-//! * [`routes`]: REST.
+//! * [`mod@routes`] is their REST.
 //!
 //! An account is an account like any other from then on: payments, ageing, collection and the ledger are in
 //! their own capabilities.

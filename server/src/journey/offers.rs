@@ -41,8 +41,7 @@ impl OfferState {
     /// Whether it may become another. What is retired stays so, and nothing becomes a draft again.
     pub fn may_become(self, other: Self) -> bool {
         match (self, other) {
-            (Self::Retired, _) | (_, Self::Draft) => false,
-            (Self::Draft, Self::Paused) => false,
+            (Self::Retired, _) | (_, Self::Draft) | (Self::Draft, Self::Paused) => false,
             (now, other) => now != other,
         }
     }

@@ -123,9 +123,11 @@ pub async fn insert(tx: &mut Tx, now: Timestamp, new: &NewQuote<'_>) -> sqlx::Re
 }
 
 fn read(row: QuoteRow) -> sqlx::Result<Made> {
-    let quote = Quote::from_bytes(&row.bytes)
-        .map_err(|error| sqlx::Error::Decode(format!("table quote, id {}: {error}", row.id).into()))?;
-    let QuoteRow { id, uid, customer_id, order_id, order_uid, offer_id, offer, hash, created_at, expires_at, .. } = row;
+    let QuoteRow { id, uid, customer_id, order_id, order_uid, offer_id, offer, bytes, hash, created_at, expires_at } =
+        row;
+    let quote = Quote::from_bytes(&bytes);
+    drop(bytes);
+    let quote = quote.map_err(|error| sqlx::Error::Decode(format!("table quote, id {id}: {error}").into()))?;
     Ok(Made { id, uid, customer_id, order_id, order: order_uid, offer_id, offer, quote, hash, created_at, expires_at })
 }
 

@@ -22,6 +22,7 @@ use crate::journey::states::{AttemptState, Reason};
 pub type Calling<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
 
 /// What a provider can do.
+#[expect(clippy::struct_excessive_bools, reason = "each says of one thing whether it can be done")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
     /// Its code, in rows and settings.

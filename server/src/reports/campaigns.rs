@@ -32,7 +32,7 @@ pub struct Campaign {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct CampaignRow {
     uid: CampaignId,
     name: String,
     offers: String,
@@ -65,13 +65,14 @@ const UPDATE: &str = "update campaign set name = $2, ends_on = $3, target_bp = $
 
 /// The campaign with this id.
 pub async fn find(tx: &mut Tx, campaign: CampaignId) -> sqlx::Result<Option<Campaign>> {
-    let row: Option<Row> = on_db!(tx, conn => sqlx::query_as(FIND).bind(campaign).fetch_optional(conn).await)?;
+    let row: Option<CampaignRow> = on_db!(tx, conn => sqlx::query_as(FIND).bind(campaign).fetch_optional(conn).await)?;
     row.map(read).transpose()
 }
 
 /// All campaigns, the newest first.
 pub async fn page(tx: &mut Tx, (after, limit): (Option<CampaignId>, i64)) -> sqlx::Result<Vec<Campaign>> {
-    let rows: Vec<Row> = on_db!(tx, conn => sqlx::query_as(PAGE).bind(after).bind(limit).fetch_all(conn).await)?;
+    let rows: Vec<CampaignRow> =
+        on_db!(tx, conn => sqlx::query_as(PAGE).bind(after).bind(limit).fetch_all(conn).await)?;
     rows.into_iter().map(read).collect()
 }
 
@@ -113,7 +114,7 @@ pub async fn update(tx: &mut Tx, campaign: &Campaign) -> sqlx::Result<bool> {
     Ok(updated == 1)
 }
 
-fn read(row: Row) -> sqlx::Result<Campaign> {
+fn read(row: CampaignRow) -> sqlx::Result<Campaign> {
     let offers: Result<Vec<_>, _> = row.offers.split_whitespace().map(str::parse).collect();
     let offers = offers.map_err(|_| sqlx::Error::Decode(format!("table campaign, {}: offers", row.uid).into()))?;
     Ok(Campaign {

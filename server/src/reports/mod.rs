@@ -5,7 +5,7 @@
 //!
 //! * [`funnel`]: from a checkout to a plan. [`table`]: figures as CSV and as a workbook.
 //! * [`frozen`]: a week's or a month's figures, as they stood. [`campaigns`]: offers put forward for a time.
-//! * [`routes`]: REST.
+//! * [`mod@routes`] is their REST.
 
 pub mod campaigns;
 pub mod frozen;

@@ -125,7 +125,11 @@ pub fn workbook(funnels: &[Funnel]) -> Result<Vec<u8>, XlsxError> {
 }
 
 /// A share as a workbook counts: its cells are floating point, whoever writes them.
-#[expect(clippy::cast_precision_loss, reason = "ten-thousandths of shares are small")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::float_arithmetic,
+    reason = "a workbook has no other numbers; shares are small"
+)]
 fn fraction(bp: i64) -> f64 {
     bp as f64 / 10_000.0
 }

@@ -10,12 +10,13 @@ pub mod count;
 pub mod made_up;
 pub mod orders;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use axum::http::Method;
 use daybook_server::auth::Role;
-use daybook_shared::ids::{ApplicationId, CustomerId, OfferId, OrderId, QuoteId};
+use daybook_shared::ids::{ApplicationId, ConsentId, CustomerId, OfferId, OrderId, QuoteId};
 use daybook_shared::time::{Date, Timestamp};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
@@ -117,6 +118,8 @@ struct Shop {
     /// By number of instalments.
     offers: Vec<OfferId>,
     applications: Vec<Option<ApplicationId>>,
+    /// Customers who agreed that their data are processed.
+    agreed: BTreeSet<[u8; 16]>,
     count: Count,
     requests: u64,
     report: Report,
@@ -137,6 +140,7 @@ impl Shop {
             seller,
             offers: Vec::new(),
             applications: vec![None; numbers],
+            agreed: BTreeSet::new(),
             count: Count::default(),
             requests: 0,
             report: Report::default(),
@@ -215,6 +219,11 @@ impl Shop {
         let now = self.world.now();
         let quote = QuoteId::new(now, &mut self.world.rng);
         let amount = json!({ "minor": minor, "currency": "BRL" });
+        if self.agreed.insert(order.customer) {
+            let consent = ConsentId::new(now, &mut self.world.rng);
+            let body = json!({ "id": consent, "kind": "data_processing", "text_version": "1", "given": true });
+            self.call(order, Method::POST, "/v1/me/consents", &body, 201)?;
+        }
         let body = json!({ "id": quote, "offer": offer, "order": order_id(order), "amount": amount });
         let made = self.call(order, Method::POST, "/v1/quotes", &body, 201)?;
         let lines = made["instalments"].as_array().map_or(0, Vec::len);

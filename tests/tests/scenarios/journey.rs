@@ -44,7 +44,15 @@ pub fn shop(world: &mut World) -> Shop {
     let partner = world.person("Pia", Role::PartnerManager);
     let risk = world.person("Rashid", Role::Risk);
     let customer = world.person("Asha", Role::Customer);
+    agree(world, customer);
     Shop { partner, risk, customer }
+}
+
+/// The customer agrees that his data are processed.
+fn agree(world: &mut World, customer: Who) {
+    let consent = json!({ "id": id(world), "kind": "data_processing", "text_version": "2026-01", "given": true });
+    let answer = world.rest(customer, Method::POST, "/v1/me/consents", &consent);
+    assert_eq!(answer.status, 201, "{}", answer.json());
 }
 
 fn id(world: &mut World) -> Uuid {
@@ -259,6 +267,14 @@ fn a_policy_says_who_is_approved_and_the_law_what_may_be_quoted() {
         let free = offer(&mut world, &shop, &four(false));
         let policy = json!({ "id": id(&mut world), "rules": { "amount_max_minor": 50_000, "accounts_max": 1 } });
         assert_eq!(world.rest(shop.risk, Method::POST, "/v1/policy", &policy).status, 201);
+        // Nothing is asked about who did not agree to it.
+        let bilal = world.person("Bilal", Role::Customer);
+        let his = order(&mut world, bilal, 40_000);
+        let made = quote(&mut world, bilal, free, his).json();
+        let refused = apply(&mut world, bilal, &made);
+        assert_eq!((refused.status, refused.code().as_str()), (409, "consent-missing"));
+        agree(&mut world, bilal);
+        assert_eq!(apply(&mut world, bilal, &made).status, 201);
         // Too much at once: an answer like any other, with its reason.
         let big = order(&mut world, asha, 50_001);
         let made = quote(&mut world, asha, free, big).json();

@@ -17,6 +17,7 @@ use super::parse_code;
 use super::shopping::refuse_breaches;
 use crate::app::App;
 use crate::auth::{Party, Permission, units};
+use crate::customers::consents::{self, ConsentKind};
 use crate::db::Tx;
 use crate::http::answer::Answer;
 use crate::http::etag::{IfMatch, IfNoneMatch, of_version};
@@ -28,7 +29,7 @@ use crate::journey::applications::{self, Application, NewApplication};
 use crate::journey::contract::{self, Document, Signing};
 use crate::journey::orders::{self, Channel, EventKind, NewEvent};
 use crate::journey::quotes::{self, Made};
-use crate::journey::states::{ApplicationState, Event};
+use crate::journey::states::{ApplicationState, Event, Reason};
 use crate::journey::{acceptance, decide, offers, regimes, standing};
 use crate::on_db;
 
@@ -59,7 +60,7 @@ impl From<&Application> for ApplicationView {
             quote: application.quote,
             order: application.order,
             state: application.state.code(),
-            reason: application.reason.map(|reason| reason.code()),
+            reason: application.reason.map(Reason::code),
             next: (application.state == ApplicationState::Approved).then_some("sign"),
             submitted_at: application.submitted_at,
             decided_at: application.decided_at,
@@ -114,6 +115,10 @@ pub async fn submit(
         return effect.commit(tx, answer).await;
     }
     let made = usable(&mut tx, &app, &party, request.quote).await?;
+    must_agree(&mut tx, &party, ConsentKind::DataProcessing).await?;
+    if request.cascade_ok {
+        must_agree(&mut tx, &party, ConsentKind::Cascade).await?;
+    }
     let new = NewApplication {
         uid: request.id,
         customer_id: party.customer.id,
@@ -139,6 +144,15 @@ pub async fn submit(
     let answer = Answer::created(&ApplicationView::from(&application));
     let answer = answer.at(path_of(request.id)).tagged(of_version(application.row_version));
     effect.commit(tx, answer).await
+}
+
+/// Nothing is asked about a customer who did not agree to it.
+async fn must_agree(tx: &mut Tx, party: &Party, kind: ConsentKind) -> Result<(), Problem> {
+    if consents::holds(tx, party.customer.id, kind).await? {
+        return Ok(());
+    }
+    let detail = format!("The customer has not agreed to {kind}: POST /v1/me/consents.");
+    Err(Problem::new(Code::ConsentMissing, detail).with("consent", kind.code()))
 }
 
 /// The customer's quote, if an application may use it now.

@@ -397,13 +397,14 @@ pub async fn import(
             continue;
         }
         let customer_id = match customer {
-            Some(customer) => match buyer(&mut tx, (&by, unit_id), customer).await? {
-                Some(customer_id) => Some(customer_id),
-                None => {
+            Some(customer) => {
+                let found = buyer(&mut tx, (&by, unit_id), customer).await?;
+                if found.is_none() {
                     report.refused.push(RefusedOrder::new(id, "customer", "The customer is not one of yours."));
                     continue;
                 }
-            },
+                found
+            }
             None => None,
         };
         match order.order(now, (unit_id, customer_id)).and_then(|order| Ok((order, read_events(&events, now)?))) {

@@ -220,7 +220,7 @@ pub async fn create_quote(
         return effect.commit(tx, Answer::ok(&QuoteView::from(&made))).await;
     }
     let (purchase, order_id) = wanted(&mut tx, &app, &party, &request).await?;
-    let offer = offers::find(&mut tx, request.offer).await?.ok_or_else(|| unknown_offer())?;
+    let offer = offers::find(&mut tx, request.offer).await?.ok_or_else(unknown_offer)?;
     let anchor = offline.as_ref().map_or(Ok(purchase.on), |quote| offline_anchor(quote, purchase.on))?;
     offer.fits(&Purchase { on: anchor, ..purchase.clone() }).map_err(|why| {
         Problem::new(Code::OfferNotEligible, format!("The offer is not for this purchase: {why}."))
