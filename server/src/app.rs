@@ -19,6 +19,7 @@ use crate::auth::oidc::{OidcError, Provider, Secret};
 use crate::auth::throttle::Throttle;
 use crate::clock::{FileClock, FileClockError, SystemClock};
 use crate::db::{Absent, Db, OpenError, Tx};
+use crate::gateways::{GatewayError, GatewayOptions, Gateways};
 use crate::hints::Hub;
 use crate::hints::routes::STREAMS_A_MINUTE_MAX;
 use crate::http::extract::BodyRoom;
@@ -55,6 +56,8 @@ pub struct App {
     pub guesses: Guesses,
     /// The identity provider that staff may sign in with.
     pub oidc: Option<Provider>,
+    /// The gateways that customers pay through.
+    pub gateways: Gateways,
     /// Slows down devices that may only hand in.
     pub deposits: Throttle,
     /// Tells who is online that something moved.
@@ -143,6 +146,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// What this server shows the identity provider to be believed; never in the database.
     pub oidc_secret: Option<Secret>,
+    /// The secrets of gateways; never in the database.
+    pub gateways: GatewayOptions,
 }
 
 /// Why a server cannot start.
@@ -163,6 +168,9 @@ pub enum AppError {
     /// The identity provider's settings.
     #[error(transparent)]
     Oidc(#[from] OidcError),
+    /// The gateways' settings.
+    #[error(transparent)]
+    Gateways(#[from] GatewayError),
     /// The clock's file.
     #[error(transparent)]
     Clock(#[from] FileClockError),
@@ -209,6 +217,7 @@ impl App {
         let settings = Settings::load(&mut tx).await?;
         tx.commit().await?;
         let oidc = Provider::new(&settings, options.oidc_secret.clone())?;
+        let gateways = Gateways::new(&settings, &options.gateways)?;
         Ok(Arc::new(Self {
             db,
             clock,
@@ -220,6 +229,7 @@ impl App {
             writer: Writer::default(),
             guesses: Guesses::default(),
             oidc,
+            gateways,
             deposits: Throttle::new(DEPOSITS_A_MINUTE_MAX),
             hints: Hub::default(),
             streams: Throttle::new(STREAMS_A_MINUTE_MAX),

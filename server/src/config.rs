@@ -23,6 +23,10 @@ pub struct FileConfig {
     pub log_format: Option<LogFormat>,
     /// A file with the secret of the identity provider's client.
     pub oidc_client_secret_file: Option<PathBuf>,
+    /// A file with the secrets of the mobile-money gateway.
+    pub momo_secrets_file: Option<PathBuf>,
+    /// A file with the secrets of the card gateway.
+    pub card_secrets_file: Option<PathBuf>,
 }
 
 /// How log lines look.

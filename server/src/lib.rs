@@ -11,6 +11,7 @@ pub mod config;
 pub mod db;
 pub mod decisions;
 pub mod erasure;
+pub mod gateways;
 pub mod hints;
 pub mod http;
 pub mod import;

@@ -9,6 +9,7 @@
 
 pub mod cluster;
 pub mod fuzzing;
+pub mod gateway;
 pub mod lender;
 pub mod link;
 pub mod loss;

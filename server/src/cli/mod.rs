@@ -23,6 +23,7 @@ use crate::app::{App, AppError, ClockChoice, Options};
 use crate::auth::oidc::Secret;
 use crate::config::{self, ConfigError, FileConfig, LogFormat};
 use crate::db::Absent;
+use crate::gateways::{GatewayOptions, Secrets};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,7 +40,8 @@ The server's keys are files beside the database (daybook.db.keys/): back up both
 keys can speak for the server; without them every phone must be enrolled again.
 
 A flag wins over its environment variable, that over the file named by --config, that over the
-default. The file is TOML; its keys are db, keys, listen, log-format and oidc-client-secret-file.";
+default. The file is TOML; its keys are db, keys, listen, log-format, oidc-client-secret-file,
+momo-secrets-file and card-secrets-file.";
 
 /// Offline-first backend of a lender that collects in the field.
 #[derive(Debug, Parser)]
@@ -67,6 +69,13 @@ struct Global {
     /// environment may hold the secret itself: DAYBOOK_OIDC_CLIENT_SECRET
     #[arg(long, global = true, env = "DAYBOOK_OIDC_CLIENT_SECRET_FILE", value_name = "FILE")]
     oidc_client_secret_file: Option<PathBuf>,
+    /// A file (TOML) with the secrets of the mobile-money gateway (settings momo_*): bearer = "..." is shown to it,
+    /// callback = ["..."] is what it signs callbacks with
+    #[arg(long, global = true, env = "DAYBOOK_MOMO_SECRETS_FILE", value_name = "FILE")]
+    momo_secrets_file: Option<PathBuf>,
+    /// The same of the card gateway (settings card_*)
+    #[arg(long, global = true, env = "DAYBOOK_CARD_SECRETS_FILE", value_name = "FILE")]
+    card_secrets_file: Option<PathBuf>,
     /// How log lines look [default: pretty]
     #[arg(long, global = true, env = "DAYBOOK_LOG_FORMAT")]
     log_format: Option<LogFormat>,
@@ -182,6 +191,7 @@ struct Config {
     listen: String,
     log_format: LogFormat,
     oidc_secret: Option<Secret>,
+    gateways: GatewayOptions,
 }
 
 impl Config {
@@ -189,7 +199,15 @@ impl Config {
         let file = global.config.as_deref().map(config::read).transpose()?.unwrap_or_default();
         let secret_file = global.oidc_client_secret_file.clone().or(file.oidc_client_secret_file.clone());
         let oidc_secret = config::secret(secret_file.as_deref(), std::env::var(OIDC_CLIENT_SECRET).ok())?;
-        Ok(Self { oidc_secret, ..Self::resolve(global, file) })
+        let secrets = |flag: &Option<PathBuf>, file: &Option<PathBuf>| {
+            flag.as_ref().or(file.as_ref()).map(|path| Secrets::read(path)).transpose()
+        };
+        let gateways = GatewayOptions {
+            momo: secrets(&global.momo_secrets_file, &file.momo_secrets_file)?,
+            card: secrets(&global.card_secrets_file, &file.card_secrets_file)?,
+            ..GatewayOptions::default()
+        };
+        Ok(Self { oidc_secret, gateways, ..Self::resolve(global, file) })
     }
 
     fn resolve(global: Global, file: FileConfig) -> Self {
@@ -200,6 +218,7 @@ impl Config {
             listen: file.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
             log_format: log_format.or(file.log_format).unwrap_or(LogFormat::Pretty),
             oidc_secret: None,
+            gateways: GatewayOptions::default(),
         }
     }
 
@@ -221,6 +240,7 @@ impl Config {
             clock,
             seed: None,
             oidc_secret: self.oidc_secret.clone(),
+            gateways: self.gateways.clone(),
         }
     }
 }

@@ -10,10 +10,11 @@
 //! * [`applications`], [`decide`], [`policy`], [`policies`]: who is approved, by whom, by which rules.
 //! * [`contract`], [`acceptance`]: what is signed, and the account it becomes.
 //! * [`plans`]: accounts as their customers see them. [`upkeep`]: what time ends.
+//! * [`payments`]: what they pay in the app, and promise there.
 //! * [`routes`]: REST.
 //!
-//! An account is an account like any other from then on: payments, ageing, collection and the ledger are in
-//! their own capabilities.
+//! An account is an account like any other from then on: where money goes, ageing, collection and the ledger are
+//! in their own capabilities.
 
 pub mod acceptance;
 pub mod applications;
@@ -21,6 +22,7 @@ pub mod contract;
 pub mod decide;
 pub mod offers;
 pub mod orders;
+pub mod payments;
 pub mod plans;
 pub mod policies;
 pub mod policy;

@@ -17,6 +17,8 @@ mod journey;
 mod keeping;
 mod links;
 mod office;
+mod payments;
+mod payments_kept;
 mod receipts;
 mod records;
 

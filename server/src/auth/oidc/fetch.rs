@@ -9,7 +9,7 @@ use super::OidcError;
 
 /// How long one answer may take in all.
 pub(super) const WHOLE: Duration = Duration::from_secs(10);
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// Bytes of an answer.
 pub(super) const BYTES_MAX: usize = 256 * 1024;
 
@@ -42,8 +42,9 @@ impl From<reqwest::Error> for FetchError {
     }
 }
 
-/// A client that trusts the system's authorities; for plain HTTP on this machine, nobody.
-pub(super) fn client(is_plain: bool, whole: Duration) -> Result<reqwest::Client, OidcError> {
+/// A client that trusts the system's authorities; for plain HTTP on this machine, nobody. How long a connection
+/// may take, and one answer in all.
+pub(crate) fn client(is_plain: bool, connect: Duration, whole: Duration) -> Result<reqwest::Client, OidcError> {
     let tls = |error: &dyn std::fmt::Display| OidcError::Tls(error.to_string());
     let mut roots = RootCertStore::empty();
     if !is_plain {
@@ -59,7 +60,7 @@ pub(super) fn client(is_plain: bool, whole: Duration) -> Result<reqwest::Client,
         .with_no_client_auth();
     reqwest::Client::builder()
         .tls_backend_preconfigured(config)
-        .connect_timeout(CONNECT)
+        .connect_timeout(connect)
         .timeout(whole)
         .redirect(reqwest::redirect::Policy::none())
         .build()

@@ -12,7 +12,7 @@
 //! another HTTP client and its own cryptography for the same checks.
 
 pub mod browser;
-mod fetch;
+pub(crate) mod fetch;
 mod id_token;
 pub mod link;
 mod provider;
@@ -32,6 +32,11 @@ impl Secret {
     /// The secret in this text; spaces and the end of its line are not of it.
     pub fn new(text: &str) -> Self {
         Self(Zeroizing::new(text.trim().to_owned()))
+    }
+
+    /// The text, to be shown to whom it is for.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
     }
 }
 

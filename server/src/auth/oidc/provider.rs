@@ -112,7 +112,7 @@ impl Provider {
             return Err(OidcError::Incomplete);
         }
         Ok(Some(Self {
-            http: fetch::client(oidc_issuer.starts_with("http:"), fetch::WHOLE)?,
+            http: fetch::client(oidc_issuer.starts_with("http:"), fetch::CONNECT, fetch::WHOLE)?,
             issuer: oidc_issuer.clone(),
             client_id: oidc_client_id.clone(),
             redirect_url: oidc_redirect_url.clone(),

@@ -252,7 +252,7 @@ async fn new_keys_are_fetched_once_a_minute_at_most() {
 #[tokio::test]
 async fn an_answer_that_does_not_come_or_does_not_end_is_given_up() {
     let stub = Stub::start().await;
-    let http = fetch::client(true, Duration::from_millis(200)).unwrap();
+    let http = fetch::client(true, fetch::CONNECT, Duration::from_millis(200)).unwrap();
     let ask = async |path: &str| fetch::ask(http.get(format!("{}{path}", stub.issuer))).await;
     assert!(matches!(ask("/slow").await, Err(FetchError::Transport(text)) if text == "no answer in time"));
     assert!(matches!(ask("/huge").await, Err(FetchError::TooLarge)));
