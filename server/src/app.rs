@@ -22,6 +22,7 @@ use crate::auth::one_time::ASKED_A_MINUTE_MAX;
 use crate::auth::throttle::Throttle;
 use crate::clock::{FileClock, FileClockError, SystemClock};
 use crate::db::{Absent, Db, OpenError, Tx};
+use crate::gateways::{self, GatewayOptions, Gateways};
 use crate::hints::Hub;
 use crate::hints::routes::STREAMS_A_MINUTE_MAX;
 use crate::http::extract::BodyRoom;
@@ -68,6 +69,8 @@ pub struct App {
     pub messages: Option<Gateway>,
     /// Room for requests that wait for it.
     pub message_room: Arc<Semaphore>,
+    /// The gateways that customers pay through.
+    pub gateways: Gateways,
     /// Slows down devices that may only hand in.
     pub deposits: Throttle,
     /// Tells who is online that something moved.
@@ -158,6 +161,8 @@ pub struct Options {
     pub oidc_secret: Option<Secret>,
     /// The value of the header that the SMS gateway knows this server by; never in the database.
     pub sms_secret: Option<Secret>,
+    /// The secrets of gateways; never in the database.
+    pub gateways: GatewayOptions,
 }
 
 /// Why a server cannot start.
@@ -181,6 +186,9 @@ pub enum AppError {
     /// The gateway of messages.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// The gateways' settings.
+    #[error(transparent)]
+    Gateways(#[from] gateways::GatewayError),
     /// The clock's file.
     #[error(transparent)]
     Clock(#[from] FileClockError),
@@ -229,6 +237,7 @@ impl App {
         let oidc = Provider::new(&settings, options.oidc_secret.clone())?;
         let customer_oidc = CustomerProvider::new(&settings)?;
         let messages = Gateway::new(&settings, options.sms_secret.clone())?;
+        let gateways = Gateways::new(&settings, &options.gateways)?;
         Ok(Arc::new(Self {
             db,
             clock,
@@ -244,6 +253,7 @@ impl App {
             code_requests: Throttle::new(ASKED_A_MINUTE_MAX),
             messages,
             message_room: Arc::new(Semaphore::new(AT_ONCE_MAX)),
+            gateways,
             deposits: Throttle::new(DEPOSITS_A_MINUTE_MAX),
             hints: Hub::default(),
             streams: Throttle::new(STREAMS_A_MINUTE_MAX),

@@ -25,6 +25,10 @@ pub struct FileConfig {
     pub oidc_client_secret_file: Option<PathBuf>,
     /// A file with the value of the header that the SMS gateway knows this server by.
     pub sms_secret_file: Option<PathBuf>,
+    /// A file with the secrets of the mobile-money gateway.
+    pub momo_secrets_file: Option<PathBuf>,
+    /// A file with the secrets of the card gateway.
+    pub card_secrets_file: Option<PathBuf>,
 }
 
 /// How log lines look.

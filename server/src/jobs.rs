@@ -17,6 +17,7 @@ use crate::db::Tx;
 use crate::erasure::{self, envelopes, retention};
 use crate::http::{idempotency, names};
 use crate::journey;
+use crate::journey::payments::callbacks;
 use crate::messages::{outbox, send};
 use crate::on_db;
 use crate::sync::{compact, health};
@@ -69,6 +70,12 @@ pub static JOBS: &[Job] = &[
         what: "removes kept answers of writes after idempotency_days",
         every: idempotency::EVERY,
         turn: |app| Box::pin(idempotency::purge(&app.db, app.now(), app.settings.idempotency_days)),
+    },
+    Job {
+        name: "forget_callbacks",
+        what: "forgets what gateways said three months ago",
+        every: callbacks::EVERY,
+        turn: |app| Box::pin(callbacks::forget(&app.db, app.now())),
     },
     Job {
         name: "watch_devices",

@@ -12,6 +12,7 @@ pub mod customers;
 pub mod db;
 pub mod decisions;
 pub mod erasure;
+pub mod gateways;
 pub mod hints;
 pub mod http;
 pub mod import;

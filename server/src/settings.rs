@@ -141,8 +141,33 @@ settings! {
     approval_hours: i64 = 72, |v| (1..=24 * 31).contains(v);
     /// Regulation that offers are made under, beside `open` (none) and `sama_bnpl`: a JSON array of regimes.
     regimes: String = String::new(), |v| v.len() <= 65_536 && crate::journey::regimes::read(v).is_some();
+    /// The gateway that asks customers' phones for mobile money, by its address. Empty: payments in the app by mobile
+    /// money are not offered.
+    momo_url: String = String::new(), |v| v.is_empty() || crate::auth::oidc::is_address(v);
+    /// The operator's code, as in the references of its statements: MPESA.
+    momo_code: String = String::new(), |v| is_code(v);
+    /// How many minutes a customer has to confirm on his phone.
+    momo_minutes: i64 = 5, |v| (1..=60).contains(v);
+    /// The gateway whose card page customers pay on, by its address. Empty: payments in the app by card are not
+    /// offered.
+    card_url: String = String::new(), |v| v.is_empty() || crate::auth::oidc::is_address(v);
+    /// The acquirer's code, for references to its payments.
+    card_code: String = "CARD".to_owned(), |v| is_code(v);
+    /// How many minutes a customer has to pay on the card page.
+    card_minutes: i64 = 30, |v| (1..=24 * 60).contains(v);
+    /// This server's address as gateways reach it, which they are told for their callbacks. Empty: they are not told.
+    gateway_callback_url: String = String::new(), |v| v.is_empty() || crate::auth::oidc::is_address(v);
+    /// The most that a customer pays at once in the app, in minor units.
+    app_payment_limit_minor: i64 = 50_000_000, |v| (1..=Money::MINOR_MAX).contains(v);
+    /// How many payments of one account may be under way in the app at once.
+    app_payments_pending_max: i64 = 3, |v| (1..=20).contains(v);
     /// How many days envelopes are kept as phones sealed them, beside the entries that were in them. 0: for ever.
     envelope_days: i64 = 365, |v| *v == 0 || (90..=36_500).contains(v);
+}
+
+/// Nothing, or a provider's code.
+fn is_code(text: &str) -> bool {
+    text.is_empty() || crate::import::money_in::provider_code(text).as_deref() == Ok(text)
 }
 
 /// Why a setting cannot be changed.
@@ -288,6 +313,9 @@ mod tests {
             ("oidc_issuer", "http://login.example.com"),
             ("oidc_link_by_email", "maybe"),
             ("closed_customer_days", "1"),
+            ("momo_url", "http://gateway.example.com"),
+            ("momo_code", "m pesa"),
+            ("app_payments_pending_max", "0"),
             ("envelope_days", "-1"),
             ("customer_oidc_issuer", "http://login.example.com"),
             ("sign_in_codes_day", "0"),

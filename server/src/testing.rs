@@ -32,6 +32,7 @@ use crate::auth::users::{self, Holding, NewUser, UserRow};
 use crate::auth::{Role, enrolment, token};
 use crate::clock::ManualClock;
 use crate::db::Tx;
+use crate::gateways::GatewayOptions;
 use crate::http::{self, idempotency};
 use crate::settings::Settings;
 
@@ -140,6 +141,7 @@ pub async fn open(url: &str, settings: &[(&str, &str)]) -> TestServer {
         seed: Some(1),
         oidc_secret: None,
         sms_secret: None,
+        gateways: GatewayOptions::default(),
     };
     let mut app = App::open(&options).await.expect("a fresh database can be opened");
     if !settings.is_empty() {

@@ -16,6 +16,7 @@ use daybook_server::auth::units::{self, Unit, UnitKind};
 use daybook_server::auth::users::{self, Holding, NewUser};
 use daybook_server::auth::{Role, enrolment};
 use daybook_server::db::Tx;
+use daybook_server::gateways::GatewayOptions;
 use daybook_server::ledger::posting;
 use daybook_server::on_db;
 use daybook_server::portfolio::account::Stage;
@@ -113,8 +114,17 @@ impl Lender {
         let process::Settings { db_url, keys, clock, .. } = &self.settings;
         let clock = clock.clone().context("a lender has a clock")?;
         let (db_url, key_dir, clock) = (db_url.clone(), Some(keys.clone()), ClockChoice::File(clock));
-        Ok(App::open(&Options { db_url, key_dir, test: new, clock, seed: None, oidc_secret: None, sms_secret: None })
-            .await?)
+        Ok(App::open(&Options {
+            db_url,
+            key_dir,
+            test: new,
+            clock,
+            seed: None,
+            oidc_secret: None,
+            sms_secret: None,
+            gateways: GatewayOptions::default(),
+        })
+        .await?)
     }
 
     /// Writes a backup of its database, as the operator does, while its server runs.

@@ -11,6 +11,7 @@
 pub mod checkout;
 pub mod cluster;
 pub mod fuzzing;
+pub mod gateway;
 pub mod lender;
 pub mod link;
 pub mod loss;

@@ -23,6 +23,7 @@ use crate::app::{App, AppError, ClockChoice, Options};
 use crate::auth::oidc::Secret;
 use crate::config::{self, ConfigError, FileConfig, LogFormat};
 use crate::db::Absent;
+use crate::gateways::{GatewayOptions, Secrets};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,8 +40,8 @@ The server's keys are files beside the database (daybook.db.keys/): back up both
 keys can speak for the server; without them every phone must be enrolled again.
 
 A flag wins over its environment variable, that over the file named by --config, that over the
-default. The file is TOML; its keys are db, keys, listen, log-format, oidc-client-secret-file
-and sms-secret-file.";
+default. The file is TOML; its keys are db, keys, listen, log-format, oidc-client-secret-file,
+sms-secret-file, momo-secrets-file and card-secrets-file.";
 
 /// Offline-first backend of a lender that collects in the field.
 #[derive(Debug, Parser)]
@@ -72,6 +73,13 @@ struct Global {
     /// itself: DAYBOOK_SMS_SECRET
     #[arg(long, global = true, env = "DAYBOOK_SMS_SECRET_FILE", value_name = "FILE")]
     sms_secret_file: Option<PathBuf>,
+    /// A file (TOML) with the secrets of the mobile-money gateway (settings momo_*): bearer = "..." is shown to it,
+    /// callback = ["..."] is what it signs callbacks with
+    #[arg(long, global = true, env = "DAYBOOK_MOMO_SECRETS_FILE", value_name = "FILE")]
+    momo_secrets_file: Option<PathBuf>,
+    /// The same of the card gateway (settings card_*)
+    #[arg(long, global = true, env = "DAYBOOK_CARD_SECRETS_FILE", value_name = "FILE")]
+    card_secrets_file: Option<PathBuf>,
     /// How log lines look [default: pretty]
     #[arg(long, global = true, env = "DAYBOOK_LOG_FORMAT")]
     log_format: Option<LogFormat>,
@@ -190,6 +198,7 @@ struct Config {
     log_format: LogFormat,
     oidc_secret: Option<Secret>,
     sms_secret: Option<Secret>,
+    gateways: GatewayOptions,
 }
 
 impl Config {
@@ -199,7 +208,15 @@ impl Config {
         let oidc_secret = config::secret(secret_file.as_deref(), std::env::var(OIDC_CLIENT_SECRET).ok())?;
         let secret_file = global.sms_secret_file.clone().or(file.sms_secret_file.clone());
         let sms_secret = config::secret(secret_file.as_deref(), std::env::var(SMS_SECRET).ok())?;
-        Ok(Self { oidc_secret, sms_secret, ..Self::resolve(global, file) })
+        let secrets = |flag: &Option<PathBuf>, file: &Option<PathBuf>| {
+            flag.as_ref().or(file.as_ref()).map(|path| Secrets::read(path)).transpose()
+        };
+        let gateways = GatewayOptions {
+            momo: secrets(&global.momo_secrets_file, &file.momo_secrets_file)?,
+            card: secrets(&global.card_secrets_file, &file.card_secrets_file)?,
+            ..GatewayOptions::default()
+        };
+        Ok(Self { oidc_secret, sms_secret, gateways, ..Self::resolve(global, file) })
     }
 
     fn resolve(global: Global, file: FileConfig) -> Self {
@@ -211,6 +228,7 @@ impl Config {
             log_format: log_format.or(file.log_format).unwrap_or(LogFormat::Pretty),
             oidc_secret: None,
             sms_secret: None,
+            gateways: GatewayOptions::default(),
         }
     }
 
@@ -233,6 +251,7 @@ impl Config {
             seed: None,
             oidc_secret: self.oidc_secret.clone(),
             sms_secret: self.sms_secret.clone(),
+            gateways: self.gateways.clone(),
         }
     }
 }

@@ -10,7 +10,9 @@ use super::{Config, NewDatabase};
 use crate::app::{App, ClockChoice};
 use crate::audit::seal::keep_sealed;
 use crate::auth::upkeep::keep_keys;
+use crate::gateways::GatewayName;
 use crate::http::serve::{Server, stop_signal};
+use crate::journey::payments::work;
 use crate::{hints, http, jobs};
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.
@@ -68,12 +70,14 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     let address = server.address()?;
     println!("listening on http://{address}");
+    warn_of_gateways(app);
     tracing::info!(%address, deployment = %app.deployment.id, "serving");
     let upkeep = [
         tokio::spawn(jobs::keep(Arc::clone(app))),
         tokio::spawn(keep_sealed(Arc::clone(app))),
         tokio::spawn(keep_keys(Arc::clone(app))),
         tokio::spawn(hints::keep(Arc::clone(app))),
+        tokio::spawn(work::keep(Arc::clone(app))),
     ];
     let stop = async {
         stop.await;
@@ -85,4 +89,14 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> anyhow::Result<()> {
     app.db.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A method that the settings name and that nobody can pay by.
+fn warn_of_gateways(app: &App) {
+    let urls = [(GatewayName::MobileMoney, &app.settings.momo_url), (GatewayName::Card, &app.settings.card_url)];
+    for (name, url) in urls {
+        if !url.is_empty() && app.gateways.get(name).is_none() {
+            tracing::warn!(gateway = %name, "its secrets file is not given: payments through it are not offered");
+        }
+    }
 }

@@ -42,6 +42,8 @@ const FORGET: &str =
     "update customer set name = '', phone = null, alt_phone = null, birth_date = null, national_id_masked = null,
        language = null, address = null, lat_e6 = null, lon_e6 = null, row_version = row_version + 1, erased_at = $2
      where id = $1";
+const FORGET_PAYING: &str = "update app_payment set phone = null, return_url = null, redirect_url = null
+     where account_id in (select id from account where customer_id = $1)";
 const FORGET_PAYERS_BY_NUMBER: &str =
     "update statement_line set payer = null where payer is not null and account_number in (
        select a.number from account a join customer k on k.id = a.customer_id where k.erased_at is not null)";
@@ -79,6 +81,7 @@ pub async fn begin(app: &App, due: Due) -> sqlx::Result<bool> {
     }
     login::forget(&mut tx, app, due.customer_id).await?;
     on_db!(&mut tx, conn => sqlx::query(FORGET).bind(due.customer_id).bind(now).execute(conn).await.map(|_| ()))?;
+    on_db!(&mut tx, conn => sqlx::query(FORGET_PAYING).bind(due.customer_id).execute(conn).await.map(|_| ()))?;
     close(&mut tx, &cases, now).await?;
     tx.commit().await?;
     Ok(true)

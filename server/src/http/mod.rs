@@ -41,6 +41,7 @@ use crate::decisions::{cases, cash, held, quarantine, receipts, reversal};
 use crate::erasure::routes as erasures;
 use crate::hints::routes as hints;
 use crate::import::routes as imports;
+use crate::journey::payments::{callbacks, promises, routes as payments};
 use crate::journey::routes::{applications, offer_map, orders, plans, policy, shopping};
 use crate::recovery::routes as recovery;
 use crate::reports::routes as reports;
@@ -175,6 +176,11 @@ const ACCEPTANCE: &[Code] =
     &[C::PreconditionRequired, C::PreconditionFailed, C::IllegalTransition, C::QuoteChanged, C::QuoteExpired];
 const OFFER: &[Code] = &[C::IdTaken, C::LimitExceeded];
 const OFFER_CHANGE: &[Code] = &[C::PreconditionRequired, C::PreconditionFailed, C::IllegalTransition, C::Conflict];
+/// A payment begun in the app.
+const PAYMENT: &[Code] = &[C::IdTaken, C::LimitExceeded, C::IllegalTransition];
+const PROMISE: &[Code] = &[C::IdTaken, C::IllegalTransition];
+/// A gateway's callback: signed, and about a payment.
+const CALLBACK: &[Code] = &[C::Unauthenticated, C::Validation];
 const SYNC: &[Code] = &[C::Validation, C::StaleRequest, C::Conflict, C::TooManyRequests];
 
 /// Every route of the server.
@@ -277,6 +283,11 @@ pub static ROUTES: &[Route] = &[
     route(GET,  "/v1/campaigns/{id}/effect",       May(P::ReadAnalytics),   SMALL,    || routes!(reports::campaign_effect),       NONE),
     route(GET,  "/v1/policy",                      May(P::ReadOffers),      SMALL,    || routes!(policy::show),                   NONE),
     route(POST, "/v1/policy",                      May(P::SetPolicy),       SMALL,    || routes!(policy::replace),                MADE),
+    route(GET,  "/v1/plans/{id}/payments",         Party(P::ReadJourney),   SMALL,    || routes!(payments::list),                LIST),
+    route(POST, "/v1/plans/{id}/payments",         Party(P::WriteJourney),  SMALL,    || routes!(payments::begin_payment),       PAYMENT),
+    route(POST, "/v1/plans/{id}/promises",         Party(P::WriteJourney),  SMALL,    || routes!(promises::promise),             PROMISE),
+    route(GET,  "/v1/payments/{id}",               Party(P::ReadJourney),   SMALL,    || routes!(payments::show),                NONE),
+    route(POST, "/v1/gateways/{gateway}/callbacks", Public,                 SMALL,    || routes!(callbacks::take),               CALLBACK),
     route(GET,  "/v1/erasures",                    May(P::ReadErasures),    SMALL,    || routes!(erasures::list),                LIST),
     route(POST, "/v1/customers/{id}/erasure",      May(P::ProposeErasures), SMALL,    || routes!(erasures::propose),             ERASURE),
     route(POST, "/v1/erasures/{id}/decision",      May(P::ApproveErasures), SMALL,    || routes!(erasures::decide),              ERASURE_DECISION),

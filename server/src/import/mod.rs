@@ -3,13 +3,14 @@
 //!
 //! [`sheet`] reads CSV, [`rows`] that or JSON, [`cell`] says what a text means and [`bad`] collects what
 //! is wrong. [`portfolio`] has the columns of accounts and [`take_over`] opens them; [`money_in`] has those
-//! of payments and statements, [`receive`] decides on their lines and [`take_in`] runs a file through it. [`routes`] takes
+//! of payments and statements, [`receive`] decides on their lines ([`begun`]: payments in the app that they are) and [`take_in`] runs a file through it. [`routes`] takes
 //! the same over REST, in smaller pieces.
 //!
 //! What is deliberately not here: changing anything that is there. A file that says something else of an
 //! account, a customer or a payment than an earlier one is a conflict for people to look into.
 
 pub mod bad;
+pub mod begun;
 pub mod cell;
 pub mod money_in;
 pub mod portfolio;

@@ -3,6 +3,7 @@
 //! [`super::receive`]'s.
 
 use daybook_shared::entry::Channel;
+use daybook_shared::ids::PaymentId;
 use daybook_shared::money::Money;
 use daybook_shared::time::{Date, Timestamp, Zone};
 
@@ -56,6 +57,8 @@ pub struct Line {
     pub account_number: Option<String>,
     /// Login of the cashier who has it.
     pub cashier: Option<String>,
+    /// The payment begun in the app that it is, where a gateway says so.
+    pub begun: Option<PaymentId>,
 }
 
 /// How a file of money is read.
@@ -140,6 +143,7 @@ impl Reading {
             payer,
             account_number,
             cashier,
+            begun: None,
         })
     }
 
@@ -162,6 +166,7 @@ impl Reading {
             payer,
             account_number,
             cashier: None,
+            begun: None,
         })
     }
 

@@ -6,6 +6,9 @@
 //! that every capture gets; what says something else stays held(PROVIDER_DIFFERS), for a person. A capture
 //! that comes after its line finds it in the same verdict (`sync::judge`), so the order does not matter.
 //!
+//! What a gateway says was paid in the app is a line too ([`super::begun`]): the payment that the customer began is
+//! its money, unless a statement or a capture was before it.
+//!
 //! The file is long as a line is followed through it without a jump: what is read under the lock, which of
 //! the cases it is, what that brings about.
 
@@ -17,11 +20,13 @@ use daybook_shared::money::{Currency, Money};
 use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::outcome::{Flag, Outcome, OutcomeState, Reason};
 
+use super::begun::{self, Begun, Settled};
 use super::money_in::Line;
 use super::{ImportError, Scope, dated_id};
 use crate::app::App;
 use crate::batch_row;
 use crate::db::{Tx, batch};
+use crate::journey::payments::state::Purpose;
 use crate::ledger::posting::{self, Event, GlAccount};
 use crate::portfolio::allocation::Payment;
 use crate::portfolio::payment::{self, NewPayment, PaymentSource, PaymentState};
@@ -38,7 +43,7 @@ use crate::sync::{money, persist};
 pub enum Came {
     /// It was posted to the account it names.
     Posted,
-    /// It confirmed what a phone recorded.
+    /// It confirmed what a phone recorded, or what was begun in the app.
     Confirmed,
     /// It waits in suspense.
     Suspense,
@@ -91,7 +96,11 @@ pub async fn receive(tx: &mut Tx, app: &App, scope: &Scope, lines: &[Line]) -> R
     let known = known_lines(tx, lines).await?;
     let accounts = accounts(tx, lines).await?;
     let tills = tills(tx, lines).await?;
+    let begun = begun::of_lines(tx, lines).await?;
     let mut needs = Needs::default();
+    for begun in begun.values() {
+        needs.dossier(begun.dossier);
+    }
     for account in accounts.values().filter(|account| scope.reaches(account.unit_id)) {
         needs.dossier(account.dossier);
     }
@@ -116,15 +125,18 @@ pub async fn receive(tx: &mut Tx, app: &App, scope: &Scope, lines: &[Line]) -> R
         captures,
         tills,
         known,
+        begun,
         new: Vec::new(),
         payments: Vec::new(),
+        settled: Vec::new(),
     };
     let expected = take.expected(lines);
     load::payments(tx, &mut take.world, &expected).await?;
     let results = lines.iter().map(|line| take.one(line)).collect::<Result<Vec<_>, _>>()?;
-    let Take { mut world, mut effects, new, payments, now, .. } = take;
+    let Take { mut world, mut effects, new, payments, settled, now, .. } = take;
     let moved = world.claims.iter().filter(|(_, claim)| claim.moved);
     effects.claims_moved = moved.map(|(receipt_no, claim)| (receipt_no.clone(), claim.payment)).collect();
+    begun::settle(tx, &settled).await?;
     payment::insert(tx, &payments).await?;
     batch::execute(tx, &new, INSERT_LINES).await?;
     batch::execute(tx, &identified(&effects), PLACE_LINES).await?;
@@ -325,11 +337,13 @@ struct Take<'a> {
     captures: BTreeMap<LineKey, Vec<Recorded>>,
     tills: BTreeMap<String, i64>,
     known: BTreeMap<LineKey, KnownLine>,
+    begun: BTreeMap<LineKey, Begun>,
     new: Vec<NewLine>,
     payments: Vec<NewPayment>,
+    settled: Vec<Settled>,
 }
 
-/// The id of the payment that a line becomes.
+/// The id of the payment that a line becomes, if nobody made it before.
 fn payment_id(app: &App, line: &Line) -> PaymentId {
     let at = line.at.unwrap_or_else(|| app.settings.zone.start_of(line.value_date));
     let channel = line.channel.code().as_bytes();
@@ -351,7 +365,7 @@ impl Take<'_> {
             let (value_date, amount_minor) = (line.value_date, line.amount.minor);
             let payment = |id| Payment { value_date, id, amount_minor };
             let own = self.named(line).map(|named| named.account_id);
-            expected.push(Expected { account_id: own, payment: payment(payment_id(self.app, line)), receipt_no: None });
+            expected.push(Expected { account_id: own, payment: payment(self.id_of(line)), receipt_no: None });
             for recorded in self.captures.get(&key_of(line)).into_iter().flatten() {
                 let Some(Held { entry, .. }) = &recorded.held else { continue };
                 let Body::Repayment(repayment) = &entry.body else { continue };
@@ -363,7 +377,18 @@ impl Take<'_> {
         expected
     }
 
+    /// The payment that a line is or becomes.
+    fn id_of(&self, line: &Line) -> PaymentId {
+        let known = self.known.get(&key_of(line)).and_then(|known| known.payment_uid);
+        let begun = || self.begun.get(&key_of(line)).map(|begun| begun.uid);
+        known.or_else(begun).unwrap_or_else(|| payment_id(self.app, line))
+    }
+
+    /// The account a line is for: the customer said it himself, or the line names it.
     fn named(&self, line: &Line) -> Option<Named> {
+        if let Some(Begun { account_id, unit_id, dossier, .. }) = self.begun.get(&key_of(line)).copied() {
+            return Some(Named { account_id, unit_id, dossier });
+        }
         let named = self.accounts.get(line.account_number.as_ref()?)?;
         self.scope.reaches(named.unit_id).then_some(*named)
     }
@@ -382,7 +407,11 @@ impl Take<'_> {
         };
         if let Some(known) = self.known.get(&key_of(line)).cloned() {
             let (came, note) = self.again(line, &known)?;
+            self.same_money(line, known.payment_uid);
             return result(came, known.payment_uid, note);
+        }
+        if let Some(begun) = self.begun.get(&key_of(line)).filter(|begun| begun.is_settled()) {
+            return result(Came::Present, Some(begun.uid), None);
         }
         let recorded = self.captures.remove(&key_of(line)).unwrap_or_default();
         if let Some(posted) = recorded.iter().find(|recorded| recorded.posted) {
@@ -390,6 +419,7 @@ impl Take<'_> {
             let entry = posted.is_entry.then_some(EntryId(posted.uid.0)).filter(|_| same);
             let reason = (!same).then_some(Reason::ProviderDiffers);
             self.add(line, till, same.then_some(posted.uid), entry, reason);
+            self.same_money(line, Some(posted.uid));
             let note =
                 (!same).then(|| Note::new("amount", format!("{} was posted under this reference", posted.amount)));
             return result(if same { Came::Confirmed } else { Came::Differs }, Some(posted.uid), note);
@@ -398,8 +428,10 @@ impl Take<'_> {
         self.hold_others(&recorded, confirmed);
         if let Some(payment) = confirmed {
             self.add(line, till, Some(payment), Some(EntryId(payment.0)), None);
+            self.same_money(line, Some(payment));
             return result(Came::Confirmed, Some(payment), None);
         }
+        let was_begun = self.begun.contains_key(&key_of(line));
         let waits = recorded.iter().any(|recorded| recorded.held.is_some());
         let (payment, reason) = self.place(line, till)?;
         self.add(line, till, Some(payment), None, reason.clone());
@@ -408,7 +440,12 @@ impl Take<'_> {
             (None, true) => Some(Note::new("reference", CAPTURE_DIFFERS)),
             (None, false) => None,
         };
-        result(if reason.is_some() { Came::Suspense } else { Came::Posted }, Some(payment), note)
+        let came = match (&reason, was_begun) {
+            (Some(_), _) => Came::Suspense,
+            (None, true) => Came::Confirmed,
+            (None, false) => Came::Posted,
+        };
+        result(came, Some(payment), note)
     }
 
     /// A line that came before. One in suspense whose account is known by now goes there.
@@ -423,9 +460,37 @@ impl Take<'_> {
             return Ok((Came::Present, None));
         };
         self.pay(line, named, id, GlAccount::SUSPENSE)?;
-        self.effects.payment_states.push(PaymentRow {
-            uid: id,
-            account_id: Some(named.account_id),
+        let booked_on = Some(judge::booked_on(&self.app.settings, line.value_date));
+        let row = Self::row(line, id, Some(named.account_id), PaymentState::Posted, booked_on);
+        self.effects.payment_states.push(row);
+        if let Some(known) = self.known.get_mut(&key_of(line)) {
+            known.reason = None;
+        }
+        Ok((Came::Posted, None))
+    }
+
+    /// The payment begun in the app for a line whose money is another payment's: it has no effect of its own.
+    fn same_money(&mut self, line: &Line, same_as: Option<PaymentId>) {
+        let Some(begun) = self.begun.get_mut(&key_of(line)).filter(|begun| !begun.is_settled()) else { return };
+        begun.state = PaymentState::Matched;
+        let (uid, account_id) = (begun.uid, Some(begun.account_id));
+        let row = Self::row(line, uid, account_id, PaymentState::Matched, None);
+        self.effects.payment_states.push(row);
+        let external_ref = line.external_ref.clone();
+        self.settled.push(Settled { uid, external_ref, same_as, at: self.now });
+    }
+
+    /// The new state of a payment that has a row.
+    fn row(
+        line: &Line,
+        uid: PaymentId,
+        account_id: Option<i64>,
+        state: PaymentState,
+        booked_on: Option<Date>,
+    ) -> PaymentRow {
+        PaymentRow {
+            uid,
+            account_id,
             user_id: 0,
             channel: line.channel.clone(),
             amount_minor: line.amount.minor,
@@ -433,14 +498,10 @@ impl Take<'_> {
             receipt_no: None,
             external_ref: Some(line.external_ref.clone()),
             value_date: line.value_date,
-            booked_on: Some(judge::booked_on(&self.app.settings, line.value_date)),
-            state: "posted".to_owned(),
+            booked_on,
+            state: state.code().to_owned(),
             debited: false,
-        });
-        if let Some(known) = self.known.get_mut(&key_of(line)) {
-            known.reason = None;
         }
-        Ok((Came::Posted, None))
     }
 
     /// Releases the first capture that says the same; its payment is the line's money.
@@ -500,6 +561,9 @@ impl Take<'_> {
     /// The account a line names, if its money can go there.
     fn destination(&self, line: &Line) -> Result<Named, Reason> {
         let named = self.named(line).ok_or(Reason::UnknownAccount)?;
+        if self.purpose(line) == Purpose::DownPayment {
+            return Ok(named);
+        }
         let account = &self.world.accounts.get(&named.account_id).ok_or(Reason::UnknownAccount)?.row;
         if !account.takes_payments() {
             return Err(Reason::UnknownAccount);
@@ -507,9 +571,15 @@ impl Take<'_> {
         if account.currency == line.amount.currency { Ok(named) } else { Err(Reason::CurrencyMismatch) }
     }
 
-    /// Books a line as a payment of its own: on its account, or in suspense with the reason.
+    /// What a line's money is for.
+    fn purpose(&self, line: &Line) -> Purpose {
+        self.begun.get(&key_of(line)).map_or(Purpose::Instalment, |begun| begun.purpose)
+    }
+
+    /// Books a line as a payment of its own, or as the one that was begun for it: on its account, or in suspense
+    /// with the reason.
     fn place(&mut self, line: &Line, till: Option<i64>) -> Result<(PaymentId, Option<Reason>), ImportError> {
-        let id = payment_id(self.app, line);
+        let id = self.id_of(line);
         // Only cash is anybody's, and that is in the till.
         let source = till.map_or_else(|| money::source_of(&line.channel, 0), GlAccount::till);
         let placed = match self.destination(line) {
@@ -523,6 +593,16 @@ impl Take<'_> {
                 Err(reason)
             }
         };
+        let state = if placed.is_ok() { PaymentState::Posted } else { PaymentState::Held };
+        let booked_on = Some(judge::booked_on(&self.app.settings, line.value_date));
+        if let Some(begun) = self.begun.get_mut(&key_of(line)) {
+            begun.state = state;
+            let row = Self::row(line, id, Some(begun.account_id), state, booked_on);
+            self.effects.payment_states.push(row);
+            let external_ref = line.external_ref.clone();
+            self.settled.push(Settled { uid: id, external_ref, same_as: None, at: self.now });
+            return Ok((id, placed.err()));
+        }
         self.payments.push(NewPayment {
             uid: id,
             account_id: placed.as_ref().ok().copied(),
@@ -534,8 +614,8 @@ impl Take<'_> {
             receipt_no: None,
             external_ref: Some(line.external_ref.clone()),
             value_date: line.value_date,
-            booked_on: Some(judge::booked_on(&self.app.settings, line.value_date)),
-            state: if placed.is_ok() { PaymentState::Posted } else { PaymentState::Held },
+            booked_on,
+            state,
             debited: false,
         });
         Ok((id, placed.err()))
@@ -548,6 +628,15 @@ impl Take<'_> {
 
     fn pay(&mut self, line: &Line, named: Named, id: PaymentId, source: GlAccount) -> Result<(), ImportError> {
         let event = self.event(line, id);
+        match self.purpose(line) {
+            Purpose::DownPayment => {
+                // It is no part of what is financed: neither the account nor its case has it.
+                self.effects.journals.push(posting::down_payment(event, source, line.amount.minor)?);
+                return Ok(());
+            }
+            // What a settlement waives is the affair of who agreed on it; its money is a payment like any other.
+            Purpose::Instalment | Purpose::Settlement => {}
+        }
         let account = self.world.accounts.get_mut(&named.account_id).ok_or(sqlx::Error::RowNotFound)?;
         let (journal, _) = money::pay(account, source, event, id, line.value_date, line.amount.minor)?;
         self.effects.journals.push(journal);

@@ -11,10 +11,11 @@
 //! * [`contract`], [`acceptance`]: what is signed, and the account it becomes.
 //! * [`coverage`]: where the map of offers has gaps.
 //! * [`plans`]: accounts as their customers see them. [`upkeep`]: what time ends.
+//! * [`payments`]: what they pay in the app, and promise there.
 //! * [`mod@routes`] is their REST.
 //!
-//! An account is an account like any other from then on: payments, ageing, collection and the ledger are in
-//! their own capabilities.
+//! An account is an account like any other from then on: where money goes, ageing, collection and the ledger are
+//! in their own capabilities.
 
 pub mod acceptance;
 pub mod applications;
@@ -23,6 +24,7 @@ pub mod coverage;
 pub mod decide;
 pub mod offers;
 pub mod orders;
+pub mod payments;
 pub mod plans;
 pub mod policies;
 pub mod policy;

@@ -48,6 +48,8 @@ spelled! {
         InTransit = "in_transit",
         /// Income: fees of customers.
         Fees = "fees",
+        /// Expense: what operators and acquirers keep of what customers pay.
+        ChannelCost = "channel_cost",
     }
 }
 
@@ -58,6 +60,12 @@ spelled! {
         Import = "import",
         /// 1: an account activated.
         Activation = "activation",
+        /// 1b: what a customer pays before an account begins.
+        DownPayment = "down_payment",
+        /// 3b: what an operator keeps of a payment.
+        ChannelCost = "channel_cost",
+        /// 5b: an acquirer pays out what came by card.
+        Payout = "payout",
         /// 3, 4, 5 and 6: a payment on an account, the part above what is owed to the customer's credit.
         Repayment = "repayment",
         /// 4b: a cashier counted what an officer handed over.
@@ -98,6 +106,7 @@ impl GlAccount {
     pub const RECOVERY: Self = Self::of(GlCode::Recovery, None);
     pub const IN_TRANSIT: Self = Self::of(GlCode::InTransit, None);
     pub const FEES: Self = Self::of(GlCode::Fees, None);
+    pub const CHANNEL_COST: Self = Self::of(GlCode::ChannelCost, None);
 
     pub const fn officer_cash(user: i64) -> Self {
         Self::of(GlCode::OfficerCash, Some(user))
@@ -297,6 +306,28 @@ fn receivable(
     Journal::new(kind, event, lines)
 }
 
+/// Line 1b: a down payment came to `source`: Dr source; Cr orders. It is never part of the receivable.
+pub fn down_payment(event: Event, source: GlAccount, amount_minor: i64) -> Result<Journal, PostingError> {
+    transfer(JournalKind::DownPayment, event, source, GlAccount::ORDERS, amount_minor)
+}
+
+/// Line 3b: an operator keeps a part of what is at `source`: Dr channel_cost; Cr source.
+pub fn channel_cost(event: Event, source: GlAccount, fee_minor: i64) -> Result<Journal, PostingError> {
+    transfer(JournalKind::ChannelCost, event, GlAccount::CHANNEL_COST, source, fee_minor)
+}
+
+/// Line 5b: an acquirer pays out `gross_minor` of what came by card, less what he keeps: Dr bank, channel_cost;
+/// Cr card_clearing.
+pub fn payout(event: Event, gross_minor: i64, fee_minor: i64) -> Result<Journal, PostingError> {
+    not_negative([gross_minor, fee_minor, gross_minor - fee_minor])?;
+    let lines = vec![
+        dr(GlAccount::BANK, gross_minor - fee_minor),
+        dr(GlAccount::CHANNEL_COST, fee_minor),
+        cr(GlAccount::CARD_CLEARING, gross_minor),
+    ];
+    Journal::new(JournalKind::Payout, event, lines)
+}
+
 /// Lines 3, 4, 5 and 6: a payment of `amount_minor` that came to `source`: Dr source; Cr plan_recv, credit.
 pub fn repayment(
     event: Event,
@@ -486,6 +517,14 @@ mod tests {
         );
         check(sent_back(event(), momo, 900), "sent_back", &[("suspense", 900), ("momo", -900)]);
         check(recovery(event(), momo, 900), "recovery", &[("momo", 900), ("recovery", -900)]);
+        check(down_payment(event(), momo, 30_000), "down_payment", &[("momo", 30_000), ("orders", -30_000)]);
+        check(channel_cost(event(), momo, 1_100), "channel_cost", &[("channel_cost", 1_100), ("momo", -1_100)]);
+        check(
+            payout(event(), 110_000, 2_750),
+            "payout",
+            &[("bank", 107_250), ("channel_cost", 2_750), ("card_clearing", -110_000)],
+        );
+        check(payout(event(), 500, 0), "payout", &[("bank", 500), ("card_clearing", -500)]);
         check(
             count(event(), handed_over(110_000, 110_000)),
             "count",
@@ -511,6 +550,8 @@ mod tests {
         assert_eq!(amount(-90), Err(PostingError::Negative(-90)));
         assert_eq!(suspense(event(), bank, 0), Err(PostingError::NothingToBook));
         assert_eq!(count(event(), handed_over(0, 0)), Err(PostingError::NothingToBook));
+        assert_eq!(payout(event(), 500, 501), Err(PostingError::Negative(-1)));
+        assert_eq!(channel_cost(event(), bank, 0), Err(PostingError::NothingToBook));
         let unearned = PostingError::Unearned { unearned_minor: 11, receivable_minor: 10 };
         assert_eq!(activation(event(), ACCOUNT, 10, 11), Err(unearned));
         let wrapping = vec![dr(bank, i64::MAX), dr(bank, i64::MAX), dr(bank, 2)];
@@ -534,7 +575,7 @@ mod tests {
     }
 
     fn journals() -> impl Strategy<Value = Result<Journal, PostingError>> {
-        (0..10_u8, 0..=i64::MAX / 2, 0..=i64::MAX / 2).prop_map(|(which, a, b)| {
+        (0..13_u8, 0..=i64::MAX / 2, 0..=i64::MAX / 2).prop_map(|(which, a, b)| {
             let (event, cash) = (event(), GlAccount::officer_cash(OFFICER));
             match which {
                 0 => import(event, ACCOUNT, a.max(b), a.min(b)),
@@ -546,6 +587,9 @@ mod tests {
                 6 => recovery(event, cash, a),
                 7 => credit_applied(event, CUSTOMER, ACCOUNT, a),
                 8 => count(event, handed_over(a, b)),
+                9 => down_payment(event, cash, a),
+                10 => channel_cost(event, cash, a),
+                11 => payout(event, a.max(b), a.min(b)),
                 _ => count(event, handed_over(b, b)),
             }
         })

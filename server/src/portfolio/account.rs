@@ -286,10 +286,10 @@ pub async fn save_instalments(tx: &mut Tx, instalments: &[(i64, i64, Instalment)
 }
 
 /// The valid payments of accounts: what allocation replays. Money on a written-off account went to
-/// recovery and never touched the schedule.
+/// recovery and never touched the schedule; a down payment came before it.
 const SELECT_PAYMENTS: &str = "select p.account_id, p.value_date, p.uid, p.amount_minor
      from v join payment p on p.account_id = v.id where p.state = 'posted'
-       and not exists (select 1 from journal j where j.event = p.uid and j.kind = 'recovery')";
+       and not exists (select 1 from journal j where j.event = p.uid and j.kind in ('recovery', 'down_payment'))";
 
 /// Loads the posted payments of accounts, each account's in the order of allocation. An account without
 /// any is missing.

@@ -41,7 +41,7 @@ spelled! {
         Expired = "expired",
         /// Was in the ledger; a mirrored journal took it back.
         Reversed = "reversed",
-        /// Recorded by a phone, and the same money as a statement's payment, which has the effect.
+        /// Recorded by a phone or begun in the app, and the same money as another payment, which has the effect.
         Matched = "matched",
     }
 }

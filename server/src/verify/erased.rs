@@ -8,7 +8,7 @@ use crate::on_db;
 pub(super) const CHECK: &str = "erasure: what was erased has left nothing";
 
 /// What is left where nothing should be, table by table, with the row's key.
-const LEFT: [(&str, &str); 17] = [
+const LEFT: [(&str, &str); 18] = [
     (
         "visit",
         "select e.id from entry e join visit t on t.entry_uid = e.uid
@@ -69,6 +69,12 @@ const LEFT: [(&str, &str); 17] = [
         "statement_line",
         "select t.id from statement_line t join account a on a.number = t.account_number
            join customer k on k.id = a.customer_id where k.erased_at is not null and t.payer is not null",
+    ),
+    (
+        "app_payment",
+        "select p.id from app_payment t join payment p on p.uid = t.payment_uid join account a on a.id = t.account_id
+           join customer k on k.id = a.customer_id where k.erased_at is not null
+           and (t.phone is not null or t.return_url is not null or t.redirect_url is not null)",
     ),
     (
         "dossier",

@@ -134,9 +134,10 @@ struct BookedPayment {
 const PAYMENTS: &str = "select p.uid, p.state, p.source, p.debited, p.amount_minor, coalesce(b.credited, 0) as credited,
        coalesce(b.suspended, 0) as suspended, coalesce(b.cash, 0) as cash
      from payment p left join
-       (select case when j.kind in ('repayment', 'identified', 'recovery', 'suspense') then j.event else j.correlation end
+       (select case when j.kind in ('repayment', 'identified', 'recovery', 'suspense', 'down_payment') then j.event else j.correlation end
             as payment,
-          cast(-sum(case when l.gl in ('plan_recv', 'credit', 'recovery') then l.minor else 0 end) as bigint) as credited,
+          cast(-sum(case when l.gl in ('plan_recv', 'credit', 'recovery') or l.gl = 'orders' and j.kind = 'down_payment'
+                         then l.minor else 0 end) as bigint) as credited,
           cast(-sum(case when l.gl = 'suspense' then l.minor else 0 end) as bigint) as suspended,
           cast(sum(case when l.gl = 'officer_cash' then l.minor else 0 end) as bigint) as cash
         from journal j join line l on l.journal_id = j.id group by 1) b on b.payment = p.uid

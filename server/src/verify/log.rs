@@ -162,7 +162,11 @@ const STRAYS: [(&str, &str); 18] = [
          where p.source = 'field' and e.id is null and d.uid is null",
     ),
     ("visit", "select t.entry_uid from visit t left join entry e on e.uid = t.entry_uid where e.id is null"),
-    ("promise", "select t.entry_uid from promise t left join entry e on e.uid = t.entry_uid where e.id is null"),
+    (
+        "promise",
+        "select t.entry_uid from promise t left join entry e on e.uid = t.entry_uid
+         where (e.id is null) <> (t.source = 'app')",
+    ),
     ("correction", "select t.entry_uid from correction t left join entry e on e.uid = t.entry_uid where e.id is null"),
     (
         "cash_handover",

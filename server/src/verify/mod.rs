@@ -2,7 +2,7 @@
 //!
 //! Balances come from the journal ([`ledger`]), accounts and promises from their payments and captures
 //! ([`accounts`]), typed rows from the bytes phones made ([`log`], [`captures`]), what people decided from
-//! their decisions ([`decided`]), what was imported from its lines ([`statements`]), files from
+//! their decisions ([`decided`]), what was imported from its lines ([`statements`]), payments in the app ([`app_payments`]), files from
 //! their pieces ([`attachments`]), boards from their changes ([`boards`]), feeds from dossiers ([`feeds`]); what was erased has left nothing ([`erased`]); the audit trail is a chain ([`trail`]).
 //! It reads one snapshot and changes nothing.
 //!
@@ -10,6 +10,7 @@
 //! corrected again), decisions, assignments, devices, and what only waits to be told (`outcome_news`).
 
 mod accounts;
+mod app_payments;
 mod attachments;
 mod boards;
 mod captures;
@@ -49,6 +50,7 @@ pub async fn verify(tx: &mut Tx, zone: &Zone, lines_max: usize, progress: &Progr
     decided::verify(tx, &mut findings).await?;
     progress.set_message("imports");
     statements::verify(tx, &mut findings).await?;
+    app_payments::verify(tx, &mut findings).await?;
     progress.set_message("attachments");
     attachments::verify(tx, &mut findings).await?;
     progress.set_message("boards");

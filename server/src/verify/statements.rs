@@ -102,7 +102,7 @@ const STRAYS: &str = "select p.uid from payment p left join statement_line l on 
      where p.source = 'statement' and l.id is null
      union all
      select p.uid from payment p left join statement_line l on l.entry_uid = p.uid
-     where p.state = 'matched' and l.id is null";
+     where p.state = 'matched' and p.source = 'field' and l.id is null";
 
 async fn strays(tx: &mut Tx, findings: &mut Findings) -> sqlx::Result<()> {
     let uids: Vec<PaymentId> = on_db!(tx, conn => sqlx::query_scalar(STRAYS).fetch_all(conn).await)?;

@@ -17,6 +17,7 @@ use daybook_mobile_sync::{Moment, Store, SyncEnd, SyncReport};
 use daybook_server::app::{App, ClockChoice, Options};
 use daybook_server::audit::Actor;
 use daybook_server::auth::enrolment;
+use daybook_server::gateways::GatewayOptions;
 use daybook_server::settings::Settings as LenderSettings;
 use daybook_shared::ids::BootId;
 use daybook_shared::time::{Clock as _, SystemClock};
@@ -150,6 +151,7 @@ async fn populate(setup: &Setup, database: &Database) -> anyhow::Result<Vec<(Str
         seed: Some(setup.seed),
         oidc_secret: None,
         sms_secret: None,
+        gateways: GatewayOptions::default(),
     };
     let app = App::open(&open()).await?;
     let mut tx = app.db.write().await?;

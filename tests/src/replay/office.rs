@@ -18,6 +18,7 @@ use daybook_server::auth::users::{self, Holding, NewUser, UserRow};
 use daybook_server::auth::{Role, enrolment, password, units};
 use daybook_server::batch_row;
 use daybook_server::db::{Tx, batch};
+use daybook_server::gateways::GatewayOptions;
 use daybook_server::portfolio::assign;
 use daybook_server::portfolio::import_kiva::{self, ImportReport};
 use daybook_server::portfolio::kiva::Kiva;
@@ -160,6 +161,7 @@ impl Office {
             seed: None,
             oidc_secret: None,
             sms_secret: None,
+            gateways: GatewayOptions::default(),
         };
         Ok(App::open(&options).await?)
     }

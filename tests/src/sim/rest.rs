@@ -50,7 +50,8 @@ impl World {
         self.server.read(async |app, _| jobs::run(app, job).await.expect("the job ends").expect("it is due"))
     }
 
-    fn request(&self, who: Who, method: Method, path: &str, body: &Value) -> Request<Body> {
+    /// The request, for who sends it in another way.
+    pub fn request(&self, who: Who, method: Method, path: &str, body: &Value) -> Request<Body> {
         let request = Request::builder()
             .method(method)
             .uri(path)

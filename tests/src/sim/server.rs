@@ -14,6 +14,7 @@ use daybook_server::app::{App, ClockChoice, Options, SharedRng};
 use daybook_server::audit::Actor;
 use daybook_server::backup;
 use daybook_server::db::Tx;
+use daybook_server::gateways::GatewayOptions;
 use daybook_server::rebuild::{Rebuilt, rebuild};
 use daybook_server::settings::Settings;
 use daybook_server::{http, on_db};
@@ -79,13 +80,20 @@ pub struct Server {
 struct Place {
     db_url: String,
     key_dir: std::path::PathBuf,
+    gateways: GatewayOptions,
 }
 
 impl Server {
-    /// A server on a fresh database.
-    pub fn new(engine: Engine, folder: &Path, clock: &Arc<SimClock>, seed: u64, settings: &[(&str, &str)]) -> Self {
+    /// A server on a fresh database, with secrets for its gateways.
+    pub fn new(
+        engine: Engine,
+        folder: &Path,
+        clock: &Arc<SimClock>,
+        seed: u64,
+        (settings, gateways): (&[(&str, &str)], GatewayOptions),
+    ) -> Self {
         let database = Database::fresh(engine, folder);
-        let options = Place { db_url: database.url.clone(), key_dir: folder.join("keys") };
+        let options = Place { db_url: database.url.clone(), key_dir: folder.join("keys"), gateways };
         let mut server = Self { life: None, lives: 0, seed, options, clock: Arc::clone(clock), engine, database };
         server.begin();
         server.write(async |app, tx| {
@@ -108,6 +116,7 @@ impl Server {
             seed: Some(self.seed.wrapping_mul(1_000_003).wrapping_add(self.lives)),
             oidc_secret: None,
             sms_secret: None,
+            gateways: self.options.gateways.clone(),
         };
         let runtime = runtime();
         let app = runtime.block_on(App::open(&options)).expect("the database can be opened");
@@ -201,11 +210,32 @@ impl Server {
     /// Begins to answer a request, and is killed at the `readings`-th time it looks at the clock. None
     /// when that happened; the answer when it was through before.
     pub fn answer_until(&mut self, request: &HttpRequest, readings: i64) -> Option<Answer> {
+        let request = request_of(request);
+        self.until(readings, async |router, _| exchange(router, request).await)
+    }
+
+    /// The same for any request.
+    pub fn call_until(&mut self, request: Request<Body>, readings: i64) -> Option<Answer> {
+        self.until(readings, async |router, _| exchange(router, request).await)
+    }
+
+    /// Runs something of the server's own, such as its background work.
+    pub fn run<T>(&self, run: impl AsyncFnOnce(&App) -> T) -> T {
+        let life = self.life();
+        life.runtime.block_on(run(&life.app))
+    }
+
+    /// The same, and is killed at the `readings`-th time it looks at the clock.
+    pub fn run_until<T>(&mut self, readings: i64, run: impl AsyncFnOnce(&App) -> T) -> Option<T> {
+        self.until(readings, async |_, app| run(&app).await)
+    }
+
+    fn until<T>(&mut self, readings: i64, run: impl AsyncFnOnce(Router, Arc<App>) -> T) -> Option<T> {
         self.clock.trip_at(readings);
         let life = self.life();
         let clock = &self.clock;
-        let answer = life.runtime.block_on(async {
-            let mut inner = pin!(exchange(life.router.clone(), request_of(request)));
+        let done = life.runtime.block_on(async {
+            let mut inner = pin!(run(life.router.clone(), Arc::clone(&life.app)));
             std::future::poll_fn(|context| {
                 clock.watch(context.waker());
                 if clock.is_tripped() {
@@ -217,10 +247,10 @@ impl Server {
             .await
         });
         self.clock.trip_at(0);
-        if answer.is_none() {
+        if done.is_none() {
             self.restart();
         }
-        answer
+        done
     }
 
     /// Answers any request.

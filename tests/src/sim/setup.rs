@@ -6,7 +6,7 @@ use daybook_server::auth::caseloads::{self, Caseload, CaseloadAudience, Membersh
 use daybook_server::auth::customers;
 use daybook_server::auth::units::{self, Unit, UnitKind};
 use daybook_server::auth::users::{self, Holding, NewUser, UserRow};
-use daybook_server::auth::{Role, device, enrolment, lease, token};
+use daybook_server::auth::{Role, device, enrolment, lease, party, token};
 use daybook_server::ledger::posting;
 use daybook_server::on_db;
 use daybook_server::portfolio::account::Stage;
@@ -85,6 +85,21 @@ impl World {
         let rows = self.server.rows::<(UserId, CustomerId)>(sql);
         let user = self.people[who.0].uid;
         rows.into_iter().find(|row| row.0 == user).expect("he is a customer").1
+    }
+
+    /// The customer of an account, with a login of his own.
+    pub fn customer(&mut self, acc: Acc) -> Who {
+        let customer = self.accounts[acc.0].customer;
+        let user = self.server.write(async |app, tx| {
+            let uid: CustomerId = on_db!(&mut *tx, conn => {
+                sqlx::query_scalar("select uid from customer where id = $1").bind(customer).fetch_one(conn).await
+            })
+            .expect("the customer exists");
+            let customer = party::Customer { id: customer, uid };
+            customers::login(tx, (app.now(), &app.rng), customer).await.expect("a login can be made")
+        });
+        self.people.push(Person { name: user.login, id: user.id, uid: user.uid, caseload: None });
+        Who(self.people.len() - 1)
     }
 
     /// Gives a person one more role.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use daybook_mobile_sync::session::HttpRequest;
 use daybook_mobile_sync::{Event, SyncReport};
 use daybook_server::audit::Actor;
+use daybook_server::gateways::GatewayOptions;
 use daybook_server::recovery;
 use daybook_shared::ids::{AccountId, AgentId, CaseloadId, DeviceId, DossierId, UserId};
 use daybook_shared::time::{Date, Timestamp};
@@ -102,10 +103,15 @@ impl World {
 
     /// A world whose lender has other settings.
     pub fn with_settings(engine: Engine, seed: u64, settings: &[(&str, &str)]) -> Self {
+        Self::with_gateways(engine, seed, settings, GatewayOptions::default())
+    }
+
+    /// A world whose lender has gateways: their settings and secrets.
+    pub fn with_gateways(engine: Engine, seed: u64, settings: &[(&str, &str)], gateways: GatewayOptions) -> Self {
         let folder = database::folder();
         let clock = Arc::new(SimClock::at(BEGINNING.parse().expect("a time")));
         let all: Vec<_> = [("zone", "Africa/Nairobi"), ("currency", "KES")].iter().chain(settings).copied().collect();
-        let server = Server::new(engine, folder.path(), &clock, seed, &all);
+        let server = Server::new(engine, folder.path(), &clock, seed, (&all, gateways));
         let mut world = Self {
             server,
             clock,

@@ -237,21 +237,25 @@ fn statuses(answers: &[Answer]) -> Vec<u16> {
     answers.iter().map(|answer| answer.status).collect()
 }
 
+/// A customer with a plan that waits for 100.00 before it begins.
+pub fn held_back(world: &mut World) -> (Who, String) {
+    let shop = shop(world);
+    let asha = shop.customer;
+    let offer = offer(world, &shop, &four(true));
+    let order = order(world, asha, 40_000);
+    let made = quote(world, asha, offer, order).json();
+    assert_eq!(made["at_acceptance"]["minor"], 10_000);
+    let application = apply(world, asha, &made).json()["id"].as_str().unwrap().to_owned();
+    let signed = sign(world, asha, &application).json();
+    assert_eq!(signed["at_acceptance"]["minor"], 10_000);
+    (asha, signed["plan"].as_str().unwrap().to_owned())
+}
+
 #[test]
 fn a_down_payment_holds_the_plan_back_from_the_books_and_from_collection() {
     on_every_engine(|mut world| {
-        let shop = shop(&mut world);
-        let asha = shop.customer;
-        let offer = offer(&mut world, &shop, &four(true));
-        let order = order(&mut world, asha, 40_000);
-        let made = quote(&mut world, asha, offer, order).json();
-        assert_eq!(made["at_acceptance"]["minor"], 10_000);
-        let application = apply(&mut world, asha, &made).json()["id"].as_str().unwrap().to_owned();
-        let signed = sign(&world, asha, &application).json();
-        assert_eq!(signed["at_acceptance"]["minor"], 10_000);
-        let plan = world
-            .rest(asha, Method::GET, &format!("/v1/plans/{}", signed["plan"].as_str().unwrap()), &Value::Null)
-            .json();
+        let (asha, plan) = held_back(&mut world);
+        let plan = world.rest(asha, Method::GET, &format!("/v1/plans/{plan}"), &Value::Null).json();
         assert_eq!((plan["status"].as_str(), &plan["at_acceptance"]["minor"]), (Some("pending"), &json!(10_000)));
         assert_eq!(balance(&world, "plan_recv"), 0);
         assert_eq!(world.server.rows::<(i64,)>("select count(*) from dossier")[0].0, 0);

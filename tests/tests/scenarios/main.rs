@@ -19,6 +19,8 @@ mod journey;
 mod keeping;
 mod links;
 mod office;
+mod payments;
+mod payments_kept;
 mod receipts;
 mod records;
 

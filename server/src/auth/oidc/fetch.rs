@@ -7,7 +7,7 @@ use crate::outside::{self, Patience};
 
 /// How long one answer may take in all.
 pub(super) const WHOLE: Duration = Duration::from_secs(10);
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// Bytes of an answer.
 pub(super) const BYTES_MAX: usize = 256 * 1024;
 
