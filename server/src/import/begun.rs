@@ -33,6 +33,11 @@ pub struct Begun {
 }
 
 impl Begun {
+    /// Whether it is the money that its account waited for to begin.
+    pub fn held_back(&self) -> bool {
+        self.purpose == Purpose::DownPayment && self.state == PaymentState::Posted
+    }
+
     /// Whether its money came before.
     pub fn is_settled(&self) -> bool {
         !matches!(self.state, PaymentState::Pending | PaymentState::Failed | PaymentState::Expired)

@@ -31,6 +31,7 @@ use uuid::Uuid;
 
 use crate::audit::Actor;
 use crate::db;
+use crate::journey::acceptance::BeginError;
 use crate::ledger::posting::PostingError;
 use crate::portfolio::allocation::AllocationError;
 use crate::portfolio::opening::OpenError;
@@ -66,6 +67,15 @@ pub enum ImportError {
     /// The database.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
+}
+
+impl From<BeginError> for ImportError {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::Sql(error) => Self::Sql(error),
+            BeginError::Posting(error) => Self::Posting(error),
+        }
+    }
 }
 
 /// How often a transaction that met another is run again.

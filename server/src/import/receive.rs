@@ -26,6 +26,7 @@ use super::{ImportError, Scope, dated_id};
 use crate::app::App;
 use crate::batch_row;
 use crate::db::{Tx, batch};
+use crate::journey::acceptance;
 use crate::journey::payments::state::Purpose;
 use crate::ledger::posting::{self, Event, GlAccount};
 use crate::portfolio::allocation::Payment;
@@ -133,6 +134,8 @@ pub async fn receive(tx: &mut Tx, app: &App, scope: &Scope, lines: &[Line]) -> R
     let expected = take.expected(lines);
     load::payments(tx, &mut take.world, &expected).await?;
     let results = lines.iter().map(|line| take.one(line)).collect::<Result<Vec<_>, _>>()?;
+    let waited: BTreeSet<i64> =
+        take.begun.values().filter(|begun| begun.held_back()).map(|begun| begun.account_id).collect();
     let Take { mut world, mut effects, new, payments, settled, now, .. } = take;
     let moved = world.claims.iter().filter(|(_, claim)| claim.moved);
     effects.claims_moved = moved.map(|(receipt_no, claim)| (receipt_no.clone(), claim.payment)).collect();
@@ -141,6 +144,9 @@ pub async fn receive(tx: &mut Tx, app: &App, scope: &Scope, lines: &[Line]) -> R
     batch::execute(tx, &new, INSERT_LINES).await?;
     batch::execute(tx, &identified(&effects), PLACE_LINES).await?;
     persist::persist(tx, &mut world, effects, now).await?;
+    for account_id in waited {
+        acceptance::begin_if_paid(tx, app, account_id).await?;
+    }
     Ok(results)
 }
 

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::auth::Party;
 use crate::db::Tx;
 use crate::http::problem::Problem;
-use crate::ledger::posting::{self, Event};
+use crate::ledger::posting::{self, Event, PostingError};
 use crate::on_db;
 use crate::portfolio::account::Stage;
 use crate::portfolio::opening::{self, NewAccount, NewCustomer};
@@ -68,16 +68,51 @@ pub async fn accept(
     Ok(uid)
 }
 
+/// Why an account cannot begin: the database, or sums beyond what 64 bits hold.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// The database.
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    /// The journal.
+    #[error(transparent)]
+    Posting(#[from] PostingError),
+}
+
+impl From<BeginError> for Problem {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::Sql(error) => error.into(),
+            BeginError::Posting(error) => Self::internal(&error),
+        }
+    }
+}
+
+// What waits for its down payment and has it all.
+const PAID: &str = "select a.uid, n.quote_id from account_origin n join account a on a.id = n.account_id
+     where n.account_id = $1 and n.activated_at is null and n.down_payment_minor <=
+       (select coalesce(cast(sum(p.amount_minor) as bigint), 0) from app_payment b join payment p on p.uid = b.payment_uid
+        where b.account_id = n.account_id and b.purpose = 'down_payment' and p.state = 'posted')";
+
+/// An account whose down payment has come begins. Done again it changes nothing.
+pub async fn begin_if_paid(tx: &mut Tx, app: &App, account_id: i64) -> Result<(), BeginError> {
+    let paid: Option<(AccountId, i64)> =
+        on_db!(&mut *tx, conn => sqlx::query_as(PAID).bind(account_id).fetch_optional(conn).await)?;
+    let Some((uid, quote_id)) = paid else { return Ok(()) };
+    let made = quotes::by_key(tx, quote_id).await?;
+    activate(tx, app, (uid, account_id), &made).await
+}
+
 /// An account begins: it is in the books, and has its case.
-pub async fn activate(tx: &mut Tx, app: &App, (uid, account_id): (AccountId, i64), made: &Made) -> Result<(), Problem> {
+async fn activate(tx: &mut Tx, app: &App, (uid, account_id): (AccountId, i64), made: &Made) -> Result<(), BeginError> {
     let (now, settings) = (app.now(), &app.settings);
     let mut owed = Portions::ZERO;
     for line in &made.quote.instalments {
-        owed = owed.checked_add(line.with_paid(Portions::ZERO).due).map_err(|error| Problem::internal(&error))?;
+        owed = owed.checked_add(line.with_paid(Portions::ZERO).due).map_err(PostingError::from)?;
     }
     let booked_on = judge::booked_on(settings, settings.zone.date_of(now));
     let event = Event { id: uid.0, correlation: uid.0, booked_on, currency: made.quote.currency };
-    let booked = posting::sale(event, account_id, owed).map_err(|error| Problem::internal(&error))?;
+    let booked = posting::sale(event, account_id, owed, made.quote.fee_at_acceptance_minor)?;
     if opening::begin(tx, now, (uid, account_id), booked).await? {
         activated(tx, now, account_id).await?;
     }

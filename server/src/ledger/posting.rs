@@ -272,15 +272,18 @@ pub fn activation(
 }
 
 /// Line 1 for a sale on a contract, whose schedule owes this in all: Dr plan_recv; Cr orders for the price,
-/// unearned for the profit, fees for what the customer pays for a service with the instalments.
-pub fn sale(event: Event, account: i64, owed: Portions) -> Result<Journal, PostingError> {
+/// unearned for the profit, fees for what the customer pays for a service with the instalments. A fee that was paid
+/// with the acceptance came with the down payment (line 1b) and is no part of the price: Dr orders; Cr fees.
+pub fn sale(event: Event, account: i64, owed: Portions, fee_at_acceptance_minor: i64) -> Result<Journal, PostingError> {
     let Portions { principal, interest, fee, penalty } = owed;
-    not_negative([principal, interest, fee, penalty])?;
+    not_negative([principal, interest, fee, penalty, fee_at_acceptance_minor])?;
+    let fees = fee.checked_add(fee_at_acceptance_minor).ok_or(MoneyError::Overflow)?;
     let lines = vec![
         dr(GlAccount::plan_recv(account), owed.total()?),
+        dr(GlAccount::ORDERS, fee_at_acceptance_minor),
         cr(GlAccount::ORDERS, principal),
         cr(GlAccount::unearned(account), interest),
-        cr(GlAccount::FEES, fee),
+        cr(GlAccount::FEES, fees),
     ];
     // A schedule that begins with penalties does not balance, and is refused.
     Journal::new(JournalKind::Activation, event, lines)
