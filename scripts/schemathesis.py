@@ -10,7 +10,7 @@ URL, WORK = sys.argv[1:3]
 EXAMPLES = os.environ.get("EXAMPLES", "8")
 TOOL = os.path.join(os.path.dirname(sys.executable), "schemathesis")
 # A login of each role; nobody is None.
-LOGINS = [None, "admin", "supervisor1", "cashier", "auditor", "officer1"]
+LOGINS = [None, "admin", "supervisor1", "cashier", "auditor", "officer1", "seller1", "partner", "risk", "finance"]
 CHECKS = [
     "not_a_server_error",
     "status_code_conformance",
@@ -87,9 +87,10 @@ def write_config(ids):
 
 
 def run(login, token, config):
+    # One worker: the parser of Python 3.11 counts its depth for all threads together, and fails when two meet.
     command = [TOOL, "--config-file", os.path.join(WORK, config), "run", URL + "/openapi.json"]
     command += ["--checks", ",".join(CHECKS), "--max-examples", EXAMPLES, "--seed", "1", "--generation-deterministic"]
-    command += ["--phases", "examples,coverage,fuzzing", "--no-color", "--warnings", "off", "--workers", "2"]
+    command += ["--phases", "examples,coverage,fuzzing", "--no-color", "--warnings", "off", "--workers", "1"]
     if token:
         command += ["--header", f"Authorization: Bearer {token}"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=WORK, check=False)

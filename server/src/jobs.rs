@@ -16,6 +16,7 @@ use crate::auth::{one_time, upkeep};
 use crate::db::Tx;
 use crate::erasure::{self, envelopes, retention};
 use crate::http::{idempotency, names};
+use crate::journey;
 use crate::messages::{outbox, send};
 use crate::on_db;
 use crate::sync::{compact, health};
@@ -56,6 +57,12 @@ pub static JOBS: &[Job] = &[
         what: "forgets files that stopped arriving a week ago",
         every: attachments::EVERY,
         turn: |app| Box::pin(attachments::forget_partial(app)),
+    },
+    Job {
+        name: "expire_applications",
+        what: "ends applications that nobody signed or decided in time",
+        every: journey::upkeep::EVERY,
+        turn: |app| Box::pin(journey::upkeep::turn(app)),
     },
     Job {
         name: "purge_answers",

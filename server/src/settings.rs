@@ -135,6 +135,12 @@ settings! {
     /// How many days after anything was last heard of a customer whose accounts are all closed he is erased:
     /// who he is, and what was recorded about him but money. 0: never.
     closed_customer_days: i64 = 2_555, |v| *v == 0 || (90..=36_500).contains(v);
+    /// How many hours a quote stands.
+    quote_hours: i64 = 24, |v| (1..=24 * 31).contains(v);
+    /// How many hours a customer has to sign once he is approved.
+    approval_hours: i64 = 72, |v| (1..=24 * 31).contains(v);
+    /// Regulation that offers are made under, beside `open` (none) and `sama_bnpl`: a JSON array of regimes.
+    regimes: String = String::new(), |v| v.len() <= 65_536 && crate::journey::regimes::read(v).is_some();
     /// How many days envelopes are kept as phones sealed them, beside the entries that were in them. 0: for ever.
     envelope_days: i64 = 365, |v| *v == 0 || (90..=36_500).contains(v);
 }

@@ -22,8 +22,9 @@ pub(crate) fn id(about: &str) -> RefOr<Schema> {
 }
 
 /// One of a closed list of codes.
-pub(crate) fn one_of(codes: &[&str]) -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes.iter().copied())).into()
+pub(crate) fn one_of(about: &str, codes: &[&str]) -> RefOr<Schema> {
+    let codes = Some(codes.iter().copied());
+    ObjectBuilder::new().schema_type(Type::String).description(Some(about)).enum_values(codes).into()
 }
 
 impl PartialSchema for Currency {

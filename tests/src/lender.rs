@@ -31,6 +31,7 @@ use tempfile::TempDir;
 use crate::phone::Phone;
 use crate::process::{self, Server};
 use crate::sim::database::folder;
+use daybook_server::portfolio::allocation::Waterfall;
 
 /// The lender's currency.
 pub const KES: Currency = Currency::new(*b"KES").expect("three capital letters");
@@ -245,6 +246,7 @@ fn account(app: &App, unit: &Unit, number: usize) -> NewAccount {
         currency: KES,
         disbursed_on: began,
         stage: Stage::Field,
+        waterfall: Waterfall::default(),
         lines: (1..=count).map(line).collect(),
     }
 }

@@ -124,8 +124,10 @@ pub enum Permission {
     ReadComplaints,
     /// Answer and decide complaints.
     HandleComplaints,
-    /// Read the journey's figures and reports, and freeze a report.
+    /// Read the journey's figures, reports and campaigns.
     ReadAnalytics,
+    /// Freeze a report.
+    FreezeReports,
     /// Make campaigns.
     ManageCampaigns,
 }
@@ -169,6 +171,7 @@ impl Permission {
         Self::ReadComplaints,
         Self::HandleComplaints,
         Self::ReadAnalytics,
+        Self::FreezeReports,
         Self::ManageCampaigns,
     ];
 
@@ -204,6 +207,7 @@ impl Permission {
             Self::ReadFinance => &[Finance, Auditor],
             Self::PayRefunds => &[Finance],
             Self::ReadComplaints => &[CallOfficer, Supervisor, Auditor],
+            Self::FreezeReports => &[PartnerManager, Finance, Risk],
         }
     }
 
@@ -231,6 +235,7 @@ impl Permission {
             | Self::DecideReturns
             | Self::PayRefunds
             | Self::HandleComplaints
+            | Self::FreezeReports
             | Self::ManageCampaigns => true,
             Self::ReadUsers
             | Self::ReadDevices

@@ -9,6 +9,7 @@ use super::users::User;
 use crate::app::SharedRng;
 use crate::audit::{self, Actor};
 use crate::db::Tx;
+use crate::http::problem::Problem;
 use crate::on_db;
 use crate::spelled::spelled;
 
@@ -90,6 +91,13 @@ impl Permission {
 /// Keys of the units this user reaches with this permission, in order.
 pub async fn visible_units(tx: &mut Tx, user: &User, permission: Permission) -> sqlx::Result<Vec<i64>> {
     on_db!(tx, conn => sqlx::query_scalar(VISIBLE).bind(user.id).bind(permission.role_list()).fetch_all(conn).await)
+}
+
+/// Refuses who has this permission at a branch only, for what concerns the whole lender.
+pub async fn must_reach_all(tx: &mut Tx, user: &User, permission: Permission) -> Result<(), Problem> {
+    let root = root(tx).await?.map(|root| root.id);
+    let reached = visible_units(tx, user, permission).await?;
+    if root.is_some_and(|root| reached.contains(&root)) { Ok(()) } else { Err(Problem::forbidden()) }
 }
 
 /// Units this user reaches with this permission, after one of them, in the order they were added.

@@ -349,7 +349,9 @@ mod tests {
             };
             assert_eq!(operation["security"], security, "{name}");
             let roles = match route.access {
-                Access::May(permission) => json!(permission.roles().iter().map(|role| role.code()).collect::<Vec<_>>()),
+                Access::May(permission) | Access::Party(permission) => {
+                    json!(permission.roles().iter().map(|role| role.code()).collect::<Vec<_>>())
+                }
                 _ => Value::Null,
             };
             assert_eq!(operation["x-roles"], roles, "{name}");

@@ -41,7 +41,9 @@ use crate::decisions::{cases, cash, held, quarantine, receipts, reversal};
 use crate::erasure::routes as erasures;
 use crate::hints::routes as hints;
 use crate::import::routes as imports;
+use crate::journey::routes::{applications, offer_map, orders, plans, policy, shopping};
 use crate::recovery::routes as recovery;
+use crate::reports::routes as reports;
 use crate::sync::routes as sync;
 use problem::{Code, Problem};
 
@@ -164,6 +166,15 @@ const PROVIDER: &[Code] = &[C::NotFound, C::MalformedRequest, C::SignInRefused, 
 const OWN_PASSWORD: &[Code] = &[C::WrongPassword, C::Forbidden, C::TooManyRequests];
 const PIECES: &[Code] = &[C::Validation, C::StaleRequest, C::Conflict, C::TooManyRequests];
 const HINTS: &[Code] = &[C::DeviceRevoked, C::StaleRequest, C::NotFound, C::TooManyRequests];
+/// What its maker gave an id, and a wrong one.
+const MADE: &[Code] = &[C::IdTaken];
+const QUOTE: &[Code] = &[C::IdTaken, C::OfferNotEligible, C::LimitExceeded, C::QuoteChanged, C::QuoteExpired];
+const APPLICATION: &[Code] = &[C::IdTaken, C::QuoteExpired, C::LimitExceeded, C::ConsentMissing];
+const CANCELLATION: &[Code] = &[C::PreconditionRequired, C::PreconditionFailed, C::IllegalTransition];
+const ACCEPTANCE: &[Code] =
+    &[C::PreconditionRequired, C::PreconditionFailed, C::IllegalTransition, C::QuoteChanged, C::QuoteExpired];
+const OFFER: &[Code] = &[C::IdTaken, C::LimitExceeded];
+const OFFER_CHANGE: &[Code] = &[C::PreconditionRequired, C::PreconditionFailed, C::IllegalTransition, C::Conflict];
 const SYNC: &[Code] = &[C::Validation, C::StaleRequest, C::Conflict, C::TooManyRequests];
 
 /// Every route of the server.
@@ -233,6 +244,39 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/v1/imports/portfolio",           May(P::ImportRecords),   IMPORT,   || routes!(imports::portfolio),             ROWS),
     route(POST, "/v1/imports/repayments",          May(P::ImportRecords),   IMPORT,   || routes!(imports::repayments),            ROWS),
     route(POST, "/v1/imports/statements",          May(P::ImportRecords),   IMPORT,   || routes!(imports::statements),            ROWS),
+    route(POST, "/v1/imports/orders",              May(P::ImportOrders),    IMPORT,   || routes!(orders::import),                 NONE),
+    route(POST, "/v1/orders/{id}/resume-codes",    May(P::ImportOrders),    SMALL,    || routes!(orders::issue_code),             NONE),
+    route(GET,  "/v1/orders",                      Party(P::ReadJourney),   SMALL,    || routes!(orders::list),                   LIST),
+    route(POST, "/v1/orders",                      Party(P::WriteJourney),  SMALL,    || routes!(orders::create),                 MADE),
+    route(POST, "/v1/orders/resumption",           Party(P::WriteJourney),  SMALL,    || routes!(orders::redeem_code),            &[C::TooManyRequests]),
+    route(GET,  "/v1/orders/{id}",                 Party(P::ReadJourney),   SMALL,    || routes!(orders::show),                   NONE),
+    route(GET,  "/v1/offers",                      Party(P::ReadJourney),   SMALL,    || routes!(shopping::offers),               LIST),
+    route(POST, "/v1/quotes",                      Party(P::WriteJourney),  SMALL,    || routes!(shopping::create_quote),         QUOTE),
+    route(GET,  "/v1/quotes/{id}",                 Party(P::ReadJourney),   SMALL,    || routes!(shopping::quote),                NONE),
+    route(GET,  "/v1/applications",                Party(P::ReadJourney),   SMALL,    || routes!(applications::list),             LIST),
+    route(POST, "/v1/applications",                Party(P::WriteJourney),  SMALL,    || routes!(applications::submit),           APPLICATION),
+    route(GET,  "/v1/applications/{id}",           Party(P::ReadJourney),   SMALL,    || routes!(applications::show),             NONE),
+    route(POST, "/v1/applications/{id}/cancellation", Party(P::WriteJourney), SMALL,  || routes!(applications::cancel),           CANCELLATION),
+    route(GET,  "/v1/applications/{id}/agreement", Party(P::ReadJourney),   SMALL,    || routes!(applications::agreement),        NONE),
+    route(POST, "/v1/applications/{id}/acceptance", Party(P::WriteJourney), SMALL,    || routes!(applications::accept),           ACCEPTANCE),
+    route(GET,  "/v1/plans",                       Party(P::ReadJourney),   SMALL,    || routes!(plans::list),                    LIST),
+    route(GET,  "/v1/plans/{id}",                  Party(P::ReadJourney),   SMALL,    || routes!(plans::show),                    NONE),
+    route(GET,  "/v1/plans/{id}/schedule",         Party(P::ReadJourney),   SMALL,    || routes!(plans::schedule),                NONE),
+    route(GET,  "/v1/offers-admin",                May(P::ReadOffers),      SMALL,    || routes!(offer_map::list),                LIST),
+    route(POST, "/v1/offers-admin",                May(P::ManageOffers),    SMALL,    || routes!(offer_map::create),              OFFER),
+    route(GET,  "/v1/offers-admin/{id}",           May(P::ReadOffers),      SMALL,    || routes!(offer_map::show),                &[C::MalformedRequest]),
+    route(PATCH, "/v1/offers-admin/{id}",          May(P::ManageOffers),    SMALL,    || routes!(offer_map::change),              OFFER_CHANGE),
+    route(GET,  "/v1/offers-admin/coverage",       May(P::ReadOffers),      SMALL,    || routes!(reports::coverage),              LIST),
+    route(GET,  "/v1/analytics/funnel",            May(P::ReadAnalytics),   SMALL,    || routes!(reports::funnel),                LIST),
+    route(GET,  "/v1/reports",                     May(P::ReadAnalytics),   SMALL,    || routes!(reports::reports),               LIST),
+    route(POST, "/v1/reports",                     May(P::FreezeReports),   SMALL,    || routes!(reports::freeze),                MADE),
+    route(GET,  "/v1/reports/{id}",                May(P::ReadAnalytics),   SMALL,    || routes!(reports::report),                &[C::MalformedRequest]),
+    route(GET,  "/v1/campaigns",                   May(P::ReadAnalytics),   SMALL,    || routes!(reports::campaigns_page),        LIST),
+    route(POST, "/v1/campaigns",                   May(P::ManageCampaigns), SMALL,    || routes!(reports::create_campaign),       MADE),
+    route(PATCH, "/v1/campaigns/{id}",             May(P::ManageCampaigns), SMALL,    || routes!(reports::change_campaign),       OFFER_CHANGE),
+    route(GET,  "/v1/campaigns/{id}/effect",       May(P::ReadAnalytics),   SMALL,    || routes!(reports::campaign_effect),       NONE),
+    route(GET,  "/v1/policy",                      May(P::ReadOffers),      SMALL,    || routes!(policy::show),                   NONE),
+    route(POST, "/v1/policy",                      May(P::SetPolicy),       SMALL,    || routes!(policy::replace),                MADE),
     route(GET,  "/v1/erasures",                    May(P::ReadErasures),    SMALL,    || routes!(erasures::list),                LIST),
     route(POST, "/v1/customers/{id}/erasure",      May(P::ProposeErasures), SMALL,    || routes!(erasures::propose),             ERASURE),
     route(POST, "/v1/erasures/{id}/decision",      May(P::ApproveErasures), SMALL,    || routes!(erasures::decide),              ERASURE_DECISION),

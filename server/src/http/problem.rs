@@ -208,6 +208,11 @@ impl Problem {
         self
     }
 
+    /// What it says to people, in English.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Its code.
     pub fn code(&self) -> Code {
         self.code

@@ -324,6 +324,7 @@ fn new_account(account: &FileAccount, unit_id: i64) -> NewAccount {
         currency: account.currency,
         disbursed_on: account.disbursed_on,
         stage: account.stage,
+        waterfall: Waterfall::default(),
         lines: account.lines.clone(),
     }
 }

@@ -9,6 +9,7 @@
 use std::fmt;
 
 use daybook_shared::money::{Currency, MoneyError};
+use daybook_shared::schedule::Portions;
 use daybook_shared::time::Date;
 use uuid::Uuid;
 
@@ -45,6 +46,8 @@ spelled! {
         Recovery = "recovery",
         /// Asset: money on its way between two of our places.
         InTransit = "in_transit",
+        /// Income: fees of customers.
+        Fees = "fees",
     }
 }
 
@@ -94,6 +97,7 @@ impl GlAccount {
     pub const SUSPENSE: Self = Self::of(GlCode::Suspense, None);
     pub const RECOVERY: Self = Self::of(GlCode::Recovery, None);
     pub const IN_TRANSIT: Self = Self::of(GlCode::InTransit, None);
+    pub const FEES: Self = Self::of(GlCode::Fees, None);
 
     pub const fn officer_cash(user: i64) -> Self {
         Self::of(GlCode::OfficerCash, Some(user))
@@ -256,6 +260,21 @@ pub fn activation(
     unearned_minor: i64,
 ) -> Result<Journal, PostingError> {
     receivable(JournalKind::Activation, event, account, receivable_minor, unearned_minor, GlAccount::ORDERS)
+}
+
+/// Line 1 for a sale on a contract, whose schedule owes this in all: Dr plan_recv; Cr orders for the price,
+/// unearned for the profit, fees for what the customer pays for a service with the instalments.
+pub fn sale(event: Event, account: i64, owed: Portions) -> Result<Journal, PostingError> {
+    let Portions { principal, interest, fee, penalty } = owed;
+    not_negative([principal, interest, fee, penalty])?;
+    let lines = vec![
+        dr(GlAccount::plan_recv(account), owed.total()?),
+        cr(GlAccount::ORDERS, principal),
+        cr(GlAccount::unearned(account), interest),
+        cr(GlAccount::FEES, fee),
+    ];
+    // A schedule that begins with penalties does not balance, and is refused.
+    Journal::new(JournalKind::Activation, event, lines)
 }
 
 fn receivable(

@@ -6,58 +6,11 @@
 //!
 //! What is deliberately not here: refunds and the later use of a credit, which are events of their own.
 
-use std::fmt;
-use std::str::FromStr;
-
 use daybook_shared::ids::PaymentId;
 use daybook_shared::money::MoneyError;
+pub use daybook_shared::quote::terms::Waterfall;
 use daybook_shared::schedule::{Component, Instalment, Portions};
 use daybook_shared::time::Date;
-
-/// In which order a payment meets what is owed; a property of the product (model.md).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Waterfall {
-    /// The oldest instalment first; in it penalty, fee, interest, principal.
-    #[default]
-    InstalmentFirst,
-    /// Over all due instalments first all penalties, then fees, interest and principal; in advance by
-    /// instalment.
-    FeesFirst,
-}
-
-impl Waterfall {
-    /// Every waterfall.
-    pub const ALL: [Self; 2] = [Self::InstalmentFirst, Self::FeesFirst];
-
-    /// Its stable spelling.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::InstalmentFirst => "instalment_first",
-            Self::FeesFirst => "fees_first",
-        }
-    }
-}
-
-impl fmt::Display for Waterfall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
-
-/// The text names no waterfall of this build. There is no guessing with money.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a waterfall is instalment_first or fees_first, not {0:?}")]
-pub struct NotAWaterfall(String);
-
-impl FromStr for Waterfall {
-    type Err = NotAWaterfall;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.into_iter().find(|waterfall| waterfall.code() == text);
-        known.ok_or_else(|| NotAWaterfall(text.chars().take(32).collect()))
-    }
-}
-
-crate::spelled::sql_by_code!(Waterfall);
 
 /// A valid payment of an account, as far as allocation cares. Sorts by value date, then id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -267,7 +220,7 @@ mod tests {
             instalment(2, date("2026-03-18"), [800, 150, 30, 20]),
         ];
         let (earlier, later) = (payment("2026-03-16", 9, 700), payment("2026-03-20", 1, 900));
-        for waterfall in Waterfall::ALL {
+        for &waterfall in Waterfall::ALL {
             let back_dated = replay(&schedule, &[later, earlier], waterfall).unwrap();
             assert_eq!(back_dated, replay(&schedule, &[earlier, later], waterfall).unwrap());
             assert_eq!(back_dated.allocations[0].0, earlier.id);
@@ -346,7 +299,7 @@ mod tests {
     }
 
     fn waterfalls() -> impl Strategy<Value = Waterfall> {
-        prop::sample::select(&Waterfall::ALL)
+        prop::sample::select(Waterfall::ALL)
     }
 
     proptest! {

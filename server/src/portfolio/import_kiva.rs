@@ -12,6 +12,7 @@ use daybook_shared::time::Timestamp;
 use indicatif::ProgressBar;
 
 use super::account::Stage;
+use super::allocation::Waterfall;
 use super::kiva::{self, Kiva, Loan, ScheduledLine};
 use super::opening::{self, NewAccount, NewCustomer, NewUnit, OpenError};
 use crate::batch_row;
@@ -128,6 +129,7 @@ fn account(loan: &Loan, lines: &[ScheduledLine], unit_id: i64) -> Result<NewAcco
         currency: kiva::CURRENCY,
         disbursed_on: loan.disbursed_on.ok_or(NO_DISBURSAL)?,
         stage: Stage::Field,
+        waterfall: Waterfall::default(),
         lines: (1..).zip(lines).map(|(n, line)| due(n, line)).collect(),
     })
 }

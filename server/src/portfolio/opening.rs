@@ -39,7 +39,7 @@ batch_row! {
     }
 }
 
-/// An account to be opened: active, unpaid.
+/// An account to be opened, unpaid.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
     /// Id.
@@ -60,6 +60,8 @@ pub struct NewAccount {
     pub stage: Stage,
     /// Schedule version 1.
     pub lines: Vec<DueLine>,
+    /// In which order a payment meets what is owed.
+    pub waterfall: Waterfall,
 }
 
 /// Which journal brings a receivable into the books: [`crate::ledger::posting::import`] or
@@ -177,42 +179,85 @@ pub async fn open_booked(
     accounts: Vec<NewAccount>,
     book: impl Fn(&NewAccount, Receivable) -> Result<Journal, PostingError>,
 ) -> Result<BTreeMap<AccountId, Opened>, OpenError> {
+    let written = write(tx, &accounts, AccountStatus::Active).await?;
+    let mut journals = Vec::with_capacity(accounts.len());
+    for (account, Written { id, row }) in accounts.iter().zip(&written) {
+        let (original_minor, interest_minor) = (row.original_minor, row.outstanding_interest);
+        let journal = book(account, Receivable { account_id: *id, original_minor, interest_minor });
+        journals.push(journal.map_err(|error| schedule_error(account, error))?);
+    }
+    let cases: Vec<_> =
+        accounts.iter().zip(&written).map(|(account, one)| NewDossier::case(account.uid, one.id)).collect();
+    let dossiers = dossier::insert(tx, &cases).await?;
+    journal::insert(tx, &journals, now).await?;
+    let opened = accounts.iter().zip(written).map(|(account, Written { id, row })| {
+        let dossier = dossiers.get(&DossierId::case(account.uid)).copied()?;
+        Some((account.uid, Opened { account: id, customer: row.customer_id, dossier }))
+    });
+    Ok(opened.collect::<Option<_>>().ok_or(sqlx::Error::RowNotFound)?)
+}
+
+/// Writes an account down that is agreed and has not begun: without a case, and not in the books. Its key.
+pub async fn write_pending(tx: &mut Tx, account: NewAccount) -> Result<i64, OpenError> {
+    let written = write(tx, &[account], AccountStatus::Pending).await?;
+    Ok(written.first().map(|one| one.id).ok_or(sqlx::Error::RowNotFound)?)
+}
+
+const BEGIN: &str = "update account set status = 'active' where id = $1 and status = 'pending'";
+
+/// A pending account begins: its case opens and its journal is booked. False when it was not pending.
+pub async fn begin(
+    tx: &mut Tx,
+    now: Timestamp,
+    (uid, account_id): (AccountId, i64),
+    booked: Journal,
+) -> sqlx::Result<bool> {
+    let begun = on_db!(&mut *tx, conn => {
+        sqlx::query(BEGIN).bind(account_id).execute(conn).await.map(|done| done.rows_affected())
+    })?;
+    if begun == 0 {
+        return Ok(false);
+    }
+    dossier::insert(tx, &[NewDossier::case(uid, account_id)]).await?;
+    journal::insert(tx, &[booked], now).await?;
+    Ok(true)
+}
+
+/// An account that was written down.
+struct Written {
+    id: i64,
+    row: AccountInsert,
+}
+
+/// Customers, accounts and their schedules; the answers are in the accounts' order.
+async fn write(tx: &mut Tx, accounts: &[NewAccount], status: AccountStatus) -> Result<Vec<Written>, OpenError> {
     let customers: BTreeMap<_, _> = accounts.iter().map(|account| (account.customer.uid, &account.customer)).collect();
     let customers: Vec<_> = customers.into_values().cloned().collect();
     let customers: Vec<(CustomerId, i64)> = batch::insert(tx, &customers, INSERT_CUSTOMERS).await?;
     let customers: BTreeMap<_, _> = customers.into_iter().collect();
     let mut rows = Vec::with_capacity(accounts.len());
-    for account in &accounts {
+    for account in accounts {
         let customer_id = customers.get(&account.customer.uid).copied().ok_or(sqlx::Error::RowNotFound)?;
-        rows.push(account_row(account, customer_id).map_err(|error| schedule_error(account, error.into()))?);
+        let row = account_row(account, customer_id, status);
+        rows.push(row.map_err(|error| schedule_error(account, error.into()))?);
     }
     let keys: Vec<(AccountId, i64)> = batch::insert(tx, &rows, INSERT_ACCOUNTS).await?;
     let keys: BTreeMap<_, _> = keys.into_iter().collect();
-    let (mut instalments, mut cases, mut journals) = (Vec::new(), Vec::new(), Vec::new());
-    for (account, row) in accounts.iter().zip(&rows) {
+    let (mut written, mut instalments) = (Vec::with_capacity(rows.len()), Vec::new());
+    for (account, row) in accounts.iter().zip(rows) {
         let id = keys.get(&account.uid).copied().ok_or(sqlx::Error::RowNotFound)?;
         instalments.extend(account.lines.iter().map(|line| instalment_row(id, line)));
-        cases.push(NewDossier::case(account.uid, id));
-        let (original_minor, interest_minor) = (row.original_minor, row.outstanding_interest);
-        let journal = book(account, Receivable { account_id: id, original_minor, interest_minor });
-        journals.push(journal.map_err(|error| schedule_error(account, error))?);
+        written.push(Written { id, row });
     }
     batch::execute(tx, &instalments, INSERT_INSTALMENTS).await?;
-    let dossiers = dossier::insert(tx, &cases).await?;
-    journal::insert(tx, &journals, now).await?;
-    let opened = accounts.iter().zip(rows).map(|(account, row)| {
-        let dossier = dossiers.get(&DossierId::case(account.uid)).copied()?;
-        let account_id = keys.get(&account.uid).copied()?;
-        Some((account.uid, Opened { account: account_id, customer: row.customer_id, dossier }))
-    });
-    Ok(opened.collect::<Option<_>>().ok_or(sqlx::Error::RowNotFound)?)
+    Ok(written)
 }
 
 fn schedule_error(account: &NewAccount, error: PostingError) -> OpenError {
     OpenError::Schedule { number: account.number.clone(), error }
 }
 
-fn account_row(account: &NewAccount, customer_id: i64) -> Result<AccountInsert, MoneyError> {
+fn account_row(account: &NewAccount, customer_id: i64, status: AccountStatus) -> Result<AccountInsert, MoneyError> {
     let instalments: Vec<_> = account.lines.iter().map(|line| line.with_paid(Portions::ZERO)).collect();
     let owed = outstanding(&instalments)?;
     Ok(AccountInsert {
@@ -222,9 +267,9 @@ fn account_row(account: &NewAccount, customer_id: i64) -> Result<AccountInsert, 
         unit_id: account.unit_id,
         product: account.product.clone(),
         currency: account.currency,
-        status: AccountStatus::Active,
+        status,
         disbursed_on: account.disbursed_on,
-        waterfall: Waterfall::default(),
+        waterfall: account.waterfall,
         stage: account.stage,
         original_minor: owed.total()?,
         outstanding_principal: owed.principal,

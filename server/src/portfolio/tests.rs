@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::account::{self, AccountRow, AccountStatus, AllocationRow, ClosedAs, Lock, Stage};
 use super::ageing_report::{self, ReportError};
-use super::allocation::{Payment, allocate, replay};
+use super::allocation::{Payment, Waterfall, allocate, replay};
 use super::assign::assign;
 use super::opening::{self, NewAccount, NewCustomer, NewUnit, Opened};
 use crate::db::Tx;
@@ -49,6 +49,7 @@ fn new_account(n: u8, unit_id: i64, currency: Currency) -> NewAccount {
         currency,
         disbursed_on: date("2026-01-01"),
         stage: Stage::Field,
+        waterfall: Waterfall::default(),
         lines: vec![line(1, "2026-02-01", 90), line(2, "2026-03-01", 90)],
     }
 }
@@ -171,7 +172,7 @@ fn blank_row(status: AccountStatus, closed_as: Option<ClosedAs>) -> AccountRow {
         closed_as,
         disbursed_on: date("2026-01-01"),
         schedule_version: 1,
-        waterfall: super::allocation::Waterfall::InstalmentFirst,
+        waterfall: Waterfall::InstalmentFirst,
         stage: Stage::Call,
         original_minor: 0,
         outstanding_principal: 0,
@@ -297,7 +298,7 @@ async fn a_replay_of_stored_rows_is_the_replay_of_the_rules() {
         let payments = &account::load_payments(&mut tx, &[id]).await.unwrap()[&id];
         assert_eq!(payments, &[early, late]);
         let schedule = &account::load_instalments(&mut tx, &[(id, 1)]).await.unwrap()[&id];
-        let replayed = replay(schedule, payments, super::allocation::Waterfall::InstalmentFirst).unwrap();
+        let replayed = replay(schedule, payments, Waterfall::InstalmentFirst).unwrap();
         assert_eq!(replayed.instalments[0].paid.total(), Ok(100));
         assert_eq!(replayed.instalments[1].paid.total(), Ok(10));
     })

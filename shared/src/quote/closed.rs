@@ -12,8 +12,8 @@ pub struct NotACode {
 
 /// Declares an enum with its one spelling in CBOR, JSON, SQL and texts alike.
 macro_rules! closed {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal,)+ })+) => {$(
-        $(#[$doc])*
+    ($($(#[doc = $doc:literal])+ $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal,)+ })+) => {$(
+        $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
             $($(#[$vdoc])* $variant,)+
@@ -82,7 +82,7 @@ macro_rules! closed {
         #[cfg(feature = "openapi")]
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-                $crate::openapi::one_of(&[$($code),+])
+                $crate::openapi::one_of(concat!($($doc),+).trim(), &[$($code),+])
             }
         }
 

@@ -37,5 +37,6 @@ pub mod workload;
 pub mod world;
 
 pub use database::Engine;
+pub use server::Answer;
 pub use setup::{KES, Terms};
-pub use world::{Acc, On, Who, World};
+pub use world::{Acc, Account, On, Who, World};

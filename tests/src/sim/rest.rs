@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
 use axum::http::{Method, Request, header};
+use daybook_server::auth::party::ACTING_FOR;
 use daybook_server::http::idempotency::KEY;
-use daybook_shared::ids::{DecisionId, DossierId, EntryId};
+use daybook_server::jobs::{self, JOBS};
+use daybook_shared::ids::{CustomerId, DecisionId, DossierId, EntryId};
 use serde_json::{Value, json};
 
 use super::server::Answer;
@@ -19,6 +21,33 @@ impl World {
     /// A request of a signed-in person.
     pub fn rest(&self, who: Who, method: Method, path: &str, body: &Value) -> Answer {
         self.server.call(self.request(who, method, path, body))
+    }
+
+    /// A request of a member of staff in a customer's name.
+    pub fn rest_for(&self, who: Who, customer: CustomerId, method: Method, path: &str, body: &Value) -> Answer {
+        let mut request = self.request(who, method, path, body);
+        let named = customer.to_string().parse().expect("an id is a header");
+        request.headers_mut().insert(ACTING_FOR, named);
+        self.server.call(request)
+    }
+
+    /// What a signed-in person reads in a form that he names.
+    pub fn rest_accepting(&self, who: Who, path: &str, media: &str) -> Answer {
+        let mut request = self.request(who, Method::GET, path, &Value::Null);
+        request.headers_mut().insert(header::ACCEPT, media.parse().expect("a media type is a header"));
+        self.server.call(request)
+    }
+
+    /// Writes that people send at the same moment, each under a key of its own.
+    pub fn at_once(&self, writes: Vec<(Who, String, Value)>) -> Vec<Answer> {
+        let requests = writes.iter().map(|(who, path, body)| self.request(*who, Method::POST, path, body));
+        self.server.call_at_once(requests.collect())
+    }
+
+    /// Lets a background job have its turn; how much it did.
+    pub fn job(&self, name: &str) -> u64 {
+        let job = JOBS.iter().find(|job| job.name == name).expect("there is such a job");
+        self.server.read(async |app, _| jobs::run(app, job).await.expect("the job ends").expect("it is due"))
     }
 
     fn request(&self, who: Who, method: Method, path: &str, body: &Value) -> Request<Body> {

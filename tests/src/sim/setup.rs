@@ -13,11 +13,12 @@ use daybook_server::portfolio::account::Stage;
 use daybook_server::portfolio::assign;
 use daybook_server::portfolio::dossier::{self, NewDossier};
 use daybook_server::portfolio::opening::{self, NewAccount, NewCustomer};
-use daybook_shared::ids::{AccountId, AgentId, CustomerId, DossierId};
+use daybook_shared::ids::{AccountId, AgentId, CustomerId, DossierId, UserId};
 use daybook_shared::money::Currency;
 use daybook_shared::schedule::DueLine;
 
 use super::world::{Acc, Account, On, Person, Who, World};
+use daybook_server::portfolio::allocation::Waterfall;
 
 /// The lender's currency.
 pub const KES: Currency = Currency::new(*b"KES").expect("three capital letters");
@@ -76,6 +77,14 @@ impl World {
         });
         self.people.push(Person { name: name.to_owned(), id: user.id, uid: user.uid, caseload: None });
         Who(self.people.len() - 1)
+    }
+
+    /// The id of a person who is a customer.
+    pub fn customer_id(&self, who: Who) -> CustomerId {
+        let sql = "select u.uid, c.uid from app_user u join customer c on c.id = u.customer_id";
+        let rows = self.server.rows::<(UserId, CustomerId)>(sql);
+        let user = self.people[who.0].uid;
+        rows.into_iter().find(|row| row.0 == user).expect("he is a customer").1
     }
 
     /// Gives a person one more role.
@@ -214,6 +223,7 @@ impl World {
             disbursed_on: began,
             stage: Stage::Field,
             lines: lines.collect(),
+            waterfall: Waterfall::default(),
         };
         let opened = self.server.write(async |app, tx| {
             let opened = opening::open(tx, app.now(), vec![account], posting::activation).await;

@@ -1,6 +1,7 @@
 //! Customers and their accounts.
 
 use daybook_server::portfolio::account::Stage;
+use daybook_server::portfolio::allocation::Waterfall;
 use daybook_server::portfolio::opening::{NewAccount, NewCustomer};
 use daybook_shared::ids::{AccountId, CustomerId};
 use daybook_shared::money::Currency;
@@ -82,6 +83,7 @@ pub fn account(rng: &mut ChaCha20Rng, number: usize, unit_id: i64, (now, today):
         currency: CURRENCY,
         disbursed_on,
         stage: if rng.random_bool(0.7) { Stage::Call } else { Stage::Field },
+        waterfall: Waterfall::default(),
         lines: lines(principal, interest, disbursed_on),
     }
 }

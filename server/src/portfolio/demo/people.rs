@@ -9,6 +9,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha20Rng;
 
 use crate::portfolio::account::Stage;
+use crate::portfolio::allocation::Waterfall;
 use crate::portfolio::opening::{NewAccount, NewCustomer};
 
 /// A town: name, latitude and longitude in millionths of a degree (GeoNames).
@@ -190,6 +191,7 @@ pub fn account(
         currency: market.currency,
         disbursed_on,
         stage: Stage::Call,
+        waterfall: Waterfall::default(),
         lines: lines(principal, interest, months, disbursed_on),
     }
 }

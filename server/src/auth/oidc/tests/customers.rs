@@ -35,6 +35,8 @@ async fn me(server: &TestServer, answer: &Answer) -> Value {
     server.get("/v1/me", answer.json()["access_token"].as_str().unwrap()).await.json()
 }
 
+const SHARE: &str = "update customer set phone = '+254700000009'";
+
 async fn db_customers(server: &TestServer) -> i64 {
     const COUNT: &str = "select cast(count(*) as bigint) from customer";
     on_db!(&mut server.read().await, conn => sqlx::query_scalar(COUNT).fetch_one(conn).await).unwrap()
@@ -60,7 +62,6 @@ async fn a_verified_number_makes_a_customer_and_the_subject_stays_his() {
         let other = me(server, &enter(server, &token(&with_phone("s2", "+254700000009", true))).await).await;
         assert_ne!(other["id"], zainabu["id"]);
         assert_eq!(db_customers(server).await, 2);
-        const SHARE: &str = "update customer set phone = '+254700000009'";
         let mut tx = server.write().await;
         on_db!(&mut tx, conn => sqlx::query(SHARE).execute(conn).await.map(|_| ())).unwrap();
         tx.commit().await.unwrap();
