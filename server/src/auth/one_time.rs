@@ -26,7 +26,9 @@ pub const RESEND_S: i64 = 60;
 pub const ASKED_A_MINUTE_MAX: u32 = 20;
 /// How often codes are forgotten.
 pub const FORGET_EVERY: Duration = Duration::from_hours(1);
+/// Digits of a code.
 const DIGITS: usize = 6;
+/// For how long codes to all numbers together are counted.
 const HOUR_MS: i64 = 3_600_000;
 /// Rows forgotten in one transaction.
 const FORGOTTEN_MAX: i64 = 500;
