@@ -54,6 +54,11 @@ const WHERE_IT_WAS: &str =
 const FORGET: &str =
     "update customer set name = '', phone = null, alt_phone = null, birth_date = null, national_id_masked = null,
        language = null, address = null, lat_e6 = null, lon_e6 = null, erased_at = $2 where id = $1";
+const FORGET_REASONS: &str = "update goods_return set reason = null
+     where account_id in (select a.id from account a where a.customer_id = $1)";
+const FORGET_WORDS: &str = "update plan_complaint_message set words = null
+     where complaint_id in (select c.id from plan_complaint c join account a on a.id = c.account_id
+                            where a.customer_id = $1)";
 const FORGET_PAYERS_BY_NUMBER: &str =
     "update statement_line set payer = null where payer is not null and account_number in (
        select a.number from account a join customer k on k.id = a.customer_id where k.erased_at is not null)";
@@ -91,6 +96,9 @@ pub async fn begin(app: &App, due: Due) -> sqlx::Result<bool> {
         return Ok(false);
     }
     on_db!(&mut tx, conn => sqlx::query(FORGET).bind(due.customer_id).bind(now).execute(conn).await.map(|_| ()))?;
+    for sql in [FORGET_REASONS, FORGET_WORDS] {
+        on_db!(&mut tx, conn => sqlx::query(sql).bind(due.customer_id).execute(conn).await.map(|_| ()))?;
+    }
     close(&mut tx, &cases, now).await?;
     tx.commit().await?;
     Ok(true)

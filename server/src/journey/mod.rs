@@ -10,6 +10,9 @@
 //! * [`applications`], [`decide`], [`policy`], [`policies`]: who is approved, by whom, by which rules.
 //! * [`contract`], [`acceptance`]: what is signed, and the account it becomes.
 //! * [`plans`]: accounts as their customers see them. [`upkeep`]: what time ends.
+//! * [`late_fees`]: what being late costs. [`settling`]: paying off early, by agreement.
+//! * [`returns`], [`refunds`], [`payout`]: goods that come back, and money that goes back.
+//! * [`complaints`]: what customers object to.
 //! * [`routes`]: REST.
 //!
 //! An account is an account like any other from then on: payments, ageing, collection and the ledger are in
@@ -17,17 +20,23 @@
 
 pub mod acceptance;
 pub mod applications;
+pub mod complaints;
 pub mod contract;
 pub mod decide;
+pub mod late_fees;
 pub mod offers;
 pub mod orders;
+pub mod payout;
 pub mod plans;
 pub mod policies;
 pub mod policy;
 pub mod quotes;
+pub mod refunds;
 pub mod regimes;
 pub mod resume;
+pub mod returns;
 pub mod routes;
+pub mod settling;
 pub mod standing;
 pub mod states;
 pub mod upkeep;

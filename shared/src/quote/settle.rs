@@ -45,8 +45,11 @@ impl Settlement {
         let rebate_minor = match rule {
             EarlySettlement::DecliningRebate => unearned,
             EarlySettlement::RuleOf78 => {
+                // Fees for being late are lines of their own and no part of the sale.
+                let sold = |line: &&Instalment| line.due.penalty == 0 || !line.due.without_penalty().is_zero();
                 let profit = sum(instalments.iter().map(|line| line.due.interest))?;
-                rule_of_78(profit, ahead().count(), instalments.len()).min(unearned)
+                let (ahead, all) = (ahead().filter(sold).count(), instalments.iter().filter(sold).count());
+                rule_of_78(profit, ahead, all).min(unearned)
             }
             EarlySettlement::FullProfit => 0,
         };

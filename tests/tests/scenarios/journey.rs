@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::on_every_engine;
 
 /// Twelve monthly payments of 1,100.00 for a price of 12,000.00 (journey.md 4.4).
-fn murabaha() -> Value {
+pub fn murabaha() -> Value {
     json!({
         "currency": "KES", "kind": { "murabaha": { "profit_bp": 1000 } }, "instalments": 12, "due": { "months_after": 1 },
         "increment_minor": 1, "early_settlement": "declining_rebate", "waterfall": "instalment_first",
@@ -21,7 +21,7 @@ fn murabaha() -> Value {
 }
 
 /// Four payments without cost, a quarter of the price with the acceptance.
-fn four(down_payment: bool) -> Value {
+pub fn four(down_payment: bool) -> Value {
     let mut terms = json!({
         "currency": "KES", "kind": "zero_percent", "instalments": 4, "due": { "months_after": 1 },
         "increment_minor": 1, "early_settlement": "full_profit", "waterfall": "instalment_first",
@@ -34,25 +34,25 @@ fn four(down_payment: bool) -> Value {
 }
 
 /// The people of a shop.
-struct Shop {
-    partner: Who,
+pub struct Shop {
+    pub partner: Who,
     risk: Who,
-    customer: Who,
+    pub customer: Who,
 }
 
-fn shop(world: &mut World) -> Shop {
+pub fn shop(world: &mut World) -> Shop {
     let partner = world.person("Pia", Role::PartnerManager);
     let risk = world.person("Rashid", Role::Risk);
     let customer = world.person("Asha", Role::Customer);
     Shop { partner, risk, customer }
 }
 
-fn id(world: &mut World) -> Uuid {
+pub fn id(world: &mut World) -> Uuid {
     OrderId::new(world.now(), &mut world.rng).0
 }
 
 /// An offer in force.
-fn offer(world: &mut World, shop: &Shop, terms: &Value) -> OfferId {
+pub fn offer(world: &mut World, shop: &Shop, terms: &Value) -> OfferId {
     let uid = id(world);
     let offer = json!({
         "id": uid, "name": "An offer", "regime": "open", "terms": terms, "amount_min_minor": 100,
@@ -67,7 +67,7 @@ fn offer(world: &mut World, shop: &Shop, terms: &Value) -> OfferId {
 }
 
 /// An order of the customer's.
-fn order(world: &mut World, customer: Who, minor: i64) -> OrderId {
+pub fn order(world: &mut World, customer: Who, minor: i64) -> OrderId {
     let uid = id(world);
     let order = json!({
         "id": uid, "channel": "app", "reference": uid.to_string(), "amount": { "minor": minor, "currency": "KES" },
@@ -80,19 +80,19 @@ fn order(world: &mut World, customer: Who, minor: i64) -> OrderId {
     OrderId(uid)
 }
 
-fn quote(world: &mut World, customer: Who, offer: OfferId, order: OrderId) -> Answer {
+pub fn quote(world: &mut World, customer: Who, offer: OfferId, order: OrderId) -> Answer {
     let uid = id(world);
     world.rest(customer, Method::POST, "/v1/quotes", &json!({ "id": uid, "offer": offer, "order": order }))
 }
 
 /// An application on a quote; its answer.
-fn apply(world: &mut World, customer: Who, quote: &Value) -> Answer {
+pub fn apply(world: &mut World, customer: Who, quote: &Value) -> Answer {
     let uid = id(world);
     world.rest(customer, Method::POST, "/v1/applications", &json!({ "id": uid, "quote": quote["id"] }))
 }
 
 /// Reads the contract and signs it.
-fn sign(world: &World, customer: Who, application: &str) -> Answer {
+pub fn sign(world: &World, customer: Who, application: &str) -> Answer {
     let agreement =
         world.rest(customer, Method::GET, &format!("/v1/applications/{application}/agreement"), &Value::Null);
     assert_eq!(agreement.status, 200, "{}", agreement.json());
@@ -102,7 +102,7 @@ fn sign(world: &World, customer: Who, application: &str) -> Answer {
 }
 
 /// The account of a plan, for what the world knows of accounts.
-fn account_of(world: &mut World, plan: &str) -> Acc {
+pub fn account_of(world: &mut World, plan: &str) -> Acc {
     let uid: AccountId = plan.parse().unwrap();
     let rows = world.server.rows::<(i64, i64, i64, AccountId)>(
         "select a.id, a.customer_id, d.id, a.uid from account a join dossier d on d.account_id = a.id",
@@ -113,7 +113,7 @@ fn account_of(world: &mut World, plan: &str) -> Acc {
 }
 
 /// Balances of the ledger, by account.
-fn balance(world: &World, gl: &str) -> i64 {
+pub fn balance(world: &World, gl: &str) -> i64 {
     let rows = world.server.rows::<(String, i64)>("select gl, cast(sum(minor) as bigint) from line group by gl");
     rows.into_iter().find(|row| row.0 == gl).map_or(0, |row| row.1)
 }
