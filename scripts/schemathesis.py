@@ -10,7 +10,7 @@ URL, WORK = sys.argv[1:3]
 EXAMPLES = os.environ.get("EXAMPLES", "8")
 TOOL = os.path.join(os.path.dirname(sys.executable), "schemathesis")
 # A login of each role; nobody is None.
-LOGINS = [None, "admin", "supervisor1", "cashier", "auditor", "officer1"]
+LOGINS = [None, "admin", "supervisor1", "cashier", "auditor", "officer1", "seller1", "partner", "risk", "finance"]
 CHECKS = [
     "not_a_server_error",
     "status_code_conformance",

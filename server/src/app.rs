@@ -10,12 +10,15 @@ use daybook_shared::wire::limits::INFLATED_PERMITS_BYTES;
 use rand::rngs::SysRng;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
+use tokio::sync::Semaphore;
 
 use crate::attachments::routes::PIECES_A_MINUTE_MAX;
 use crate::audit::seal::KnownHead;
 use crate::auth::alarm::Alarm;
 use crate::auth::guesses::Guesses;
+use crate::auth::oidc::customers::CustomerProvider;
 use crate::auth::oidc::{OidcError, Provider, Secret};
+use crate::auth::one_time::ASKED_A_MINUTE_MAX;
 use crate::auth::throttle::Throttle;
 use crate::clock::{FileClock, FileClockError, SystemClock};
 use crate::db::{Absent, Db, OpenError, Tx};
@@ -24,6 +27,8 @@ use crate::hints::routes::STREAMS_A_MINUTE_MAX;
 use crate::http::extract::BodyRoom;
 use crate::http::idempotency::InFlight;
 use crate::keys::{self, Identity, Keys, KeysError};
+use crate::messages::send::AT_ONCE_MAX;
+use crate::messages::{Gateway, GatewayError};
 use crate::on_db;
 use crate::settings::{Settings, SettingsError};
 use crate::sync::health::{Answered, FleetAge};
@@ -55,6 +60,14 @@ pub struct App {
     pub guesses: Guesses,
     /// The identity provider that staff may sign in with.
     pub oidc: Option<Provider>,
+    /// The identity provider whose tokens customers may bring.
+    pub customer_oidc: Option<CustomerProvider>,
+    /// Slows down addresses that ask for one-time codes.
+    pub code_requests: Throttle,
+    /// Who carries messages to customers.
+    pub messages: Option<Gateway>,
+    /// Room for requests that wait for it.
+    pub message_room: Arc<Semaphore>,
     /// Slows down devices that may only hand in.
     pub deposits: Throttle,
     /// Tells who is online that something moved.
@@ -143,6 +156,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// What this server shows the identity provider to be believed; never in the database.
     pub oidc_secret: Option<Secret>,
+    /// The value of the header that the SMS gateway knows this server by; never in the database.
+    pub sms_secret: Option<Secret>,
 }
 
 /// Why a server cannot start.
@@ -163,6 +178,9 @@ pub enum AppError {
     /// The identity provider's settings.
     #[error(transparent)]
     Oidc(#[from] OidcError),
+    /// The gateway of messages.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// The clock's file.
     #[error(transparent)]
     Clock(#[from] FileClockError),
@@ -209,6 +227,8 @@ impl App {
         let settings = Settings::load(&mut tx).await?;
         tx.commit().await?;
         let oidc = Provider::new(&settings, options.oidc_secret.clone())?;
+        let customer_oidc = CustomerProvider::new(&settings)?;
+        let messages = Gateway::new(&settings, options.sms_secret.clone())?;
         Ok(Arc::new(Self {
             db,
             clock,
@@ -220,6 +240,10 @@ impl App {
             writer: Writer::default(),
             guesses: Guesses::default(),
             oidc,
+            customer_oidc,
+            code_requests: Throttle::new(ASKED_A_MINUTE_MAX),
+            messages,
+            message_room: Arc::new(Semaphore::new(AT_ONCE_MAX)),
             deposits: Throttle::new(DEPOSITS_A_MINUTE_MAX),
             hints: Hub::default(),
             streams: Throttle::new(STREAMS_A_MINUTE_MAX),

@@ -23,6 +23,8 @@ pub struct FileConfig {
     pub log_format: Option<LogFormat>,
     /// A file with the secret of the identity provider's client.
     pub oidc_client_secret_file: Option<PathBuf>,
+    /// A file with the value of the header that the SMS gateway knows this server by.
+    pub sms_secret_file: Option<PathBuf>,
 }
 
 /// How log lines look.
@@ -56,7 +58,7 @@ pub enum ConfigError {
     },
 }
 
-/// The secret of the identity provider's client: in a file, or else as the environment has it.
+/// A secret that others know this server by: in a file, or else as the environment has it.
 pub fn secret(file: Option<&Path>, environment: Option<String>) -> Result<Option<Secret>, ConfigError> {
     let Some(path) = file else { return Ok(environment.map(|text| Secret::new(&text))) };
     let text = std::fs::read_to_string(path);

@@ -12,11 +12,12 @@ use daybook_shared::time::Timestamp;
 
 use crate::app::App;
 use crate::attachments;
-use crate::auth::upkeep;
+use crate::auth::{one_time, upkeep};
 use crate::db::Tx;
 use crate::erasure::{self, envelopes, retention};
 use crate::http::{idempotency, names};
 use crate::journey;
+use crate::messages::{outbox, send};
 use crate::on_db;
 use crate::portfolio::earning;
 use crate::sync::{compact, health};
@@ -111,6 +112,24 @@ pub static JOBS: &[Job] = &[
         what: "empties envelopes after envelope_days",
         every: envelopes::EVERY,
         turn: |app| Box::pin(envelopes::empty_old(app)),
+    },
+    Job {
+        name: "send_messages",
+        what: "sends messages to customers that wait",
+        every: send::EVERY,
+        turn: |app| Box::pin(send::send_due(app)),
+    },
+    Job {
+        name: "forget_messages",
+        what: "forgets messages to customers 90 days after they were sent",
+        every: send::FORGET_EVERY,
+        turn: |app| Box::pin(outbox::forget(app)),
+    },
+    Job {
+        name: "forget_codes",
+        what: "forgets one-time codes a day after they were asked for",
+        every: one_time::FORGET_EVERY,
+        turn: |app| Box::pin(one_time::forget(app)),
     },
 ];
 

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::audit::{self, Actor};
 use crate::db::Tx;
+use crate::messages::gateway::{self, GatewayKind};
 use crate::on_db;
 
 /// Declares the settings: name, type, default, rule, and what it says, in one place.
@@ -97,6 +98,34 @@ settings! {
     /// Whether somebody who signs in with the identity provider for the first time may become the user
     /// whose login is his verified e-mail address. Otherwise users are linked by hand.
     oidc_link_by_email: bool = false, |_| true;
+    /// The identity provider of a shop's app, whose identity tokens customers may sign in with, by its issuer
+    /// URL. Empty: none.
+    customer_oidc_issuer: String = String::new(), |v| v.is_empty() || crate::auth::oidc::is_address(v);
+    /// Whom the tokens of that provider are for: what it calls the app.
+    customer_oidc_audience: String = String::new(), |v| v.len() <= 255;
+    /// How many days a customer's sign-in lasts at most.
+    customer_session_days: i64 = 90, |v| (1..=400).contains(v);
+    /// How many hours a customer's sign-in lasts while he does not use it.
+    customer_session_idle_hours: i64 = 720, |v| (1..=24 * 400).contains(v);
+    /// How many minutes a one-time code is good for.
+    sign_in_code_minutes: i64 = 5, |v| (1..=60).contains(v);
+    /// The most one-time codes that go to one phone number in a day.
+    sign_in_codes_day: i64 = 10, |v| (1..=100).contains(v);
+    /// The most one-time codes that go out in an hour to all numbers together: what somebody who asks for
+    /// strangers' codes can cost.
+    sign_in_codes_hour: i64 = 5_000, |v| (1..=1_000_000).contains(v);
+    /// The country's calling code, for example 254, for phone numbers that customers write without one. Empty:
+    /// they must write it.
+    phone_country_code: String = String::new(), |v| v.len() <= 3 && v.bytes().all(|byte| byte.is_ascii_digit());
+    /// Who carries messages to customers: none, log (this server's log, for development only) or http (an SMS
+    /// gateway). Without one nobody signs in by a code.
+    message_gateway: GatewayKind = GatewayKind::None, |_| true;
+    /// Where the SMS gateway takes messages by POST, for example <https://sms.example.com/v1/messages>.
+    sms_url: String = String::new(), |v| gateway::is_url(v);
+    /// The header in which it expects the secret that `--sms-secret-file` names.
+    sms_header: String = "authorization".to_owned(), |v| gateway::is_header(v);
+    /// The JSON that it expects, with {to} for the number in a text and {text} as a text of its own.
+    sms_body: String = r#"{"to":"{to}","text":"{text}"}"#.to_owned(), |v| gateway::is_body(v);
     /// The most bytes of a file that an entry names: a photo, a signature.
     attachment_bytes_max: i64 = i64::from(daybook_shared::wire::limits::ATTACHMENT_BYTES_MAX), |v| (1_024..=64 * 1_024 * 1_024).contains(v);
     /// The most bytes of files that a device hands in on one day; the rest comes later.
@@ -203,7 +232,7 @@ macro_rules! plain_value {
         }
     )+};
 }
-plain_value!(bool, i32, i64, Currency);
+plain_value!(bool, i32, i64, Currency, GatewayKind);
 
 impl Value for String {
     fn show(&self) -> String {
@@ -262,6 +291,13 @@ mod tests {
             ("oidc_link_by_email", "maybe"),
             ("closed_customer_days", "1"),
             ("envelope_days", "-1"),
+            ("customer_oidc_issuer", "http://login.example.com"),
+            ("sign_in_codes_day", "0"),
+            ("phone_country_code", "+254"),
+            ("message_gateway", "pigeon"),
+            ("sms_url", "http://sms.example.com"),
+            ("sms_header", "two words"),
+            ("sms_body", "{}"),
             ("no_such", "1"),
         ] {
             assert!(settings.put(name, text).is_err(), "{name} {text}");

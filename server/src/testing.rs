@@ -4,6 +4,8 @@
 //! SQLite always; PostgreSQL when `DAYBOOK_TEST_POSTGRES` names a server (`postgres://user@host:port`)
 //! on which databases may be made and dropped.
 
+pub mod gateway;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -137,6 +139,7 @@ pub async fn open(url: &str, settings: &[(&str, &str)]) -> TestServer {
         clock: ClockChoice::Given(Arc::clone(&clock) as _),
         seed: Some(1),
         oidc_secret: None,
+        sms_secret: None,
     };
     let mut app = App::open(&options).await.expect("a fresh database can be opened");
     if !settings.is_empty() {

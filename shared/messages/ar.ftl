@@ -22,6 +22,9 @@ problem-offer-not-eligible = هذا العرض لا يناسب عملية الش
 problem-limit-exceeded = تمّ تجاوز الحدّ
 problem-illegal-transition = لا يمكن ذلك الآن
 problem-consent-missing = الموافقة غير موجودة
+problem-sign-in-code-refused = رمز المرة الواحدة غير صحيح أو لم يعد صالحاً
+problem-phone-shared = لعدة عملاء رقم الهاتف هذا
+problem-phone-taken = رقم الهاتف هذا لعميل آخر
 problem-still-held = لا يمكن الإفراج عنه كما هو
 problem-id-taken = الاسم أو المعرّف مستخدم
 problem-enrolment-code-used = استُخدم رمز التسجيل من جهاز آخر
@@ -46,6 +49,8 @@ problem-unavailable = لا يستطيع الخادم الإجابة الآن
 customer-receipt = { $lender }: استلمنا { $amount } للحساب { $account } بتاريخ { $date }. رقم الإيصال { $receipt }.
 customer-awaiting_confirmation = { $lender }: دفعتكم بمبلغ { $amount } بانتظار تأكيد مزوّد الخدمة.
 customer-account_paid = { $lender }: سُدّد الحساب { $account } بالكامل. شكراً لكم.
+customer-sign_in_code = { $lender }: رمزكم هو { $code }. يصلح لمدة { $minutes } دقائق. لن يطلبه منكم أحد من موظفينا.
+customer-phone_changed = { $lender }: تغيّر رقم هاتف حسابكم. إن لم تكونوا أنتم من غيّره فأخبروا أحد متاجرنا فوراً.
 customer-instalments_left = { $count ->
     [zero] لم يبقَ أي قسط.
     [one] بقي قسط واحد.

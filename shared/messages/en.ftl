@@ -121,6 +121,9 @@ problem-offer-not-eligible = The offer is not for this purchase
 problem-limit-exceeded = A limit is exceeded
 problem-illegal-transition = That cannot happen now
 problem-consent-missing = The consent is missing
+problem-sign-in-code-refused = The one-time code is not, or no longer, good
+problem-phone-shared = Several customers have this phone number
+problem-phone-taken = Another customer has this phone number
 problem-still-held = It cannot be released as it is
 problem-id-taken = The name or id is in use
 problem-enrolment-code-used = The enrolment code was used by another device
@@ -145,6 +148,8 @@ problem-unavailable = The server cannot answer now
 customer-receipt = { $lender }: received { $amount } for account { $account } on { $date }. Receipt { $receipt }.
 customer-awaiting_confirmation = { $lender }: your payment of { $amount } waits for the provider's confirmation.
 customer-account_paid = { $lender }: account { $account } is paid in full. Thank you.
+customer-sign_in_code = { $lender }: your code is { $code }. It is good for { $minutes } minutes. Nobody of ours will ask you for it.
+customer-phone_changed = { $lender }: the phone number of your account was changed. If it was not you, tell a shop at once.
 customer-instalments_left = { $count ->
     [0] No instalment is left.
     [one] One instalment is left.

@@ -121,6 +121,9 @@ problem-offer-not-eligible = Ofa hii si ya ununuzi huu
 problem-limit-exceeded = Kikomo kimepitwa
 problem-illegal-transition = Hilo haliwezekani kwa sasa
 problem-consent-missing = Ridhaa haipo
+problem-sign-in-code-refused = Msimbo wa mara moja si sahihi, au haufai tena
+problem-phone-shared = Wateja kadhaa wana namba hii ya simu
+problem-phone-taken = Mteja mwingine ana namba hii ya simu
 problem-still-held = Haiwezi kuruhusiwa ilivyo
 problem-id-taken = Jina au kitambulisho kinatumika
 problem-enrolment-code-used = Msimbo wa kusajili umetumiwa na kifaa kingine
@@ -145,6 +148,8 @@ problem-unavailable = Seva haiwezi kujibu sasa
 customer-receipt = { $lender }: tumepokea { $amount } kwa akaunti { $account } tarehe { $date }. Risiti { $receipt }.
 customer-awaiting_confirmation = { $lender }: malipo yako ya { $amount } yanasubiri uthibitisho wa mtoa huduma.
 customer-account_paid = { $lender }: akaunti { $account } imelipwa yote. Asante.
+customer-sign_in_code = { $lender }: msimbo wako ni { $code }. Unatumika kwa dakika { $minutes }. Hakuna mtu wetu atakayekuuliza.
+customer-phone_changed = { $lender }: namba ya simu ya akaunti yako imebadilishwa. Kama si wewe, liambie duka mara moja.
 customer-instalments_left = { $count ->
     [0] Hakuna awamu iliyobaki.
     [one] Imebaki awamu moja.

@@ -113,7 +113,8 @@ impl Lender {
         let process::Settings { db_url, keys, clock, .. } = &self.settings;
         let clock = clock.clone().context("a lender has a clock")?;
         let (db_url, key_dir, clock) = (db_url.clone(), Some(keys.clone()), ClockChoice::File(clock));
-        Ok(App::open(&Options { db_url, key_dir, test: new, clock, seed: None, oidc_secret: None }).await?)
+        Ok(App::open(&Options { db_url, key_dir, test: new, clock, seed: None, oidc_secret: None, sms_secret: None })
+            .await?)
     }
 
     /// Writes a backup of its database, as the operator does, while its server runs.

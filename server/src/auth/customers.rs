@@ -35,6 +35,13 @@ pub async fn create(tx: &mut Tx, new: NewCustomer<'_>) -> sqlx::Result<Customer>
     })
 }
 
+const LOCK: &str = "update customer set name = name where id = $1 and erased_at is null";
+
+/// Locks a customer's row until the transaction ends, against his erasure; false when he is erased.
+pub async fn lock(tx: &mut Tx, customer_id: i64) -> sqlx::Result<bool> {
+    on_db!(tx, conn => sqlx::query(LOCK).bind(customer_id).execute(conn).await.map(|done| done.rows_affected() == 1))
+}
+
 // Nobody knows a password for what is not a hash.
 const INSERT_LOGIN: &str = "
     insert into app_user (uid, login, name, password_hash, active, created_at, customer_id)

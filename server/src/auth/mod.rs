@@ -4,7 +4,8 @@
 //! * [`party`]: the customer whom a request is about, and who acts for him.
 //! * [`users`], [`customers`], [`caseloads`], [`device`], [`fleet`]: the rows. [`enrolment`]: how a phone becomes a
 //!   device.
-//! * [`password`], [`session`], [`token`], [`oidc`], [`lease`], [`codes`]: what proves who somebody is.
+//! * [`password`], [`session`], [`token`], [`oidc`], [`lease`], [`codes`], [`one_time`]: what proves who somebody is.
+//!   [`customer_sign_in`]: which customer a phone number or a provider's subject is.
 //!   [`throttle`], [`guesses`]: what slows down who tries. [`alarm`]: what does not fit.
 //! * [`routes`]: their REST. [`upkeep`]: what a running server does meanwhile.
 //!
@@ -14,6 +15,7 @@
 pub mod alarm;
 pub mod caseloads;
 pub mod codes;
+pub mod customer_sign_in;
 pub mod customers;
 pub mod device;
 pub mod enrolment;
@@ -21,6 +23,7 @@ pub mod fleet;
 pub mod guesses;
 pub mod lease;
 pub mod oidc;
+pub mod one_time;
 pub mod party;
 pub mod password;
 pub mod roles;

@@ -40,10 +40,10 @@ pub struct Customer {
     pub uid: CustomerId,
 }
 
-const SELECT_OWN: &str = "select id, uid from customer where id = $1";
+const SELECT_OWN: &str = "select id, uid from customer where id = $1 and erased_at is null";
 const SELECT_SERVED: &str = concat!(
     visible_units!(),
-    "select c.id, c.uid from customer c where c.uid = $3 and (c.unit_id in (select id from visible)
+    "select c.id, c.uid from customer c where c.uid = $3 and c.erased_at is null and (c.unit_id in (select id from visible)
        or exists (select 1 from account a join visible v on v.id = a.unit_id where a.customer_id = c.id))"
 );
 
@@ -52,8 +52,9 @@ pub async fn find(tx: &mut Tx, user: &User, method: &Method, headers: &HeaderMap
     let named = named(headers)?;
     let customer: Option<Customer> = match (user.customer_id, named) {
         (Some(own), named) => {
-            let own: Customer = on_db!(tx, conn => sqlx::query_as(SELECT_OWN).bind(own).fetch_one(conn).await)?;
-            named.is_none_or(|named| named == own.uid).then_some(own)
+            let own: Option<Customer> =
+                on_db!(tx, conn => sqlx::query_as(SELECT_OWN).bind(own).fetch_optional(conn).await)?;
+            own.filter(|own| named.is_none_or(|named| named == own.uid))
         }
         (None, Some(named)) => {
             let permission = if method.is_safe() { Permission::ReadJourney } else { Permission::WriteJourney };

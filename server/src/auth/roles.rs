@@ -102,6 +102,10 @@ pub enum Permission {
     ReadJourney,
     /// Go on with it: as himself, or for staff in his name.
     WriteJourney,
+    /// Find a customer by his phone number.
+    FindCustomers,
+    /// Make a customer of somebody who has not the app.
+    RegisterCustomers,
     /// Take orders over from a shop's system.
     ImportOrders,
     /// See all offers, whoever they are for.
@@ -120,8 +124,10 @@ pub enum Permission {
     ReadComplaints,
     /// Answer and decide complaints.
     HandleComplaints,
-    /// Read the journey's figures and reports, and freeze a report.
+    /// Read the journey's figures, reports and campaigns.
     ReadAnalytics,
+    /// Freeze a report.
+    FreezeReports,
     /// Make campaigns.
     ManageCampaigns,
 }
@@ -153,6 +159,8 @@ impl Permission {
         Self::ApproveErasures,
         Self::ReadJourney,
         Self::WriteJourney,
+        Self::FindCustomers,
+        Self::RegisterCustomers,
         Self::ImportOrders,
         Self::ReadOffers,
         Self::ManageOffers,
@@ -163,6 +171,7 @@ impl Permission {
         Self::ReadComplaints,
         Self::HandleComplaints,
         Self::ReadAnalytics,
+        Self::FreezeReports,
         Self::ManageCampaigns,
     ];
 
@@ -184,21 +193,21 @@ impl Permission {
             | Self::ImportRecords
             | Self::ApproveErasures => &[Supervisor],
             Self::ReadHeld | Self::ReadErasures => &[Supervisor, Auditor],
-            Self::ProposeErasures => &[CallOfficer, Supervisor],
+            Self::ProposeErasures | Self::HandleComplaints => &[CallOfficer, Supervisor],
             Self::CountCash => &[Cashier],
             Self::ReadReports => &[Supervisor, Cashier, Auditor],
             Self::ReadJourney => &[Customer, Officer, CallOfficer, ShopStaff, Supervisor, Auditor],
             Self::WriteJourney => &[Customer, Officer, CallOfficer, ShopStaff],
-            Self::ImportOrders => &[ShopStaff, PartnerManager],
-            Self::ReadOffers => &[PartnerManager, Finance, Risk, Auditor],
+            Self::FindCustomers => &[Officer, CallOfficer, ShopStaff, Supervisor, Auditor],
+            Self::RegisterCustomers => &[CallOfficer, ShopStaff],
+            Self::ImportOrders | Self::DecideReturns => &[ShopStaff, PartnerManager],
+            Self::ReadOffers | Self::ReadAnalytics => &[PartnerManager, Finance, Risk, Auditor],
             Self::ManageOffers | Self::ManageCampaigns => &[PartnerManager],
             Self::SetPolicy => &[Risk],
-            Self::DecideReturns => &[ShopStaff, PartnerManager],
             Self::ReadFinance => &[Finance, Auditor],
             Self::PayRefunds => &[Finance],
             Self::ReadComplaints => &[CallOfficer, Supervisor, Auditor],
-            Self::HandleComplaints => &[CallOfficer, Supervisor],
-            Self::ReadAnalytics => &[PartnerManager, Finance, Risk, Auditor],
+            Self::FreezeReports => &[PartnerManager, Finance, Risk],
         }
     }
 
@@ -219,12 +228,14 @@ impl Permission {
             | Self::ProposeErasures
             | Self::ApproveErasures
             | Self::WriteJourney
+            | Self::RegisterCustomers
             | Self::ImportOrders
             | Self::ManageOffers
             | Self::SetPolicy
             | Self::DecideReturns
             | Self::PayRefunds
             | Self::HandleComplaints
+            | Self::FreezeReports
             | Self::ManageCampaigns => true,
             Self::ReadUsers
             | Self::ReadDevices
@@ -236,6 +247,7 @@ impl Permission {
             | Self::ReadReports
             | Self::ReadErasures
             | Self::ReadJourney
+            | Self::FindCustomers
             | Self::ReadOffers
             | Self::ReadFinance
             | Self::ReadComplaints

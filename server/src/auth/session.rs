@@ -40,6 +40,10 @@ spelled! {
         Password = "password",
         /// By an identity provider.
         Provider = "provider",
+        /// A customer, by a one-time code.
+        Code = "code",
+        /// A customer, by an identity token of a shop's app.
+        Token = "token",
     }
     /// Why a session ended.
     Ending {
@@ -57,6 +61,26 @@ spelled! {
         Role = "role_ended",
         /// There were too many.
         Crowded = "crowded_out",
+    }
+}
+
+/// How long sessions last.
+struct Lasting {
+    days: i64,
+    idle_hours: i64,
+}
+
+impl Method {
+    fn lasting(self, app: &App) -> Lasting {
+        let settings = &app.settings;
+        match self {
+            Self::Password | Self::Provider => {
+                Lasting { days: settings.session_days, idle_hours: settings.session_idle_hours }
+            }
+            Self::Code | Self::Token => {
+                Lasting { days: settings.customer_session_days, idle_hours: settings.customer_session_idle_hours }
+            }
+        }
     }
 }
 
@@ -92,7 +116,7 @@ pub struct Session {
 impl Session {
     /// When it ends if nobody refreshes it.
     pub fn ends_at(&self, app: &App) -> Timestamp {
-        self.expires_at.min(self.refreshed_at.plus_ms(app.settings.session_idle_hours * 3_600_000))
+        self.expires_at.min(self.refreshed_at.plus_ms(self.method.lasting(app).idle_hours * 3_600_000))
     }
 }
 
@@ -209,7 +233,7 @@ pub async fn open(
         (SessionId::new(now, rng), RefreshToken(bytes))
     });
     let agent = agent.map(plain).filter(|agent| !agent.is_empty());
-    let expires_at = now.plus_ms(app.settings.session_days * DAY_MS);
+    let expires_at = now.plus_ms(method.lasting(app).days * DAY_MS);
     let id: i64 = on_db!(&mut *tx, conn => {
         sqlx::query_scalar(INSERT)
             .bind(uid)

@@ -39,7 +39,8 @@ The server's keys are files beside the database (daybook.db.keys/): back up both
 keys can speak for the server; without them every phone must be enrolled again.
 
 A flag wins over its environment variable, that over the file named by --config, that over the
-default. The file is TOML; its keys are db, keys, listen, log-format and oidc-client-secret-file.";
+default. The file is TOML; its keys are db, keys, listen, log-format, oidc-client-secret-file
+and sms-secret-file.";
 
 /// Offline-first backend of a lender that collects in the field.
 #[derive(Debug, Parser)]
@@ -67,6 +68,10 @@ struct Global {
     /// environment may hold the secret itself: DAYBOOK_OIDC_CLIENT_SECRET
     #[arg(long, global = true, env = "DAYBOOK_OIDC_CLIENT_SECRET_FILE", value_name = "FILE")]
     oidc_client_secret_file: Option<PathBuf>,
+    /// A file with what the SMS gateway expects in its header (settings sms_*). The environment may hold it
+    /// itself: DAYBOOK_SMS_SECRET
+    #[arg(long, global = true, env = "DAYBOOK_SMS_SECRET_FILE", value_name = "FILE")]
+    sms_secret_file: Option<PathBuf>,
     /// How log lines look [default: pretty]
     #[arg(long, global = true, env = "DAYBOOK_LOG_FORMAT")]
     log_format: Option<LogFormat>,
@@ -173,6 +178,8 @@ async fn start(global: Global, command: Command) -> anyhow::Result<ExitCode> {
 
 /// The variable that holds the secret of the identity provider's client itself.
 const OIDC_CLIENT_SECRET: &str = "DAYBOOK_OIDC_CLIENT_SECRET";
+/// The variable that holds what the SMS gateway expects.
+const SMS_SECRET: &str = "DAYBOOK_SMS_SECRET";
 
 /// What the process was told, after flags, environment, file and defaults.
 #[derive(Debug, Clone)]
@@ -182,6 +189,7 @@ struct Config {
     listen: String,
     log_format: LogFormat,
     oidc_secret: Option<Secret>,
+    sms_secret: Option<Secret>,
 }
 
 impl Config {
@@ -189,7 +197,9 @@ impl Config {
         let file = global.config.as_deref().map(config::read).transpose()?.unwrap_or_default();
         let secret_file = global.oidc_client_secret_file.clone().or(file.oidc_client_secret_file.clone());
         let oidc_secret = config::secret(secret_file.as_deref(), std::env::var(OIDC_CLIENT_SECRET).ok())?;
-        Ok(Self { oidc_secret, ..Self::resolve(global, file) })
+        let secret_file = global.sms_secret_file.clone().or(file.sms_secret_file.clone());
+        let sms_secret = config::secret(secret_file.as_deref(), std::env::var(SMS_SECRET).ok())?;
+        Ok(Self { oidc_secret, sms_secret, ..Self::resolve(global, file) })
     }
 
     fn resolve(global: Global, file: FileConfig) -> Self {
@@ -200,6 +210,7 @@ impl Config {
             listen: file.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
             log_format: log_format.or(file.log_format).unwrap_or(LogFormat::Pretty),
             oidc_secret: None,
+            sms_secret: None,
         }
     }
 
@@ -221,6 +232,7 @@ impl Config {
             clock,
             seed: None,
             oidc_secret: self.oidc_secret.clone(),
+            sms_secret: self.sms_secret.clone(),
         }
     }
 }

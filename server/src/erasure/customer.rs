@@ -4,27 +4,14 @@ use std::collections::BTreeMap;
 
 use daybook_shared::time::Timestamp;
 
+use super::login;
 use super::order::{self, Due};
 use crate::app::App;
 use crate::batch_row;
 use crate::db::{Tx, batch};
 use crate::on_db;
+use crate::portfolio::dossier::{self, LockedCase};
 use crate::portfolio::feed::{self, FeedRow, GoneReason};
-
-#[derive(Debug, Clone, sqlx::FromRow)]
-struct CaseRow {
-    id: i64,
-    caseload_id: Option<i64>,
-    epoch: i64,
-    version: i64,
-}
-
-const SELECT_CASES: &str = "select d.id, d.caseload_id, d.epoch, d.version from dossier d
-     join account a on a.id = d.account_id where a.customer_id = $1 and d.erased_at is null order by d.id";
-/// PostgreSQL locks dossiers one by one in this order, as everything that changes them does.
-const LOCKED_CASES: &str = "select d.id, d.caseload_id, d.epoch, d.version from dossier d
-     join account a on a.id = d.account_id where a.customer_id = $1 and d.erased_at is null order by d.id
-     for no key update of d";
 
 batch_row! {
     struct Closed {
@@ -53,7 +40,8 @@ const WHERE_IT_WAS: &str =
 
 const FORGET: &str =
     "update customer set name = '', phone = null, alt_phone = null, birth_date = null, national_id_masked = null,
-       language = null, address = null, lat_e6 = null, lon_e6 = null, erased_at = $2 where id = $1";
+       language = null, address = null, lat_e6 = null, lon_e6 = null, row_version = row_version + 1, erased_at = $2
+     where id = $1";
 const FORGET_REASONS: &str = "update goods_return set reason = null
      where account_id in (select a.id from account a where a.customer_id = $1)";
 const FORGET_WORDS: &str = "update plan_complaint_message set words = null
@@ -89,12 +77,12 @@ const FREE_BYTES: &str =
 pub async fn begin(app: &App, due: Due) -> sqlx::Result<bool> {
     let now = app.now();
     let mut tx = app.db.write().await?;
-    let sql = if tx.is_postgres() { LOCKED_CASES } else { SELECT_CASES };
-    let cases: Vec<CaseRow> = on_db!(&mut tx, conn => sqlx::query_as(sql).bind(due.customer_id).fetch_all(conn).await)?;
+    let cases = dossier::lock_cases(&mut tx, due.customer_id).await?;
     // Something may have come in, or another server may have begun, before the cases were locked.
     if order::is_unsettled(&mut tx, due.customer_id).await? || !order::begin(&mut tx, due.id).await? {
         return Ok(false);
     }
+    login::forget(&mut tx, app, due.customer_id).await?;
     on_db!(&mut tx, conn => sqlx::query(FORGET).bind(due.customer_id).bind(now).execute(conn).await.map(|_| ()))?;
     for sql in [FORGET_REASONS, FORGET_WORDS] {
         on_db!(&mut tx, conn => sqlx::query(sql).bind(due.customer_id).execute(conn).await.map(|_| ()))?;
@@ -105,8 +93,8 @@ pub async fn begin(app: &App, due: Due) -> sqlx::Result<bool> {
 }
 
 /// Cases leave every caseload for good, with their boards. The last thing a transaction does.
-async fn close(tx: &mut Tx, cases: &[CaseRow], now: Timestamp) -> sqlx::Result<()> {
-    let row = |case: &CaseRow| {
+async fn close(tx: &mut Tx, cases: &[LockedCase], now: Timestamp) -> sqlx::Result<()> {
+    let row = |case: &LockedCase| {
         let epoch = case.epoch + i64::from(case.caseload_id.is_some());
         Closed { id: case.id, epoch, at: now, blank: Vec::new() }
     };

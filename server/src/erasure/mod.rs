@@ -4,7 +4,7 @@
 //! lender's settings for a customer whose accounts have long been closed ([`retention`]). A job carries it
 //! out in small transactions, each of which stands by itself and may be done again:
 //!
-//! 1. [`customer`]: who he is goes, and his cases leave every caseload for ever (`gone(erased)` in the feed);
+//! 1. [`customer`]: who he is goes, [`login`]: his way in too, and his cases leave every caseload for ever (`gone(erased)` in the feed);
 //!    from then on nothing new about him is kept for longer than it takes to judge it.
 //! 2. [`entries`]: bytes of entries, words and places in typed rows, files. An entry's row, its digest and what
 //!    became of it stay, and so does all money.
@@ -18,6 +18,7 @@
 pub mod customer;
 pub mod entries;
 pub mod envelopes;
+pub mod login;
 pub mod order;
 pub mod retention;
 pub mod routes;

@@ -77,12 +77,15 @@ macro_rules! unsettled {
     };
 }
 
-/// A customer `k` all of whose accounts the user reaches; of one that is nobody's account he knows nothing.
+/// A customer `k` all of whose accounts the user reaches, and the unit that serves him. One who came by himself
+/// and never bought is the whole lender's.
 macro_rules! reached {
     () => {
-        "(exists (select 1 from account a where a.customer_id = k.id)
-          and not exists (select 1 from account a where a.customer_id = k.id
-                            and a.unit_id not in (select id from visible)))"
+        "(not exists (select 1 from account a where a.customer_id = k.id
+                        and a.unit_id not in (select id from visible))
+          and (k.unit_id is null or k.unit_id in (select id from visible))
+          and (k.unit_id is not null or exists (select 1 from account a where a.customer_id = k.id)
+               or exists (select 1 from visible v join unit n on n.id = v.id where n.parent_id is null)))"
     };
 }
 
@@ -243,7 +246,7 @@ pub async fn finish(tx: &mut Tx, order_id: i64, now: Timestamp) -> sqlx::Result<
 }
 
 /// Customers nothing was heard of since $1 (a day) and $2 (the moment it began): accounts closed, no payment,
-/// no capture.
+/// no capture, not signed in.
 const SELECT_QUIET: &str = concat!(
     "select k.id from customer k
      where exists (select 1 from account a where a.customer_id = k.id)
@@ -253,6 +256,8 @@ const SELECT_QUIET: &str = concat!(
              where a.customer_id = k.id and a.last_value_date is null and i.due_date >= $1)
        and not exists (select 1 from account a join dossier d on d.account_id = a.id join entry e on e.dossier_id = d.id
              where a.customer_id = k.id and e.received_at >= $2)
+       and not exists (select 1 from app_user u join session s on s.user_id = u.id
+             where u.customer_id = k.id and s.refreshed_at >= $2)
        and not exists (select 1 from erasure r where r.customer_id = k.id and r.state <> 'rejected')
        and not ",
     unsettled!(),

@@ -35,7 +35,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::attachments::routes as attachments;
 use crate::auth::Permission as P;
-use crate::auth::routes::{audit, devices, oidc, organisation, sessions, signing_in, users};
+use crate::auth::routes::{audit, customers as sign_in, devices, oidc, organisation, sessions, signing_in, users};
+use crate::customers::{register_routes as customers, routes as me};
 use crate::decisions::{cases, cash, held, quarantine, receipts, reversal};
 use crate::erasure::routes as erasures;
 use crate::hints::routes as hints;
@@ -45,6 +46,7 @@ use crate::journey::routes::{
 };
 use crate::ledger::routes as ledger;
 use crate::recovery::routes as recovery;
+use crate::reports::routes as reports;
 use crate::sync::routes as sync;
 use problem::{Code, Problem};
 
@@ -158,8 +160,13 @@ const ENROLMENT: &[Code] = &[
 ];
 const LEASE: &[Code] = &[C::Validation, C::WrongLogin, C::TooManyRequests, C::Forbidden, C::DeviceRevoked];
 const REFRESH: &[Code] = &[C::SessionOver, C::TooManyRequests];
+/// A customer's code or token that is not good, or whose number is several's.
+const CUSTOMER_SIGN_IN: &[Code] =
+    &[C::NotFound, C::SignInCodeRefused, C::SignInRefused, C::PhoneShared, C::TooManyRequests];
+/// A number that is proved by its code, and perhaps another's.
+const NEW_PHONE: &[Code] = &[C::SignInCodeRefused, C::PhoneTaken, C::TooManyRequests];
 const PROVIDER: &[Code] = &[C::NotFound, C::MalformedRequest, C::SignInRefused, C::TooManyRequests];
-const OWN_PASSWORD: &[Code] = &[C::WrongPassword, C::TooManyRequests];
+const OWN_PASSWORD: &[Code] = &[C::WrongPassword, C::Forbidden, C::TooManyRequests];
 const PIECES: &[Code] = &[C::Validation, C::StaleRequest, C::Conflict, C::TooManyRequests];
 const HINTS: &[Code] = &[C::DeviceRevoked, C::StaleRequest, C::NotFound, C::TooManyRequests];
 /// What its maker gave an id, and a wrong one.
@@ -213,6 +220,8 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/v1/tokens",                      Public,                  SMALL,    || routes!(sessions::create_token),        &[C::WrongLogin, C::TooManyRequests]),
     route(POST, "/v1/tokens/refresh",              Public,                  SMALL,    || routes!(signing_in::refresh),           REFRESH),
     route(POST, "/v1/tokens/revocation",           Public,                  SMALL,    || routes!(signing_in::sign_out),          &[C::TooManyRequests]),
+    route(POST, "/v1/sessions/codes",              Public,                  SMALL,    || routes!(sign_in::ask_code),                &[C::NotFound, C::TooManyRequests]),
+    route(POST, "/v1/sessions",                    Public,                  SMALL,    || routes!(sign_in::sign_in),                 CUSTOMER_SIGN_IN),
     route(GET,  "/v1/oidc/start",                  Public,                  SMALL,    || routes!(oidc::start),                   &[C::NotFound]),
     route(GET,  "/v1/oidc/callback",               Public,                  SMALL,    || routes!(oidc::callback),                PROVIDER),
     route(GET,  "/.well-known/jwks.json",          Public,                  SMALL,    || routes!(oidc::jwks),                    NONE),
@@ -304,11 +313,27 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/v1/offers-admin",                May(P::ManageOffers),    SMALL,    || routes!(offer_map::create),              OFFER),
     route(GET,  "/v1/offers-admin/{id}",           May(P::ReadOffers),      SMALL,    || routes!(offer_map::show),                &[C::MalformedRequest]),
     route(PATCH, "/v1/offers-admin/{id}",          May(P::ManageOffers),    SMALL,    || routes!(offer_map::change),              OFFER_CHANGE),
+    route(GET,  "/v1/offers-admin/coverage",       May(P::ReadOffers),      SMALL,    || routes!(reports::coverage),              LIST),
+    route(GET,  "/v1/analytics/funnel",            May(P::ReadAnalytics),   SMALL,    || routes!(reports::funnel),                LIST),
+    route(GET,  "/v1/reports",                     May(P::ReadAnalytics),   SMALL,    || routes!(reports::reports),               LIST),
+    route(POST, "/v1/reports",                     May(P::FreezeReports),   SMALL,    || routes!(reports::freeze),                MADE),
+    route(GET,  "/v1/reports/{id}",                May(P::ReadAnalytics),   SMALL,    || routes!(reports::report),                &[C::MalformedRequest]),
+    route(GET,  "/v1/campaigns",                   May(P::ReadAnalytics),   SMALL,    || routes!(reports::campaigns_page),        LIST),
+    route(POST, "/v1/campaigns",                   May(P::ManageCampaigns), SMALL,    || routes!(reports::create_campaign),       MADE),
+    route(PATCH, "/v1/campaigns/{id}",             May(P::ManageCampaigns), SMALL,    || routes!(reports::change_campaign),       OFFER_CHANGE),
+    route(GET,  "/v1/campaigns/{id}/effect",       May(P::ReadAnalytics),   SMALL,    || routes!(reports::campaign_effect),       NONE),
     route(GET,  "/v1/policy",                      May(P::ReadOffers),      SMALL,    || routes!(policy::show),                   NONE),
     route(POST, "/v1/policy",                      May(P::SetPolicy),       SMALL,    || routes!(policy::replace),                MADE),
     route(GET,  "/v1/erasures",                    May(P::ReadErasures),    SMALL,    || routes!(erasures::list),                LIST),
     route(POST, "/v1/customers/{id}/erasure",      May(P::ProposeErasures), SMALL,    || routes!(erasures::propose),             ERASURE),
     route(POST, "/v1/erasures/{id}/decision",      May(P::ApproveErasures), SMALL,    || routes!(erasures::decide),              ERASURE_DECISION),
+    route(GET,  "/v1/customers",                   May(P::FindCustomers),   SMALL,    || routes!(customers::find),              LIST),
+    route(POST, "/v1/customers",                   May(P::RegisterCustomers), SMALL,  || routes!(customers::register),          &[C::IdTaken, C::PhoneTaken, C::NotFound]),
+    route(GET,  "/v1/me",                          Party(P::ReadJourney),   SMALL,    || routes!(me::show),                     NONE),
+    route(PATCH, "/v1/me",                         Party(P::WriteJourney),  SMALL,    || routes!(me::change),                   VERSIONED),
+    route(POST, "/v1/me/phone",                    Party(P::WriteJourney),  SMALL,    || routes!(me::change_phone),             NEW_PHONE),
+    route(GET,  "/v1/me/consents",                 Party(P::ReadJourney),   SMALL,    || routes!(me::list_consents),            LIST),
+    route(POST, "/v1/me/consents",                 Party(P::WriteJourney),  SMALL,    || routes!(me::consent),                  &[C::IdTaken]),
     route(GET,  "/v1/audit",                       May(P::ReadAudit),       SMALL,    || routes!(audit::list),                   LIST),
     route(GET,  "/v1/recoveries",                  May(P::ReadAudit),       SMALL,    || routes!(recovery::list),                NONE),
     route(POST, "/v1/recoveries/confirmation",     May(P::ConfirmRecoveries), SMALL,  || routes!(recovery::confirm),             NONE),

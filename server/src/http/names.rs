@@ -40,6 +40,8 @@ metrics_of! {
     SYNC_WRONG_SIGNATURES = counter "daybook_sync_wrong_signatures_total";
     /// Sign-ins and the like that were refused, by what was tried and why (wrong, too_many).
     AUTH_REFUSED = counter "daybook_auth_refused_total";
+    /// Attempts to send a message to a customer, by template and outcome (sent, again, refused, unknown, given_up).
+    MESSAGES = counter "daybook_messages_total";
     /// Devices in use, by health (ok, late, silent, never).
     DEVICES = gauge "daybook_devices";
     /// Entries that are held and wait for a person or another record.

@@ -104,6 +104,10 @@ problems! {
     IllegalTransition = CONFLICT, "illegal-transition", final;
     /// The customer's consent is missing: `consent` says to what.
     ConsentMissing = CONFLICT, "consent-missing", final;
+    /// Several customers have this phone number, so it cannot say who signs in: a shop can put it right.
+    PhoneShared = CONFLICT, "phone-shared", final;
+    /// Another customer has this phone number.
+    PhoneTaken = CONFLICT, "phone-taken", final;
     /// A part of the database was lost, and nobody has confirmed its recovery.
     RecoveryUnconfirmed = CONFLICT, "recovery-unconfirmed", final;
     /// The row changed since it was read.
@@ -114,6 +118,8 @@ problems! {
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", final;
     /// Readable, and wrong.
     Validation = UNPROCESSABLE_ENTITY, "validation", final;
+    /// A one-time code that is wrong, used, tried too often or too old: ask for a new one.
+    SignInCodeRefused = UNPROCESSABLE_ENTITY, "sign-in-code-refused", final;
     /// An enrolment code that is unknown.
     CodeUnknown = UNPROCESSABLE_ENTITY, "enrolment-code-unknown", final;
     /// An enrolment code whose time is over.

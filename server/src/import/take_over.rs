@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_shared::entry::Channel;
-use daybook_shared::ids::{AccountId, CaseloadId, PaymentId, sha256};
+use daybook_shared::ids::{AccountId, CaseloadId, CustomerId, PaymentId, sha256};
 use daybook_shared::schedule::{DueLine, Portions};
 use daybook_shared::time::{Date, Timestamp};
 use indicatif::ProgressBar;
@@ -180,6 +180,11 @@ impl TakeOver<'_> {
                 }
                 (None, false) => {}
             }
+            if known.erased.contains(&account.customer.uid) {
+                done.refused += 1;
+                done.bad.push(wrong("customer", &account.customer_number, CUSTOMER_ERASED));
+                continue;
+            }
             let unit = names.unit(tx, self.scope, account.unit.as_deref()).await?;
             let caseload = match &account.goes_to {
                 Some(goes_to) => names.caseload(tx, self.scope, goes_to).await?.map(Some),
@@ -303,6 +308,8 @@ impl TakeOver<'_> {
 }
 
 const CONFLICT: &str = "an account with this number is there with other content; nothing was changed";
+const CUSTOMER_ERASED: &str =
+    "the customer with this number was erased, for good: whoever buys now has a number of his own";
 const CUSTOMER_DIFFERS: &str = "the customer is known with other details, which were kept; the account was opened";
 
 /// Profit in the schedule that is earned after a day.
@@ -350,6 +357,9 @@ batch_row! {
     struct NumberKey { kind: String => "text", number: String => "text" }
 }
 batch_row! {
+    struct CustomerKey { uid: CustomerId => "uuid" }
+}
+batch_row! {
     struct ImportedRow {
         kind: String => "text",
         number: String => "text",
@@ -362,6 +372,7 @@ batch_row! {
 const SELECT_IMPORTED: &str = "select i.kind, i.number, i.content from v
      join imported i on i.kind = v.kind and i.number = v.number";
 const SELECT_NUMBERS: &str = "select a.number from v join account a on a.number = v.number";
+const SELECT_ERASED: &str = "select c.uid from v join customer c on c.uid = v.uid where c.erased_at is not null";
 const INSERT_IMPORTED: &str = "insert into imported (kind, number, content, imported_at, by_user)
      select kind, number, content, imported_at, by_user from v where true";
 
@@ -371,6 +382,7 @@ struct Known {
     accounts: BTreeMap<String, [u8; 32]>,
     customers: BTreeMap<String, [u8; 32]>,
     numbers: BTreeSet<String>,
+    erased: BTreeSet<CustomerId>,
 }
 
 impl Known {
@@ -382,7 +394,14 @@ impl Known {
         let keys: Vec<_> = keys.collect();
         let rows: Vec<(String, String, Vec<u8>)> = batch::fetch(tx, &keys, SELECT_IMPORTED).await?;
         let numbers: Vec<(String,)> = batch::fetch(tx, &of_accounts, SELECT_NUMBERS).await?;
-        let mut known = Self { numbers: numbers.into_iter().map(|(number,)| number).collect(), ..Self::default() };
+        let keys: BTreeSet<_> = accounts.iter().map(|account| account.customer.uid).collect();
+        let keys: Vec<_> = keys.into_iter().map(|uid| CustomerKey { uid }).collect();
+        let erased: Vec<(CustomerId,)> = batch::fetch(tx, &keys, SELECT_ERASED).await?;
+        let mut known = Self {
+            numbers: numbers.into_iter().map(|(number,)| number).collect(),
+            erased: erased.into_iter().map(|(uid,)| uid).collect(),
+            ..Self::default()
+        };
         for (kind, number, content) in rows {
             let content = content.try_into().unwrap_or([0; 32]);
             if kind == "account" { &mut known.accounts } else { &mut known.customers }.insert(number, content);

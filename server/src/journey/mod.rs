@@ -9,6 +9,7 @@
 //! * [`quotes`]: an offer worked out, with the hash of what it says. [`standing`]: how the customer stands.
 //! * [`applications`], [`decide`], [`policy`], [`policies`]: who is approved, by whom, by which rules.
 //! * [`contract`], [`acceptance`]: what is signed, and the account it becomes.
+//! * [`coverage`]: where the map of offers has gaps.
 //! * [`plans`]: accounts as their customers see them. [`upkeep`]: what time ends.
 //! * [`late_fees`]: what being late costs. [`settling`]: paying off early, by agreement.
 //! * [`returns`], [`refunds`], [`payout`]: goods that come back, and money that goes back.
@@ -22,6 +23,7 @@ pub mod acceptance;
 pub mod applications;
 pub mod complaints;
 pub mod contract;
+pub mod coverage;
 pub mod decide;
 pub mod late_fees;
 pub mod offers;

@@ -1,8 +1,9 @@
 //! The keys of REST, all from one seed: cursors of lists are authenticated, requests are known by a keyed
-//! fingerprint, kept answers are sealed.
+//! fingerprint, kept answers and messages that wait are sealed, phone numbers and one-time codes are kept as
+//! keyed hashes.
 //!
-//! None outlives its use: without the seed a client begins its list anew, and the answer of a
-//! request that is repeated cannot be told again.
+//! None outlives its use: without the seed a client begins its list anew, the answer of a request that is
+//! repeated cannot be told again, what waits is not sent, and a customer asks for a new code.
 
 use chacha20poly1305::aead::{Aead, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
@@ -19,6 +20,8 @@ const NONCE_BYTES: usize = 24;
 pub struct RestKeys {
     cursor: [u8; 32],
     request: [u8; 32],
+    number: [u8; 32],
+    code: [u8; 32],
     answers: XChaCha20Poly1305,
 }
 
@@ -27,7 +30,8 @@ impl RestKeys {
         let derive = |purpose: &[u8]| -> [u8; 32] { mac(seed, &[purpose]).finalize().into_bytes().into() };
         let answers = derive(b"daybook/answer/1");
         let (cursor, request) = (derive(b"daybook/cursor/1"), derive(b"daybook/request/1"));
-        Self { cursor, request, answers: XChaCha20Poly1305::new(&Key::from(answers)) }
+        let (number, code) = (derive(b"daybook/number/1"), derive(b"daybook/code/1"));
+        Self { cursor, request, number, code, answers: XChaCha20Poly1305::new(&Key::from(answers)) }
     }
 
     /// What proves that this server made a cursor of these parts.
@@ -44,6 +48,21 @@ impl RestKeys {
     /// What a request of these parts is known by; nobody without the key can try what they were.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Hash {
         Hash(mac(&self.request, parts).finalize().into_bytes().into())
+    }
+
+    /// What a phone number is known by: there are so few that a plain hash would be the number.
+    pub fn number(&self, phone: &str) -> Hash {
+        Hash(mac(&self.number, &[phone.as_bytes()]).finalize().into_bytes().into())
+    }
+
+    /// What a one-time code for a number is kept as.
+    pub fn code(&self, number: &Hash, code: &str) -> Hash {
+        Hash(mac(&self.code, &[&number.0, code.as_bytes()]).finalize().into_bytes().into())
+    }
+
+    /// Whether this is the code that was kept for a number, after the same time whatever it is.
+    pub fn code_fits(&self, number: &Hash, code: &str, kept: &Hash) -> bool {
+        mac(&self.code, &[&number.0, code.as_bytes()]).verify_slice(&kept.0).is_ok()
     }
 
     /// Seals bytes for who knows what they are `about`.
@@ -89,6 +108,18 @@ mod tests {
             assert!(!keys.tag_fits(other, &tag));
         }
         assert!(!RestKeys::from_seed(&[8; 32]).tag_fits(&[b"ab", b"c"], &tag));
+    }
+
+    #[test]
+    fn a_code_fits_its_number_its_digits_and_its_key() {
+        let keys = RestKeys::from_seed(&[7; 32]);
+        let (number, other) = (keys.number("+254712345678"), keys.number("+254712345679"));
+        let kept = keys.code(&number, "012345");
+        assert!(keys.code_fits(&number, "012345", &kept));
+        assert!(!keys.code_fits(&number, "012346", &kept) && !keys.code_fits(&other, "012345", &kept));
+        let strange = RestKeys::from_seed(&[8; 32]);
+        assert!(!strange.code_fits(&number, "012345", &kept));
+        assert_ne!(strange.number("+254712345678"), number);
     }
 
     #[test]

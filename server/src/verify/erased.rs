@@ -8,7 +8,7 @@ use crate::on_db;
 pub(super) const CHECK: &str = "erasure: what was erased has left nothing";
 
 /// What is left where nothing should be, table by table, with the row's key.
-const LEFT: [(&str, &str); 12] = [
+const LEFT: [(&str, &str); 17] = [
     (
         "visit",
         "select e.id from entry e join visit t on t.entry_uid = e.uid
@@ -43,7 +43,27 @@ const LEFT: [(&str, &str); 12] = [
         "customer",
         "select t.id from customer t where t.erased_at is not null and (t.name <> '' or t.phone is not null
            or t.alt_phone is not null or t.national_id_masked is not null or t.language is not null
-           or t.address is not null or t.lat_e6 is not null or t.lon_e6 is not null)",
+           or t.address is not null or t.birth_date is not null or t.lat_e6 is not null or t.lon_e6 is not null)",
+    ),
+    (
+        "app_user",
+        "select u.id from app_user u join customer k on k.id = u.customer_id where k.erased_at is not null and u.active",
+    ),
+    (
+        "identity_link",
+        "select l.user_id from identity_link l join app_user u on u.id = l.user_id
+           join customer k on k.id = u.customer_id where k.erased_at is not null",
+    ),
+    (
+        "idempotency",
+        "select i.id from idempotency i join app_user u on u.uid = i.subject
+           join customer k on k.id = u.customer_id where k.erased_at is not null and i.status < 300",
+    ),
+    ("message", "select m.id from message m join customer k on k.id = m.customer_id where k.erased_at is not null"),
+    (
+        "consent",
+        "select c.id from consent c join customer k on k.id = c.customer_id
+         where k.erased_at is not null and c.text_version <> ''",
     ),
     (
         "statement_line",

@@ -45,16 +45,16 @@ pub struct Apr {
     pub method: AprMethod,
 }
 
-/// A payment of a customer: on a day, so much.
+/// What a customer is to pay on a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Payment {
+pub struct Outlay {
     /// When.
     pub due: Due,
     /// How much, minor units.
     pub minor: i64,
 }
 
-impl Payment {
+impl Outlay {
     /// What is paid on the day of the acceptance.
     pub fn at_once(anchor: Date, minor: i64) -> Self {
         Self { due: Due { date: anchor, lapse: Lapse::default() }, minor }
@@ -63,9 +63,9 @@ impl Payment {
 
 impl Apr {
     /// The rate of payments, by their day, for an advance on the anchor. Payments of zero do not count.
-    pub fn of(method: AprMethod, advance_minor: i64, anchor: Date, payments: &[Payment]) -> Result<Self, NoRate> {
-        let paid: Vec<Payment> = payments.iter().copied().filter(|payment| payment.minor != 0).collect();
-        let total: i128 = paid.iter().map(|payment| i128::from(payment.minor)).sum();
+    pub fn of(method: AprMethod, advance_minor: i64, anchor: Date, outlays: &[Outlay]) -> Result<Self, NoRate> {
+        let paid: Vec<Outlay> = outlays.iter().copied().filter(|outlay| outlay.minor != 0).collect();
+        let total: i128 = paid.iter().map(|outlay| i128::from(outlay.minor)).sum();
         let ratio = match total - i128::from(advance_minor) {
             ..0 => return Err(NoRate::Negative),
             0 => Decimal::ZERO,
@@ -98,9 +98,9 @@ impl serde::Serialize for Apr {
 }
 
 /// The yearly rate as a ratio, by the equation of Europe and Saudi Arabia.
-fn effective(advance_minor: i64, payments: &[Payment]) -> Result<Decimal, NoRate> {
-    let flow = |payment: &Payment| Flow { ticks: payment.due.lapse.ticks(), minor: payment.minor };
-    let flows: Vec<Flow> = payments.iter().map(flow).collect();
+fn effective(advance_minor: i64, outlays: &[Outlay]) -> Result<Decimal, NoRate> {
+    let flow = |outlay: &Outlay| Flow { ticks: outlay.due.lapse.ticks(), minor: outlay.minor };
+    let flows: Vec<Flow> = outlays.iter().map(flow).collect();
     let year = Discount::solve(advance_minor, &flows)?.growth(Lapse::YEAR_TICKS).ok_or(NoRate::Beyond)?;
     Ok(year - Decimal::ONE)
 }
@@ -120,13 +120,13 @@ mod tests {
 
     fn rate(method: AprMethod, advance_minor: i64, payments: &[(Lapse, i64)]) -> String {
         let anchor = date(ANCHOR);
-        let payment = |(lapse, minor): &(Lapse, i64)| {
+        let outlay = |(lapse, minor): &(Lapse, i64)| {
             let days = i32::from(lapse.weeks) * 7 + i32::from(lapse.days);
             let date = crate::schedule::months_after(anchor, lapse.months).plus_days(days);
-            Payment { due: Due { date, lapse: *lapse }, minor: *minor }
+            Outlay { due: Due { date, lapse: *lapse }, minor: *minor }
         };
-        let payments: Vec<Payment> = payments.iter().map(payment).collect();
-        Apr::of(method, advance_minor, anchor, &payments).map_or_else(|error| error.to_string(), Apr::value)
+        let outlays: Vec<Outlay> = payments.iter().map(outlay).collect();
+        Apr::of(method, advance_minor, anchor, &outlays).map_or_else(|error| error.to_string(), Apr::value)
     }
 
     fn monthly(minor: i64, months: std::ops::RangeInclusive<u16>) -> Vec<(Lapse, i64)> {

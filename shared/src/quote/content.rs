@@ -137,3 +137,86 @@ fn line_fields(line: &DueLine) -> Vec<Field> {
         ("penalty", penalty.to_string()),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::samples::{any_terms, date, fee, murabaha, murabaha_quote, riyal};
+    use super::super::terms::{FeeKind, Terms};
+    use super::*;
+
+    /// The bytes of a quote and what a customer signs; a phone in the field makes them too, so they never
+    /// change.
+    #[test]
+    fn a_quote_has_these_bytes_and_this_hash() {
+        let quote = murabaha_quote();
+        insta::assert_snapshot!(cbor::hex(&quote.to_bytes()));
+        insta::assert_snapshot!(quote.hash());
+        let terms = Terms { fee: Some(fee(FeeKind::Spread)), ..murabaha() };
+        let quote = Quote::make(&terms, riyal(100_000), date("2028-02-29")).unwrap();
+        insta::assert_snapshot!(cbor::hex(&quote.to_bytes()));
+    }
+
+    #[test]
+    fn bytes_that_are_no_quote_say_why() {
+        let good = murabaha_quote().to_bytes();
+        let with = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = good.clone();
+            change(&mut bytes);
+            Quote::from_bytes(&bytes).unwrap_err()
+        };
+        assert_eq!(good[..2], [0x82, FORMAT]);
+        assert_eq!(with(&|bytes| bytes.resize(BYTES_MAX + 1, 0)), NotAQuote::TooLong(BYTES_MAX + 1));
+        assert_eq!(with(&|bytes| bytes.push(0)), NotAQuote::Malformed(Malformed::Trailing));
+        assert_eq!(with(&|bytes| bytes.truncate(20)), NotAQuote::Malformed(Malformed::Syntax));
+        assert_eq!(with(&|bytes| bytes[1] = 2), NotAQuote::Format(2));
+        assert_eq!(with(&|bytes| bytes.splice(1..2, [0x18, FORMAT]).for_each(drop)), NotAQuote::NotCanonical);
+        assert_eq!(Quote::from_bytes(&[0x01]), Err(NotAQuote::Malformed(Malformed::Shape)));
+        assert_eq!(Quote::from_bytes(&[0x82, 0x01, 0x80]), Err(NotAQuote::Malformed(Malformed::Shape)));
+        let mut many = murabaha_quote();
+        many.instalments = vec![many.instalments[0]; Quote::LINES_MAX + 1];
+        assert_eq!(Quote::from_bytes(&many.to_bytes()), Err(NotAQuote::Malformed(Malformed::TooMany)));
+    }
+
+    #[test]
+    fn differences_name_the_field_and_both_values() {
+        let ours = murabaha_quote();
+        let texts = |theirs: &Quote| {
+            let text = |d: Difference| format!("{} {} {}", d.path, d.theirs, d.ours);
+            differences(theirs, &ours).into_iter().map(text).collect::<Vec<_>>()
+        };
+        assert_eq!(differences(&ours, &ours), []);
+        let mut theirs = ours.clone();
+        theirs.instalments[0].interest += 1;
+        theirs.instalments[0].principal -= 1;
+        assert_eq!(texts(&theirs), ["/instalments/0/principal 92027 92028", "/instalments/0/interest 17973 17972"]);
+        theirs = ours.clone();
+        theirs.instalments.pop();
+        theirs.apr.hundredths = 1_797;
+        theirs.anchor = date("2026-02-01");
+        assert_eq!(texts(&theirs), ["/anchor 2026-02-01 2026-01-31", "/instalments 11 12", "/apr/value 17.97 19.53"]);
+    }
+
+    proptest! {
+        #[test]
+        fn quotes_differ_exactly_when_their_hashes_do(terms in any_terms(), price in 1_000_i64..1_000_000, other in 0_i64..2) {
+            let Ok(ours) = Quote::make(&terms, riyal(price), date("2026-03-31")) else { return Ok(()) };
+            prop_assert_eq!(&Quote::from_bytes(&ours.to_bytes()).unwrap(), &ours);
+            let Ok(theirs) = Quote::make(&terms, riyal(price + other), date("2026-03-31")) else { return Ok(()) };
+            prop_assert_eq!(differences(&theirs, &ours).is_empty(), theirs.hash() == ours.hash());
+            prop_assert_eq!(other == 0, theirs.hash() == ours.hash());
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(index in 0_usize..200, byte in any::<u8>()) {
+            let mut bytes = murabaha_quote().to_bytes();
+            if let Some(at) = bytes.get_mut(index) {
+                *at = byte;
+            }
+            if let Ok(quote) = Quote::from_bytes(&bytes) {
+                prop_assert_eq!(quote.to_bytes(), bytes);
+            }
+        }
+    }
+}

@@ -120,8 +120,8 @@ pub struct Lapse {
 
 impl Lapse {
     /// A year in the smallest unit that 12 months, 52 weeks and 365 days are whole numbers of. A year has
-    /// 365 days, as in Saudi Arabia; what the European directives say of leap years, where only the days
-    /// beside whole months are meant, would be less than the rounding of a rate.
+    /// 365 days, as in Saudi Arabia. The European directives allow 366 in leap years, which would matter
+    /// only for the days beside whole months, and then for short terms: it is not done.
     pub const YEAR_TICKS: u32 = 56_940;
 
     /// So many months.
@@ -246,4 +246,81 @@ fn months_until_after(harvest: u8, anchor: Date) -> u16 {
     let (_, month, _) = anchor.ymd();
     let ahead = (i16::from(harvest) - i16::from(month)).rem_euclid(12) + 1;
     ahead.unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::date;
+    use super::*;
+
+    #[test]
+    fn each_rule_counts_from_the_anchor() {
+        let harvest = |month, grace| DueRule::AfterHarvest { month, grace };
+        let cases: &[(DueRule, &str, &str)] = &[
+            (DueRule::MonthsAfter(1), "2026-01-31", "2026-02-28 2026-03-31"),
+            (DueRule::MonthsAfter(0), "2026-01-31", "2026-01-31 2026-02-28"),
+            (DueRule::MonthsAfter(24), "2026-01-31", "2028-01-31 2028-02-29"),
+            (DueRule::Weekly(1), "2026-12-24", "2026-12-31 2027-01-07"),
+            (DueRule::Weekly(0), "2026-12-24", "2026-12-24 2026-12-31"),
+            (DueRule::Fortnightly(1), "2026-12-24", "2027-01-07 2027-01-21"),
+            (harvest(6, Grace::Nothing), "2026-06-30", "2026-07-30 2026-08-30"),
+            (harvest(6, Grace::Nothing), "2026-07-01", "2027-07-01 2027-08-01"),
+            (harvest(12, Grace::Nothing), "2026-11-30", "2027-01-30 2027-02-28"),
+            (harvest(12, Grace::ProfitOnly), "2026-11-30", "(2026-12-30) 2027-01-30 2027-02-28"),
+        ];
+        for (rule, anchor, expected) in cases {
+            let DueDates { grace, instalments } = rule.dates(2, date(anchor));
+            let grace = grace.iter().map(|due| format!("({})", due.date));
+            let all: Vec<String> = grace.chain(instalments.iter().map(|due| due.date.to_string())).collect();
+            assert_eq!(all.join(" "), *expected, "{rule:?} from {anchor}");
+        }
+    }
+
+    #[test]
+    fn a_lapse_is_counted_back_from_the_date() {
+        // Anchor, date: months, days.
+        for (anchor, day, months, days) in [
+            ("2026-01-10", "2026-01-10", 0, 0),
+            ("2026-01-10", "2026-01-09", 0, 0),
+            ("2026-01-10", "2026-02-09", 0, 30),
+            ("2026-01-10", "2026-02-10", 1, 0),
+            ("2026-01-10", "2026-03-25", 2, 15),
+            ("2026-01-31", "2026-02-28", 0, 28),
+            ("2026-01-28", "2026-03-31", 2, 3),
+            ("2024-02-29", "2025-03-01", 12, 1),
+            ("2026-01-31", "2036-01-31", 120, 0),
+        ] {
+            let lapse = Lapse::between(date(anchor), date(day));
+            assert_eq!(lapse, Lapse { months, weeks: 0, days }, "{anchor} to {day}");
+        }
+        let year = [Lapse::months(12), Lapse::weeks(52), Lapse::days(365)].map(Lapse::ticks);
+        assert_eq!(year, [Lapse::YEAR_TICKS; 3]);
+    }
+
+    #[test]
+    fn rules_that_cannot_be_kept() {
+        let dates = |texts: &[&str]| DueRule::OnDates(texts.iter().map(|text| date(text)).collect());
+        let harvest = |month| DueRule::AfterHarvest { month, grace: Grace::Nothing };
+        let first = |max, found, unit| DueFault::First { max, found, unit };
+        let cases: &[(DueRule, u16, &[DueFault])] = &[
+            (DueRule::MonthsAfter(24), 2, &[]),
+            (DueRule::MonthsAfter(25), 2, &[first(24, 25, "months")]),
+            (DueRule::Weekly(105), 2, &[first(104, 105, "weeks")]),
+            (DueRule::Fortnightly(53), 2, &[first(52, 53, "fortnights")]),
+            (DueRule::MonthsAfter(0), 2, &[]),
+            (DueRule::MonthsAfter(0), 1, &[DueFault::AtOnce]),
+            (dates(&["2026-01-01", "2026-02-01"]), 2, &[]),
+            (dates(&["2026-01-01"]), 2, &[DueFault::Dates { instalments: 2, dates: 1 }]),
+            (dates(&["2026-01-01", "2026-01-01"]), 2, &[DueFault::Order { index: 1 }]),
+            (dates(&["2026-01-01", "2036-01-02"]), 2, &[]),
+            (dates(&["2026-01-01", "2036-01-03"]), 2, &[DueFault::Span]),
+            (dates(&[]), 0, &[]),
+            (harvest(12), 1, &[]),
+            (harvest(0), 1, &[DueFault::HarvestMonth(0)]),
+            (harvest(13), 1, &[DueFault::HarvestMonth(13)]),
+        ];
+        for (rule, instalments, faults) in cases {
+            assert_eq!(rule.faults(*instalments), *faults, "{rule:?}");
+        }
+    }
 }

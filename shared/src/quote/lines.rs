@@ -1,6 +1,6 @@
 //! The lines of a schedule: what of price, profit and fee each day carries.
 
-use super::apr::Payment;
+use super::apr::Outlay;
 use super::due::{Due, DueDates};
 use super::portions;
 use super::price::{Amounts, PriceError, Quote};
@@ -42,9 +42,9 @@ impl Line {
         DueLine { n, due_date: due.date, principal, interest: profit, fee, penalty: 0 }
     }
 
-    /// What the customer pays.
-    pub fn payment(&self) -> Payment {
-        Payment { due: self.due, minor: self.total() }
+    /// What the customer is to pay.
+    pub fn outlay(&self) -> Outlay {
+        Outlay { due: self.due, minor: self.total() }
     }
 
     fn total(&self) -> i64 {

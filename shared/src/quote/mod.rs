@@ -5,7 +5,7 @@
 //! the profit inside an instalment) is solved in 28-digit decimals with whole powers only, which are
 //! the same on every machine. Amounts are minor units of the quote's currency.
 //!
-//! * [`terms`]: what an offer says, as data, and what is wrong with it.
+//! * [`terms`]: what an offer says, as data; [`faults`]: what is wrong with it.
 //! * [`due`]: on which days its instalments fall due.
 //! * [`regime`]: regulation as data, and what of an offer or a quote it forbids.
 //! * [`price`]: terms, price and day to a [`Quote`]; [`lines`] are its schedule, [`portions`] shares
@@ -22,9 +22,12 @@ pub mod apr;
 pub mod closed;
 pub mod content;
 pub mod due;
+pub mod faults;
 mod lines;
 mod portions;
 pub mod price;
+#[cfg(test)]
+mod price_tests;
 pub mod provider_fee;
 pub mod refund;
 mod reg_z;
@@ -37,8 +40,9 @@ mod worth;
 
 pub use apr::{Apr, AprMethod};
 pub use due::{DueRule, Grace};
+pub use faults::TermsFault;
 pub use price::{PriceError, Quote};
 pub use regime::{Breach, Regime, check_offer, check_quote};
 pub use settle::Settlement;
-pub use terms::{Terms, TermsFault};
+pub use terms::Terms;
 pub use worth::NoRate;

@@ -93,3 +93,68 @@ fn grown(balance: i64, growth: Decimal) -> Option<i64> {
     let earned = growth.checked_sub(Decimal::ONE)?.checked_mul(balance.into())?;
     earned.round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven).to_i64()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::schedule::split;
+
+    #[test]
+    fn weights_in_whole_increments() {
+        let cases: &[(i64, &[u32], i64, &[i64])] = &[
+            (100, &[1, 1, 2], 1, &[25, 25, 50]),
+            (101, &[1, 1, 2], 1, &[26, 25, 50]),
+            (100_050, &[1, 1, 4], 100, &[16_750, 16_600, 66_700]),
+            (99, &[1, 1], 100, &[99, 0]),
+            (1, &[1, 10_000], 1, &[1, 0]),
+            (0, &[1, 2], 1, &[0, 0]),
+        ];
+        for (total, weights, increment, expected) in cases {
+            assert_eq!(by_weight(*total, weights, *increment), *expected, "{total} by {weights:?}");
+        }
+    }
+
+    #[test]
+    fn a_fee_never_exceeds_the_instalment_it_is_in() {
+        assert_eq!(fee(10, &[1, 1, 1], &[100, 100, 100]), [4, 3, 3]);
+        assert_eq!(fee(10, &[1, 1, 1], &[2, 100, 100]), [2, 3, 5]);
+        assert_eq!(fee(10, &[1, 1, 1], &[100, 0, 3]), [7, 0, 3]);
+        assert_eq!(fee(0, &[1, 1], &[5, 5]), [0, 0]);
+    }
+
+    /// A first instalment too small for what the balance earned: principal comes later, nothing is negative.
+    #[test]
+    fn profit_that_an_instalment_cannot_carry_is_carried_by_the_next() {
+        let months = |minor: &[i64]| {
+            let flow = |(month, minor): (u32, &i64)| Flow {
+                ticks: month * (super::super::due::Lapse::YEAR_TICKS / 12),
+                minor: *minor,
+            };
+            (1..).zip(minor).map(flow).collect::<Vec<_>>()
+        };
+        assert_eq!(profit(100_000, &months(&[100, 54_950, 54_950])), Ok(vec![100, 7_840, 2_060]));
+        assert_eq!(profit(100_000, &months(&[50_000, 50_000])), Ok(vec![0, 0]));
+        assert_eq!(profit(1, &months(&[1, 1, 1])), Ok(vec![1, 1, 0]));
+    }
+
+    proptest! {
+        #[test]
+        fn equal_weights_are_a_split(total in 0_i64..i64::MAX / 2, n in 1_u16..60, weight in 1_u32..10_000, increment in 1_i64..1_000) {
+            let weights = vec![weight; usize::from(n)];
+            prop_assert_eq!(by_weight(total, &weights, increment), split(total, n, increment).unwrap());
+        }
+
+        #[test]
+        fn shares_sum_up_and_are_fair(total in 0_i64..1_000_000_000, weights in proptest::collection::vec(1_u32..10_000, 1..60), increment in 1_i64..1_000) {
+            let shares = by_weight(total, &weights, increment);
+            prop_assert_eq!(shares.iter().sum::<i64>(), total);
+            let sum: u32 = weights.iter().sum();
+            for (share, weight) in shares.iter().zip(&weights) {
+                let exact = total * i64::from(*weight) / i64::from(sum);
+                prop_assert!(*share > exact - increment && *share < exact + 2 * increment, "{share} for {exact}");
+            }
+        }
+    }
+}

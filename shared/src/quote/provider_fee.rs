@@ -81,3 +81,44 @@ impl ProviderFee {
         Ok(Charged { fee_minor, vat_minor, net_minor: net_minor.ok_or(MoneyError::Overflow)? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FEE: ProviderFee = ProviderFee {
+        rate_bp: BasisPoints(599),
+        fixed_minor: 100,
+        vat_bp: BasisPoints(1_500),
+        rounding: FeeRounding::HalfUp,
+    };
+
+    /// The numbers of journey.md 4.2 and 5 (14b, 16b).
+    #[test]
+    fn a_share_a_fixed_part_and_tax_are_each_rounded_once() {
+        let charged = |fee_minor, vat_minor, net_minor| Ok(Charged { fee_minor, vat_minor, net_minor });
+        assert_eq!(FEE.charged(100_000), charged(6_090, 914, 92_996));
+        assert_eq!(FEE.charged(12_345), charged(839, 126, 11_380));
+        assert_eq!(FEE.given_back(40_000), charged(2_396, 359, 37_245));
+        let half_even = ProviderFee { rounding: FeeRounding::HalfEven, ..FEE };
+        assert_eq!(half_even.charged(100_000), charged(6_090, 914, 92_996));
+        let half = ProviderFee { rate_bp: BasisPoints(5), fixed_minor: 0, vat_bp: BasisPoints(0), ..FEE };
+        assert_eq!(half.charged(1_000), charged(1, 0, 999));
+        assert_eq!(ProviderFee { rounding: FeeRounding::HalfEven, ..half }.charged(1_000), charged(0, 0, 1_000));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error_and_a_small_amount_costs_more_than_it_is() {
+        assert_eq!(FEE.charged(0), Ok(Charged { fee_minor: 100, vat_minor: 15, net_minor: -115 }));
+        let absurd = ProviderFee { rate_bp: BasisPoints(u32::MAX), ..FEE };
+        assert_eq!(absurd.charged(i64::MAX), Err(MoneyError::Overflow));
+        assert_eq!(ProviderFee { fixed_minor: i64::MAX, ..FEE }.charged(i64::MAX), Err(MoneyError::Overflow));
+    }
+
+    #[test]
+    fn a_fee_is_written_in_an_agreement() {
+        let text = r#"{"rate_bp":599,"fixed_minor":100,"vat_bp":1500,"rounding":"half_up"}"#;
+        assert_eq!(serde_json::to_string(&FEE).unwrap(), text);
+        assert_eq!(serde_json::from_str::<ProviderFee>(text).unwrap(), FEE);
+    }
+}

@@ -7,7 +7,7 @@
 
 use rust_decimal::Decimal;
 
-use super::apr::Payment;
+use super::apr::Outlay;
 use super::due::Lapse;
 use super::worth::{NoRate, power};
 use crate::schedule::months_after;
@@ -40,16 +40,16 @@ const STEP_MIN: Decimal = Decimal::from_parts(1, 0, 0, false, 22);
 const STEPS_MAX: u32 = 500;
 
 /// The yearly rate as a ratio. More is paid than the advance.
-pub fn nominal(advance_minor: i64, anchor: Date, payments: &[Payment]) -> Result<Decimal, NoRate> {
-    let (at_once, later): (Vec<Payment>, Vec<Payment>) =
-        payments.iter().partition(|payment| payment.due.lapse == Lapse::default());
-    let at_once: i128 = at_once.iter().map(|payment| i128::from(payment.minor)).sum();
+pub fn nominal(advance_minor: i64, anchor: Date, outlays: &[Outlay]) -> Result<Decimal, NoRate> {
+    let (at_once, later): (Vec<Outlay>, Vec<Outlay>) =
+        outlays.iter().partition(|outlay| outlay.due.lapse == Lapse::default());
+    let at_once: i128 = at_once.iter().map(|outlay| i128::from(outlay.minor)).sum();
     let advance = i64::try_from(i128::from(advance_minor) - at_once).map_err(|_| NoRate::Negative)?;
     if advance <= 0 {
         return Err(NoRate::NothingAdvanced);
     }
     let unit = unit_of(&periods(anchor, &later));
-    let flows: Vec<Periodic> = later.iter().map(|payment| periodic(unit, anchor, payment)).collect();
+    let flows: Vec<Periodic> = later.iter().map(|outlay| periodic(unit, anchor, outlay)).collect();
     let rate = unit_rate(advance, &flows).ok_or(NoRate::Beyond)?;
     let (numerator, denominator) = match unit {
         Unit::Months(months) => (12, months),
@@ -92,10 +92,10 @@ fn worth_and_slope(rate: Decimal, flows: &[Periodic]) -> Option<(Decimal, Decima
 }
 
 /// What lies between the advance and the first payment, and between each and the next.
-fn periods(anchor: Date, payments: &[Payment]) -> Vec<Unit> {
+fn periods(anchor: Date, outlays: &[Outlay]) -> Vec<Unit> {
     let mut before = (anchor, Lapse::default());
-    let period = |payment: &Payment| {
-        let (date, lapse) = (payment.due.date, payment.due.lapse);
+    let period = |outlay: &Outlay| {
+        let (date, lapse) = (outlay.due.date, outlay.due.lapse);
         let (earlier, so_far) = std::mem::replace(&mut before, (date, lapse));
         let months = u32::from(lapse.months - so_far.months.min(lapse.months));
         match (so_far, lapse) {
@@ -104,7 +104,7 @@ fn periods(anchor: Date, payments: &[Payment]) -> Vec<Unit> {
             _ => Unit::Days(date.days_since(earlier).unsigned_abs()),
         }
     };
-    payments.iter().map(period).collect()
+    outlays.iter().map(period).collect()
 }
 
 fn between(earlier: Date, later: Date) -> Unit {
@@ -151,8 +151,8 @@ impl Unit {
 
 /// How many unit-periods lie before a payment, counted back from it; a whole month that is left over
 /// in a longer unit-period counts 30 days.
-fn periodic(unit: Unit, anchor: Date, payment: &Payment) -> Periodic {
-    let Payment { due, minor } = *payment;
+fn periodic(unit: Unit, anchor: Date, outlay: &Outlay) -> Periodic {
+    let Outlay { due, minor } = *outlay;
     let (whole, part, of) = match unit {
         Unit::Months(unit) => {
             let lapse = if due.lapse.weeks > 0 { Lapse::between(anchor, due.date) } else { due.lapse };
@@ -200,5 +200,62 @@ mod tests {
         for (name, advance, payments, first, part, per_year, expected) in cases {
             assert_eq!(rate(*advance, payments, *first, *part, *per_year), *expected, "{name}");
         }
+    }
+
+    fn outlay(anchor: Date, text: &str) -> Outlay {
+        let date: Date = text.parse().unwrap();
+        Outlay { due: super::super::due::Due { date, lapse: Lapse::between(anchor, date) }, minor: 1 }
+    }
+
+    /// Appendix J (b)(4) and (5), for given dates from 1 January 2026.
+    #[test]
+    fn the_unit_period_is_what_occurs_most_often() {
+        type Case = (&'static str, &'static [&'static str], Unit, (u32, u32, u32));
+        let cases: &[Case] = &[
+            ("monthly", &["2026-02-01", "2026-03-01", "2026-04-01"], Unit::Months(1), (1, 0, 30)),
+            ("monthly, a long first", &["2026-02-20", "2026-03-20", "2026-04-20"], Unit::Months(1), (1, 19, 30)),
+            (
+                "quarterly, a month and days before",
+                &["2026-02-06", "2026-05-06", "2026-08-06"],
+                Unit::Months(3),
+                (0, 35, 90),
+            ),
+            ("weekly", &["2026-01-08", "2026-01-15", "2026-01-22"], Unit::Days(7), (1, 0, 7)),
+            ("weekly, a short first", &["2026-01-05", "2026-01-12", "2026-01-19"], Unit::Days(7), (0, 4, 7)),
+            (
+                "as often, so the shorter",
+                &["2026-01-08", "2026-01-15", "2026-02-15", "2026-03-15"],
+                Unit::Days(7),
+                (1, 0, 7),
+            ),
+            (
+                "none twice, 27 days on average",
+                &["2026-01-11", "2026-02-20", "2026-03-23"],
+                Unit::Days(28),
+                (0, 10, 28),
+            ),
+            ("one after 90 days", &["2026-04-01"], Unit::Months(3), (1, 0, 90)),
+            ("one after 100 days", &["2026-04-11"], Unit::Days(100), (1, 0, 100)),
+            ("one after more than a year", &["2027-02-01"], Unit::Months(12), (1, 30, 360)),
+        ];
+        let anchor: Date = "2026-01-01".parse().unwrap();
+        for (name, dates, unit, first) in cases {
+            let outlays: Vec<Outlay> = dates.iter().map(|date| outlay(anchor, date)).collect();
+            assert_eq!(unit_of(&periods(anchor, &outlays)), *unit, "{name}");
+            let Periodic { whole, part, of, .. } = periodic(*unit, anchor, &outlays[0]);
+            assert_eq!((whole, part, of), *first, "{name}");
+        }
+    }
+
+    #[test]
+    fn weeks_are_weeks_whatever_the_calendar_says() {
+        // Four weeks after 1 February is a month as well.
+        let anchor: Date = "2026-02-01".parse().unwrap();
+        let weeks = |weeks: u16| {
+            let date = anchor.plus_days(7 * i32::from(weeks));
+            Outlay { due: super::super::due::Due { date, lapse: Lapse::weeks(weeks) }, minor: 1 }
+        };
+        assert_eq!(periods(anchor, &[weeks(4), weeks(8)]), [Unit::Days(28), Unit::Days(28)]);
+        assert_eq!(periodic(Unit::Months(12), anchor, &weeks(60)), Periodic { minor: 1, whole: 1, part: 57, of: 360 });
     }
 }

@@ -224,3 +224,74 @@ pub fn check_quote(quote: &Quote, outstanding_minor: i64, birth_date: Option<Dat
     ];
     breaches.into_iter().flatten().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{date, fee, murabaha, riyal, zero_percent};
+    use super::super::terms::FeeKind;
+    use super::*;
+
+    fn codes(breaches: &[Breach]) -> Vec<&'static str> {
+        breaches.iter().map(|breach| breach.code.code()).collect()
+    }
+
+    #[test]
+    fn what_an_offer_must_not_be_under_sama_bnpl() {
+        let kwd = Currency::new(*b"KWD").unwrap();
+        let cases: Vec<(Terms, &[&str])> = vec![
+            (zero_percent(12), &[]),
+            (zero_percent(13), &["INSTALMENTS"]),
+            (Terms { fee: Some(fee(FeeKind::AtAcceptance)), ..zero_percent(4) }, &["CONSUMER_FEE"]),
+            (Terms { currency: kwd, ..zero_percent(4) }, &["CURRENCY"]),
+            (murabaha(), &["PROFIT"]),
+        ];
+        for (terms, expected) in cases {
+            assert_eq!(codes(&check_offer(&terms, &Regime::sama_bnpl())), expected, "{terms:?}");
+            assert_eq!(check_offer(&terms, &Regime::open()), []);
+        }
+    }
+
+    #[test]
+    fn what_a_quote_must_not_be_under_sama_bnpl() {
+        let quote = |terms: &Terms, minor| Quote::make(terms, riyal(minor), date("2026-03-01")).unwrap();
+        let four = quote(&zero_percent(4), 100_000);
+        let adult = Some(date("2000-01-01"));
+        let check = |quote: &Quote, outstanding, born| check_quote(quote, outstanding, born, &Regime::sama_bnpl());
+        assert_eq!(check(&four, 400_000, adult), []);
+        assert_eq!(check(&four, 400_001, adult), [Breach::of(BreachCode::Outstanding, 500_000, 500_001)]);
+        assert_eq!(codes(&check(&four, i64::MAX, adult)), ["OUTSTANDING"]);
+        assert_eq!(check(&four, 0, None), [Breach::of(BreachCode::AgeUnknown, 18, 0)]);
+        assert_eq!(codes(&check(&quote(&murabaha(), 100_000), 0, adult)), ["PROFIT"]);
+        let with_fee = Terms { fee: Some(fee(FeeKind::Spread)), ..zero_percent(13) };
+        assert_eq!(codes(&check(&quote(&with_fee, 100_000), 0, adult)), ["CONSUMER_FEE", "INSTALMENTS"]);
+        assert_eq!(check_quote(&four, i64::MAX, None, &Regime::open()), []);
+    }
+
+    #[test]
+    fn an_age_is_reached_on_a_day() {
+        let age = |years, calendar, born: &str, on: &str| {
+            let regime = Regime { age_min: Some(AgeMin { years, calendar }), ..Regime::open() };
+            regime.age_breach(Some(date(born)), date(on)).is_none()
+        };
+        assert!(age(18, Calendar::Hijri, "2008-09-13", "2026-03-02"));
+        assert!(!age(18, Calendar::Hijri, "2008-09-13", "2026-03-01"));
+        assert_eq!(date("2026-03-02").days_since(date("2008-09-13")), 6_379);
+        assert!(age(18, Calendar::Gregorian, "2008-03-01", "2026-03-01"));
+        assert!(!age(18, Calendar::Gregorian, "2008-03-02", "2026-03-01"));
+        assert!(age(18, Calendar::Gregorian, "2008-02-29", "2026-02-28"));
+        assert!(!age(18, Calendar::Gregorian, "2030-01-01", "2026-02-28"), "not yet born");
+    }
+
+    #[test]
+    fn a_regime_is_a_value_in_json() {
+        let text = r#"{"code":"sama_bnpl","currency":"SAR","consumer_fees":"forbidden","profit":"forbidden","cash_collection":"forbidden","instalments_max":12,"outstanding_max_minor":500000,"age_min":{"years":18,"calendar":"hijri"}}"#;
+        assert_eq!(serde_json::to_string(&Regime::sama_bnpl()).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Regime>(text).unwrap(), Regime::sama_bnpl());
+        let open = r#"{"code":"open","consumer_fees":"allowed","profit":"allowed","cash_collection":"allowed"}"#;
+        assert_eq!(serde_json::to_string(&Regime::open()).unwrap(), open);
+        assert_eq!(serde_json::from_str::<Regime>(open).unwrap(), Regime::open());
+        assert_eq!(Regime::open().cash_breach(), None);
+        let breach = serde_json::to_string(&Regime::sama_bnpl().cash_breach()).unwrap();
+        assert_eq!(breach, r#"{"code":"CASH","limit":0,"used":1}"#);
+    }
+}

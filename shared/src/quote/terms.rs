@@ -1,6 +1,6 @@
 //! What an offer says, as data: the same on the phone, on the server and in the contract.
 //!
-//! Terms are checked when an offer is written ([`Terms::faults`]) and again whenever something is
+//! Terms are checked when an offer is written ([`super::faults`]) and again whenever something is
 //! priced, so a price is never made from terms that could not have been offered. Whether a regulator
 //! allows them is another question: [`super::regime`].
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::apr::AprMethod;
 use super::closed::closed;
-use super::due::{DueFault, DueRule, Grace};
+use super::due::DueRule;
 use crate::cbor::at_most;
 use crate::ids::{Hash, sha256};
-use crate::money::{Currency, Money};
+use crate::money::Currency;
 use crate::rate::BasisPoints;
 
 closed! {
@@ -188,73 +188,6 @@ fn weights_at_most<C>(d: &mut minicbor::Decoder<'_>, ctx: &mut C) -> Result<Opti
     at_most::<_, _, { Terms::INSTALMENTS_MAX as usize }>(d, ctx).map(Some)
 }
 
-/// What is wrong with terms.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TermsFault {
-    /// Too few or too many instalments.
-    #[error("an offer has 1 to {max} instalments, not {0}", max = Terms::INSTALMENTS_MAX)]
-    Instalments(u16),
-    /// The days on which they fall due.
-    #[error("{0}")]
-    Due(#[from] DueFault),
-    /// Grace that is to carry profit, where there is none.
-    #[error("a grace period that carries the profit needs an offer with profit")]
-    GraceWithoutProfit,
-    /// Not one weight for each instalment.
-    #[error("there is one weight for each of {instalments} instalments, not {weights}")]
-    Weights {
-        /// How many instalments.
-        instalments: u16,
-        /// How many weights.
-        weights: usize,
-    },
-    /// A weight that is none.
-    #[error("a weight is 1 to {}, not {weight}", Terms::WEIGHT_MAX)]
-    Weight {
-        /// Which, from 0.
-        index: usize,
-        /// The weight.
-        weight: u32,
-    },
-    /// A payable increment that is none.
-    #[error("a payable increment is 1 to {max} minor units, not {0}", max = Terms::INCREMENT_MAX)]
-    Increment(i64),
-    /// A profit that is none, or beyond all measure.
-    #[error("the profit is 1 to {max} basis points, not {0}; an offer without profit is zero_percent", max = Terms::PROFIT_BP_MAX)]
-    Profit(u32),
-    /// A down payment that is none, or that leaves nothing to finance.
-    #[error("a down payment is at least 1 minor unit and less than the whole price")]
-    DownPayment,
-    /// A fee that is none, or as high as what it is taken for.
-    #[error("a fee is at least 1 minor unit and less than the whole amount")]
-    Fee,
-    /// A late fee that is none.
-    #[error("a late fee is at least 1 minor unit")]
-    LateFee,
-    /// A late fee of a Murabaha offer that would be our income.
-    #[error("a late fee of a Murabaha offer goes to charity")]
-    LateFeeToIncome,
-}
-
-impl TermsFault {
-    /// Where in the terms' JSON (RFC 6901).
-    pub fn pointer(&self) -> String {
-        match self {
-            Self::Instalments(_) => "/instalments".to_owned(),
-            Self::Due(fault) => format!("/due{}", fault.pointer()),
-            Self::GraceWithoutProfit => "/due/after_harvest/grace".to_owned(),
-            Self::Weights { .. } => "/weights".to_owned(),
-            Self::Weight { index, .. } => format!("/weights/{index}"),
-            Self::Increment(_) => "/increment_minor".to_owned(),
-            Self::Profit(_) => "/kind/murabaha/profit_bp".to_owned(),
-            Self::DownPayment => "/down_payment".to_owned(),
-            Self::Fee => "/fee/amount".to_owned(),
-            Self::LateFee => "/late_fee/amount_minor".to_owned(),
-            Self::LateFeeToIncome => "/late_fee/goes_to".to_owned(),
-        }
-    }
-}
-
 impl Terms {
     /// The most instalments: five years of months.
     pub const INSTALMENTS_MAX: u16 = 60;
@@ -264,49 +197,6 @@ impl Terms {
     pub const INCREMENT_MAX: i64 = 1_000_000;
     /// The highest profit: three times what is financed.
     pub const PROFIT_BP_MAX: u32 = 30_000;
-
-    /// Everything that is wrong with them; nothing, and they can be offered.
-    pub fn faults(&self) -> Vec<TermsFault> {
-        let mut faults = Vec::new();
-        if !(1..=Self::INSTALMENTS_MAX).contains(&self.instalments) {
-            faults.push(TermsFault::Instalments(self.instalments));
-        }
-        faults.extend(self.due.faults(self.instalments).into_iter().map(TermsFault::from));
-        if self.due.grace() == Some(Grace::ProfitOnly) && self.kind == Kind::ZeroPercent {
-            faults.push(TermsFault::GraceWithoutProfit);
-        }
-        faults.extend(self.weight_faults());
-        if !(1..=Self::INCREMENT_MAX).contains(&self.increment_minor) {
-            faults.push(TermsFault::Increment(self.increment_minor));
-        }
-        faults.extend(self.amount_faults());
-        faults
-    }
-
-    fn weight_faults(&self) -> Vec<TermsFault> {
-        let Some(weights) = &self.weights else { return Vec::new() };
-        if weights.len() != usize::from(self.instalments) {
-            return vec![TermsFault::Weights { instalments: self.instalments, weights: weights.len() }];
-        }
-        let wrong = weights.iter().enumerate().filter(|(_, weight)| !(1..=Self::WEIGHT_MAX).contains(*weight));
-        wrong.map(|(index, weight)| TermsFault::Weight { index, weight: *weight }).collect()
-    }
-
-    fn amount_faults(&self) -> Vec<TermsFault> {
-        let profit = match self.kind {
-            Kind::Murabaha { profit_bp } if !(1..=Self::PROFIT_BP_MAX).contains(&profit_bp.0) => {
-                Some(TermsFault::Profit(profit_bp.0))
-            }
-            _ => None,
-        };
-        let down_payment = self.down_payment.filter(|rule| !rule.is_part()).map(|_| TermsFault::DownPayment);
-        let fee = self.fee.filter(|fee| !fee.amount.is_part()).map(|_| TermsFault::Fee);
-        let late_fee = self.late_fee.filter(|fee| !is_amount(fee.amount_minor)).map(|_| TermsFault::LateFee);
-        let murabaha = matches!(self.kind, Kind::Murabaha { .. });
-        let to_income = self.late_fee.filter(|fee| murabaha && fee.goes_to == LateFeeTo::Income);
-        let to_income = to_income.map(|_| TermsFault::LateFeeToIncome);
-        [profit, down_payment, fee, late_fee, to_income].into_iter().flatten().collect()
-    }
 
     /// SHA-256 of the terms' canonical bytes: what a quote says it was made from.
     pub fn hash(&self) -> Hash {
@@ -322,16 +212,49 @@ impl AmountRule {
             Self::BasisPoints(share) => i64::from(share.0),
         }
     }
-
-    /// Whether it is something, and not the whole of anything.
-    fn is_part(self) -> bool {
-        match self {
-            Self::Minor(minor) => is_amount(minor),
-            Self::BasisPoints(share) => (1..BasisPoints::ONE.0).contains(&share.0),
-        }
-    }
 }
 
-fn is_amount(minor: i64) -> bool {
-    (1..=Money::MINOR_MAX).contains(&minor)
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::samples::any_terms;
+    use super::*;
+
+    /// How an offer is written, and the bytes that a quote's terms are named by; they never change.
+    #[test]
+    fn terms_in_json_and_in_bytes() {
+        let text = r#"{
+            "currency": "KES", "kind": {"murabaha": {"profit_bp": 1250}}, "instalments": 3,
+            "due": {"after_harvest": {"month": 6, "grace": "profit_only"}}, "weights": [1, 1, 2],
+            "down_payment": {"basis_points": 2000}, "increment_minor": 100,
+            "fee": {"amount": {"minor": 5000}, "fee_kind": "spread"},
+            "late_fee": {"amount_minor": 2500, "after_days": 3, "goes_to": "charity"},
+            "early_settlement": "declining_rebate", "waterfall": "instalment_first", "apr_method": "eu_ccd"
+        }"#;
+        let terms: Terms = serde_json::from_str(text).unwrap();
+        assert_eq!(terms.faults(), []);
+        let again: serde_json::Value = serde_json::to_value(&terms).unwrap();
+        assert_eq!(again, serde_json::from_str::<serde_json::Value>(text).unwrap());
+        insta::assert_snapshot!(crate::cbor::hex(&crate::cbor::to_vec(&terms)));
+        insta::assert_snapshot!(terms.hash());
+
+        let least = r#"{"currency": "SAR", "kind": "zero_percent", "instalments": 4, "due": {"months_after": 0},
+            "increment_minor": 1, "early_settlement": "full_profit", "waterfall": "fees_first", "apr_method": "reg_z"}"#;
+        assert_eq!(serde_json::from_str::<Terms>(least).unwrap().faults(), []);
+        for (part, in_place) in [("fees_first", "fees_last"), ("zero_percent", "interest"), ("due", "dues")] {
+            assert!(serde_json::from_str::<Terms>(&least.replace(part, in_place)).is_err(), "{in_place}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn terms_round_trip(terms in any_terms()) {
+            prop_assert_eq!(terms.faults(), []);
+            let bytes = crate::cbor::to_vec(&terms);
+            prop_assert_eq!(&crate::cbor::decode::<Terms>(&bytes, 4).unwrap(), &terms);
+            let text = serde_json::to_string(&terms).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Terms>(&text).unwrap(), &terms);
+        }
+    }
 }

@@ -110,12 +110,13 @@ fn root(advance: i128, terms: &[Term]) -> Option<Decimal> {
 /// The polynomial and its derivative at `v`, by Horner's rule from the last payment to the first.
 fn worth_and_slope(v: Decimal, terms: &[Term]) -> Option<(Decimal, Decimal)> {
     let (mut worth, mut slope) = (Decimal::ZERO, Decimal::ZERO);
+    let squares = Squares::of(v, terms.iter().map(|term| term.gap).max()?)?;
     // Gaps mostly repeat, and so do their powers: v^gap and its derivative.
     let mut powers = (0, Decimal::ONE, Decimal::ZERO);
     for term in terms.iter().rev() {
         worth = worth.checked_add(term.minor)?;
         if powers.0 != term.gap {
-            let before = power(v, term.gap - 1)?;
+            let before = squares.power(term.gap - 1)?;
             powers = (term.gap, before.checked_mul(v)?, before.checked_mul(term.gap.into())?);
         }
         let (_, shift, shift_slope) = powers;
@@ -127,19 +128,85 @@ fn worth_and_slope(v: Decimal, terms: &[Term]) -> Option<(Decimal, Decimal)> {
 
 /// A whole power, by squaring.
 pub fn power(base: Decimal, exponent: u32) -> Option<Decimal> {
-    let (mut result, mut square, mut left) = (Decimal::ONE, base, exponent);
-    while left > 0 {
-        if left % 2 == 1 {
-            result = result.checked_mul(square)?;
-        }
-        left /= 2;
-        if left > 0 {
+    Squares::of(base, exponent)?.power(exponent)
+}
+
+/// A number squared again and again: what its whole powers are made of.
+struct Squares(Vec<Decimal>);
+
+impl Squares {
+    /// For powers up to `exponent_max`.
+    fn of(base: Decimal, exponent_max: u32) -> Option<Self> {
+        let bits = u32::BITS - exponent_max.leading_zeros();
+        let mut square = base;
+        let again = (1..bits).map(|_| {
             square = square.checked_mul(square)?;
-        }
+            Some(square)
+        });
+        std::iter::once(Some(base)).chain(again).collect::<Option<_>>().map(Self)
     }
-    Some(result)
+
+    fn power(&self, exponent: u32) -> Option<Decimal> {
+        let bits = self.0.iter().enumerate().filter(|(bit, _)| exponent >> bit & 1 == 1);
+        bits.map(|(_, square)| *square).try_fold(Decimal::ONE, Decimal::checked_mul)
+    }
 }
 
 fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MONTH: u32 = Lapse::YEAR_TICKS / 12;
+
+    fn months(minor: i64, count: u32) -> Vec<Flow> {
+        (1..=count).map(|month| Flow { ticks: month * MONTH, minor }).collect()
+    }
+
+    /// The sale of journey.md 4.4, to fifty digits by other means: 0.01497666458169626561840715808264790.
+    #[test]
+    fn the_rate_of_a_month_is_exact() {
+        let growth = Discount::solve(1_200_000, &months(110_000, 12)).unwrap().growth(MONTH).unwrap();
+        assert_eq!(growth.round_dp(24).to_string(), "1.014976664581696265618407");
+        let free = Discount::solve(1_200_000, &months(100_000, 12)).unwrap();
+        assert_eq!(free.growth(Lapse::YEAR_TICKS), Some(Decimal::ONE));
+    }
+
+    /// The unit is what divides all times: with days beside months it is small, and the rate the same.
+    #[test]
+    fn the_unit_of_time_changes_nothing() {
+        let mut flows = months(110_000, 12);
+        let coarse = Discount::solve(1_200_000, &flows).unwrap();
+        flows.push(Flow { ticks: 13 * MONTH + Lapse::YEAR_TICKS / 365, minor: 0 });
+        let fine = Discount::solve(1_200_000, &flows).unwrap();
+        assert_eq!((coarse.unit_ticks, fine.unit_ticks), (MONTH, 13));
+        let year = |discount: Discount| discount.growth(Lapse::YEAR_TICKS).unwrap().round_dp(20);
+        assert_eq!(year(coarse), year(fine));
+    }
+
+    #[test]
+    fn rates_far_from_any_offer_are_found_or_refused() {
+        let once = |ticks, minor| [Flow { ticks, minor }];
+        let year = |flows: &[Flow]| Discount::solve(1_000, flows).map(|found| found.growth(Lapse::YEAR_TICKS));
+        assert_eq!(
+            year(&once(Lapse::YEAR_TICKS, 1_000_000)).map(|growth| growth.map(|x| x.round_dp(15).normalize())),
+            Ok(Some(1_000.into()))
+        );
+        assert_eq!(year(&once(156, 1_000_000)).unwrap(), None);
+        assert_eq!(year(&once(0, 1_000)).unwrap_err(), NoRate::NothingAdvanced);
+        assert_eq!(year(&once(156, 999)).unwrap_err(), NoRate::Negative);
+        assert_eq!(year(&[]).unwrap_err(), NoRate::Negative);
+        // Sixty years of days.
+        assert!(year(&once(60 * Lapse::YEAR_TICKS + 156, i64::MAX)).is_ok_and(|growth| growth.is_some()));
+    }
+
+    #[test]
+    fn whole_powers() {
+        let base = Decimal::new(15, 1);
+        assert_eq!([0, 1, 2, 5].map(|n| power(base, n).unwrap().to_string()), ["1", "1.5", "2.25", "7.59375"]);
+        assert_eq!(power(base, u32::MAX), None);
+    }
 }

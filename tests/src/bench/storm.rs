@@ -149,6 +149,7 @@ async fn populate(setup: &Setup, database: &Database) -> anyhow::Result<Vec<(Str
         clock: ClockChoice::System,
         seed: Some(setup.seed),
         oidc_secret: None,
+        sms_secret: None,
     };
     let app = App::open(&open()).await?;
     let mut tx = app.db.write().await?;

@@ -159,6 +159,7 @@ impl Office {
             clock: ClockChoice::File(self.clock.clone()),
             seed: None,
             oidc_secret: None,
+            sms_secret: None,
         };
         Ok(App::open(&options).await?)
     }

@@ -31,6 +31,13 @@ impl World {
         self.server.call(request)
     }
 
+    /// What a signed-in person reads in a form that he names.
+    pub fn rest_accepting(&self, who: Who, path: &str, media: &str) -> Answer {
+        let mut request = self.request(who, Method::GET, path, &Value::Null);
+        request.headers_mut().insert(header::ACCEPT, media.parse().expect("a media type is a header"));
+        self.server.call(request)
+    }
+
     /// Writes that people send at the same moment, each under a key of its own.
     pub fn at_once(&self, writes: Vec<(Who, String, Value)>) -> Vec<Answer> {
         let requests = writes.iter().map(|(who, path, body)| self.request(*who, Method::POST, path, body));
@@ -51,6 +58,34 @@ impl World {
             .header(header::CONTENT_TYPE, "application/json")
             .header(KEY, format!("sim-{}", KEYS.fetch_add(1, Ordering::Relaxed)))
             .header(header::IF_MATCH, "*");
+        let body = if body.is_null() { Body::empty() } else { body.to_string().into() };
+        request.body(body).expect("a request")
+    }
+
+    /// A request with this token, or of anybody, with headers of its own.
+    pub fn ask(&self, token: Option<&str>, headers: &[(&str, &str)], to: (Method, &str), body: &Value) -> Answer {
+        self.server.call(self.asking(token, headers, to, body))
+    }
+
+    /// The same, to be sent with others.
+    pub fn asking(
+        &self,
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+        (method, path): (Method, &str),
+        body: &Value,
+    ) -> Request<Body> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(KEY, format!("ask-{}", KEYS.fetch_add(1, Ordering::Relaxed)));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
         let body = if body.is_null() { Body::empty() } else { body.to_string().into() };
         request.body(body).expect("a request")
     }

@@ -107,6 +107,7 @@ impl Server {
             // No two lives draw the same ids.
             seed: Some(self.seed.wrapping_mul(1_000_003).wrapping_add(self.lives)),
             oidc_secret: None,
+            sms_secret: None,
         };
         let runtime = runtime();
         let app = runtime.block_on(App::open(&options)).expect("the database can be opened");

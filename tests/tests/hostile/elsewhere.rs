@@ -1,5 +1,5 @@
 //! What another branch has is the same answer as what does not exist: at every route that names something
-//! by its id, at every list, and where a body names somebody.
+//! by its id, at every list, and where a body names somebody. (What is about one customer: `customers.rs`.)
 
 use axum::http::Method;
 use daybook_server::audit::Actor;
@@ -31,13 +31,15 @@ struct There {
     correction: String,
     file: String,
     customer: String,
+    /// Whose number is in [`query_of`].
+    first_customer: String,
     erasure: String,
     order: String,
 }
 
 /// Not the currency of any account.
 const DOLLAR: Currency = Currency::new(*b"USD").expect("three capital letters");
-const NOWHERE: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+pub const NOWHERE: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 const NO_FILE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -48,7 +50,8 @@ fn path_of(route: &Route, id: &str) -> String {
 }
 
 /// What is the whole lender's, and no branch's.
-const LENDERS: &[&str] = &["/v1/offers-admin/{id}"];
+const LENDERS: &[&str] =
+    &["/v1/offers-admin/{id}", "/v1/reports/{id}", "/v1/campaigns/{id}", "/v1/campaigns/{id}/effect"];
 
 /// The real and the absent id of a route, and a body that fits. A new route is added here.
 fn case(there: &There, route: &Route) -> (String, &'static str, Value) {
@@ -82,10 +85,20 @@ fn case(there: &There, route: &Route) -> (String, &'static str, Value) {
     }
 }
 
-fn with(mut object: Value, more: Value) -> Value {
+pub fn with(mut object: Value, more: Value) -> Value {
     let (Value::Object(all), Value::Object(more)) = (&mut object, more) else { panic!("two objects") };
     all.extend(more);
     object
+}
+
+/// What a list has to be asked with: a customer of the scene, who is not the strangers'.
+fn query_of(route: &Route) -> &'static str {
+    match route.path {
+        "/v1/customers" => "?phone=%2B254700000001",
+        "/v1/offers-admin/coverage" => "?currency=KES&amounts=100",
+        "/v1/analytics/funnel" => "?from=2027-03-01&to=2027-03-02",
+        _ => "",
+    }
 }
 
 /// Everything that has an id, made through the phone of the scene.
@@ -107,6 +120,9 @@ fn furnish(scene: &mut Scene) -> There {
     let clerk = scene.world.person("clerk", Role::Officer);
     let changes: Vec<(Uuid,)> = scene.world.server.rows("select uid from quarantine");
     let caseload = scene.world.people[scene.amina.0].caseload.unwrap().1;
+    let first_customer: Vec<(Uuid,)> =
+        scene.world.server.rows("select uid from customer where phone = '+254700000001'");
+    let first_customer = first_customer[0].0.to_string();
     let receipts: Vec<(String,)> =
         scene.world.server.rows("select receipt_no from payment where state = 'posted' and receipt_no is not null");
     There {
@@ -121,6 +137,7 @@ fn furnish(scene: &mut Scene) -> There {
         correction: correction.to_string(),
         file: file.to_string(),
         customer,
+        first_customer,
         erasure,
         order: ordered(scene),
     }
@@ -168,7 +185,7 @@ fn photographed(scene: &mut Scene, raw: &mut Raw) -> Hash {
 }
 
 /// A person of each role at a branch that nobody of the scene belongs to.
-fn strangers(world: &mut World) -> Vec<(Role, Who)> {
+pub fn strangers(world: &mut World) -> Vec<(Role, Who)> {
     let branch: Unit = world.server.write(async |app, tx| {
         let root = units::root(tx).await.unwrap().unwrap();
         let new = (UnitKind::Branch, "Elsewhere");
@@ -189,7 +206,7 @@ fn strangers(world: &mut World) -> Vec<(Role, Who)> {
     people
 }
 
-fn who_may(people: &[(Role, Who)], permission: Permission) -> Who {
+pub fn who_may(people: &[(Role, Who)], permission: Permission) -> Who {
     people.iter().find(|(role, _)| role.may(permission)).map(|(_, who)| *who).unwrap()
 }
 
@@ -239,12 +256,22 @@ fn another_branchs_things_are_in_no_list_and_another_branchs_people_in_no_body()
         let there = furnish(scene);
         let world = &mut scene.world;
         let strangers = strangers(world);
-        let ids =
-            [&there.user, &there.device, &there.caseload, &there.dossier, &there.held, &there.change, &there.erasure];
+        let ids = [
+            &there.user,
+            &there.device,
+            &there.caseload,
+            &there.dossier,
+            &there.held,
+            &there.change,
+            &there.erasure,
+            &there.customer,
+            &there.first_customer,
+        ];
         for route in ROUTES.iter().filter(|route| route.method == Method::GET && !route.path.contains('{')) {
             let Access::May(permission) = route.access else { continue };
             for (_, who) in strangers.iter().filter(|(role, _)| role.may(permission)) {
-                let answer = world.rest(*who, Method::GET, route.path, &Value::Null);
+                let path = format!("{}{}", route.path, query_of(route));
+                let answer = world.rest(*who, Method::GET, &path, &Value::Null);
                 let text = answer.json().to_string();
                 assert!(matches!(answer.status, 200 | 403), "{} {text}", route.path);
                 for id in ids {

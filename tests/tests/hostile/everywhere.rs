@@ -18,7 +18,15 @@ const TRIES: usize = 25;
 #[test]
 fn random_bytes_to_any_endpoint_never_fail_inside() {
     on_every_engine(|scene| {
-        let roles = [Role::Officer, Role::Supervisor, Role::Cashier, Role::Auditor, Role::Admin];
+        let roles = [
+            Role::Officer,
+            Role::Supervisor,
+            Role::Cashier,
+            Role::Auditor,
+            Role::Admin,
+            Role::ShopStaff,
+            Role::Customer,
+        ];
         let people: Vec<_> =
             roles.iter().map(|role| scene.world.person(&format!("p-{}", role.code()), *role)).collect();
         let paid = scene.world.cash(scene.on, scene.acc, 100);
@@ -91,7 +99,7 @@ fn body_of(scene: &mut Scene, known: &[String]) -> (&'static str, Vec<u8>) {
 
 /// An object with the fields that requests have, of the right kind or not.
 fn some_object(scene: &mut Scene, known: &[String]) -> Value {
-    const FIELDS: [&str; 28] = [
+    const FIELDS: [&str; 36] = [
         "id",
         "reason",
         "account",
@@ -120,6 +128,14 @@ fn some_object(scene: &mut Scene, known: &[String]) -> Value {
         "member",
         "code",
         "kind",
+        "phone",
+        "provider_token",
+        "alt_phone",
+        "language",
+        "birth_date",
+        "address",
+        "text_version",
+        "given",
     ];
     let rng = &mut scene.world.rng;
     let mut object = serde_json::Map::new();
@@ -127,7 +143,7 @@ fn some_object(scene: &mut Scene, known: &[String]) -> Value {
         if rng.random_ratio(1, 2) {
             continue;
         }
-        let value = match rng.random_range(0..9) {
+        let value = match rng.random_range(0..10) {
             0 => json!(Uuid::from_u128(rng.random())),
             1 => json!(known.choose(rng)),
             2 => json!(rng.random::<i64>()),
@@ -135,7 +151,8 @@ fn some_object(scene: &mut Scene, known: &[String]) -> Value {
             4 => json!("\u{0}\u{202e}x".repeat(rng.random_range(0..300))),
             5 => json!([{ "note_splice": { "at": rng.random::<u32>(), "insert": "x" } }]),
             6 => json!(rng.random::<bool>()),
-            7 => json!("REJECTED"),
+            7 => json!("+254712345678"),
+            8 => json!("REJECTED"),
             _ => Value::Null,
         };
         object.insert(field.to_owned(), value);

@@ -6,6 +6,7 @@
 
 mod attachments;
 mod boards;
+mod customers;
 mod elsewhere;
 mod entries;
 mod everywhere;

@@ -135,7 +135,7 @@ fn erase(world: &mut World, deka: Who, farah: Who, acc: Acc) {
 }
 
 /// Where the server's database holds these bytes: in any column of text or bytes, and in any envelope.
-fn held_by_server(world: &World, needle: &[u8]) -> Vec<String> {
+pub fn held_by_server(world: &World, needle: &[u8]) -> Vec<String> {
     let columns: Vec<(String, String, String)> = world.server.rows(match world.server.engine() {
         Engine::Sqlite => {
             "select m.name, c.name, c.type from sqlite_schema m, pragma_table_info(m.name) c
@@ -198,7 +198,7 @@ fn found(world: &World) -> Findings {
     world.server.read(async |_, tx| verify(tx, zone, 20, &ProgressBar::hidden()).await.unwrap())
 }
 
-fn assert_whole(world: &World) {
+pub fn assert_whole(world: &World) {
     let found = found(world);
     assert_eq!(found.differing(), 0, "{found}");
     assert_eq!(world.server.rebuild(), Rebuilt::default(), "a rebuild changes nothing");

@@ -1,11 +1,9 @@
 //! Asking a provider: no redirects, an end in time, no more than so many bytes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{ClientConfig, RootCertStore};
-
 use super::OidcError;
+use crate::outside::{self, Patience};
 
 /// How long one answer may take in all.
 pub(super) const WHOLE: Duration = Duration::from_secs(10);
@@ -33,37 +31,13 @@ pub enum FetchError {
 impl From<reqwest::Error> for FetchError {
     fn from(error: reqwest::Error) -> Self {
         // An address may hold a code.
-        let error = error.without_url();
-        let mut innermost: &dyn std::error::Error = &error;
-        while let Some(source) = innermost.source() {
-            innermost = source;
-        }
-        Self::Transport(if error.is_timeout() { "no answer in time".to_owned() } else { innermost.to_string() })
+        Self::Transport(outside::cause(error))
     }
 }
 
-/// A client that trusts the system's authorities; for plain HTTP on this machine, nobody.
+/// A client for a provider.
 pub(super) fn client(is_plain: bool, whole: Duration) -> Result<reqwest::Client, OidcError> {
-    let tls = |error: &dyn std::fmt::Display| OidcError::Tls(error.to_string());
-    let mut roots = RootCertStore::empty();
-    if !is_plain {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            return Err(OidcError::Tls("this system lists no certificate authorities".to_owned()));
-        }
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| tls(&error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(config)
-        .connect_timeout(CONNECT)
-        .timeout(whole)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|error| tls(&error))
+    Ok(outside::client(is_plain, Patience { connect: CONNECT, whole })?)
 }
 
 /// The body of an answer of 200.

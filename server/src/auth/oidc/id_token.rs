@@ -24,7 +24,8 @@ const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 pub(super) struct Expected<'a> {
     pub issuer: &'a str,
     pub client_id: &'a str,
-    pub nonce: &'a str,
+    /// What the sign-in was begun with, if it was begun here.
+    pub nonce: Option<&'a str>,
     pub now: Timestamp,
 }
 
@@ -35,6 +36,8 @@ pub struct Person {
     pub subject: String,
     /// His e-mail address in small letters, if the provider verified it.
     pub email: Option<String>,
+    /// His phone number as the provider writes it, if the provider verified it.
+    pub phone: Option<String>,
 }
 
 /// Why a token is none.
@@ -94,6 +97,8 @@ struct Claims {
     nonce: Option<String>,
     email: Option<String>,
     email_verified: Option<Truth>,
+    phone_number: Option<String>,
+    phone_number_verified: Option<Truth>,
 }
 
 /// Whose token it is, if it is good.
@@ -161,7 +166,7 @@ fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
 
 fn judge(claims: Claims, expected: Expected<'_>) -> Result<Person, IdTokenError> {
     use IdTokenError as E;
-    let Claims { iss, sub, aud, azp, exp, iat, nonce, email, email_verified } = claims;
+    let Claims { iss, sub, aud, azp, exp, iat, nonce, .. } = claims;
     if iss != expected.issuer {
         return Err(E::Issuer);
     }
@@ -178,18 +183,23 @@ fn judge(claims: Claims, expected: Expected<'_>) -> Result<Person, IdTokenError>
     if left < -SKEW_SECONDS || !(-SKEW_SECONDS..=AGE_SECONDS).contains(&age) {
         return Err(E::Time);
     }
-    if nonce.as_deref() != Some(expected.nonce) {
+    if expected.nonce.is_some() && nonce.as_deref() != expected.nonce {
         return Err(E::Nonce);
     }
     if sub.is_empty() || sub.len() > SUBJECT_BYTES_MAX || sub.contains('\0') {
         return Err(E::Subject);
     }
-    let verified = match email_verified {
+    let email = claims.email.filter(|_| is_true(claims.email_verified)).map(|email| email.to_ascii_lowercase());
+    let phone = claims.phone_number.filter(|_| is_true(claims.phone_number_verified));
+    Ok(Person { subject: sub, email, phone })
+}
+
+fn is_true(said: Option<Truth>) -> bool {
+    match said {
         Some(Truth::Bool(verified)) => verified,
         Some(Truth::Text(text)) => text == "true",
         None => false,
-    };
-    Ok(Person { subject: sub, email: email.filter(|_| verified).map(|email| email.to_ascii_lowercase()) })
+    }
 }
 
 #[cfg(test)]
@@ -203,6 +213,10 @@ mod tests {
     }
 
     fn judged(change: &Value) -> Result<Person, IdTokenError> {
+        judged_with(change, Some("n"))
+    }
+
+    fn judged_with(change: &Value, nonce: Option<&str>) -> Result<Person, IdTokenError> {
         let mut claims = json!({
             "iss": "https://id.example.com", "sub": "u1", "aud": "daybook", "nonce": "n",
             "exp": now().seconds() + 300, "iat": now().seconds(),
@@ -212,7 +226,7 @@ mod tests {
             claims[name] = value.clone();
         }
         let issuer = "https://id.example.com";
-        let expected = Expected { issuer, client_id: "daybook", nonce: "n", now: now() };
+        let expected = Expected { issuer, client_id: "daybook", nonce, now: now() };
         judge(serde_json::from_value(claims).map_err(|_| IdTokenError::Malformed)?, expected)
     }
 
@@ -220,7 +234,7 @@ mod tests {
     fn every_claim_is_looked_at() {
         use IdTokenError as E;
         let now = now().seconds();
-        let good = Person { subject: "u1".to_owned(), email: Some("amina@example.com".to_owned()) };
+        let good = Person { subject: "u1".to_owned(), email: Some("amina@example.com".to_owned()), phone: None };
         let cases = [
             (json!({}), Ok(good.clone())),
             (json!({ "aud": ["daybook"] }), Ok(good.clone())),
@@ -248,5 +262,22 @@ mod tests {
         for (change, verdict) in cases {
             assert_eq!(judged(&change), verdict, "{change}");
         }
+    }
+
+    #[test]
+    fn without_a_sign_in_of_ours_there_is_no_nonce_and_a_number_counts_when_it_is_verified() {
+        for (change, phone) in [
+            (json!({ "phone_number": "+254 712 345678", "phone_number_verified": true }), Some("+254 712 345678")),
+            (
+                json!({ "phone_number": "+254712345678", "phone_number_verified": "true", "nonce": null }),
+                Some("+254712345678"),
+            ),
+            (json!({ "phone_number": "+254712345678", "phone_number_verified": false }), None),
+            (json!({ "phone_number": "+254712345678" }), None),
+            (json!({ "phone_number_verified": true }), None),
+        ] {
+            assert_eq!(judged_with(&change, None).unwrap().phone.as_deref(), phone, "{change}");
+        }
+        assert_eq!(judged_with(&json!({ "exp": now().seconds() - 61 }), None), Err(IdTokenError::Time));
     }
 }

@@ -30,12 +30,16 @@ pub struct Linked {
     pub id: i64,
     /// Id.
     pub uid: UserId,
-    active: bool,
+    /// Whether he may sign in.
+    pub active: bool,
 }
 
 const SELECT: &str = "
     select u.id, u.uid, u.active from identity_link l join app_user u on u.id = l.user_id
-    where l.issuer = $1 and l.subject = $2";
+    where l.issuer = $1 and l.subject = $2 and u.customer_id is null";
+const SELECT_CUSTOMERS: &str = "
+    select u.id, u.uid, u.active from identity_link l join app_user u on u.id = l.user_id
+    where l.issuer = $1 and l.subject = $2 and u.customer_id is not null";
 const COUNT: &str = "select cast(count(*) as bigint) from identity_link where issuer = $1 and user_id = $2";
 const INSERT: &str = "
     insert into identity_link (issuer, subject, user_id, linked_at) values ($1, $2, $3, $4) on conflict do nothing";
@@ -65,6 +69,11 @@ pub async fn resolve(
 
 async fn find(tx: &mut Tx, issuer: &str, subject: &str) -> sqlx::Result<Option<Linked>> {
     on_db!(tx, conn => sqlx::query_as(SELECT).bind(issuer).bind(subject).fetch_optional(conn).await)
+}
+
+/// The login of a customer that a subject is linked with, active or not.
+pub async fn customers(tx: &mut Tx, issuer: &str, subject: &str) -> sqlx::Result<Option<Linked>> {
+    on_db!(tx, conn => sqlx::query_as(SELECT_CUSTOMERS).bind(issuer).bind(subject).fetch_optional(conn).await)
 }
 
 /// Links a subject with a user; false if it is linked with somebody already.

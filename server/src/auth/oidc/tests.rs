@@ -1,6 +1,7 @@
 //! Signing in through the whole router, on both engines, with a provider in this process that does as it is
 //! told: also what no provider should.
 
+mod customers;
 mod stub;
 
 use std::time::Duration;

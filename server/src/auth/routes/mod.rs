@@ -2,6 +2,7 @@
 //! not the caller's to see does not exist for him.
 
 pub mod audit;
+pub mod customers;
 pub mod devices;
 pub mod oidc;
 pub mod organisation;

@@ -136,7 +136,7 @@ pub async fn sign_out(
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionView {
     id: SessionId,
-    /// password or provider.
+    /// password, provider, code or token.
     method: &'static str,
     /// What the client says it is.
     agent: Option<String>,
@@ -297,6 +297,10 @@ pub async fn change_password(
     headers: HeaderMap,
     Json(request): Json<OwnPassword>,
 ) -> Result<(StatusCode, Json<TokenAnswer>), Problem> {
+    if by.customer_id.is_some() {
+        let detail = "A customer has no password: he signs in by a one-time code, or with the app's own login.";
+        return Err(Problem::new(Code::Forbidden, detail));
+    }
     let mut tx = app.db.read().await?;
     let known = users::credentials_of(&mut tx, by.id).await?;
     drop(tx);

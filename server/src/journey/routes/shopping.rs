@@ -176,7 +176,8 @@ pub struct QuoteRequest {
     offer: OfferId,
     /// The order it pays for; or else an amount.
     order: Option<OrderId>,
-    /// What it costs, where there is no order yet.
+    /// What it costs, where there is no order yet; or the part of an order that is paid in instalments, where the
+    /// rest is paid otherwise.
     amount: Option<Money>,
     /// store, web or app, where there is no order yet; app when it is left out.
     channel: Option<String>,
@@ -296,9 +297,16 @@ async fn wanted(
             let order = orders::own(tx, party.customer.id, order).await?;
             let order = order
                 .ok_or_else(|| Problem::invalid("/order", "unknown", "There is no such order of this customer."))?;
-            let purchase = of_order(tx, &order, (segment, on)).await?;
-            if amount.is_some_and(|amount| amount != purchase.amount) {
-                return Err(Problem::invalid("/amount", "mismatch", "amount is not the order's; leave it out."));
+            let mut purchase = of_order(tx, &order, (segment, on)).await?;
+            if let Some(part) = amount {
+                if part.currency != purchase.amount.currency || !(1..=purchase.amount.minor).contains(&part.minor) {
+                    return Err(Problem::invalid(
+                        "/amount",
+                        "range",
+                        "amount is at most the order's, in its currency.",
+                    ));
+                }
+                purchase.amount = part;
             }
             Ok((purchase, Some(order.id)))
         }

@@ -4,6 +4,7 @@
 mod habits;
 mod history;
 mod people;
+mod shop;
 #[cfg(test)]
 mod tests;
 
@@ -128,10 +129,12 @@ pub async fn create(db: &Db, now: Timestamp, seed: u64, progress: &ProgressBar) 
     progress.set_length(5);
     let mut tx = db.write().await?;
     refuse_what_is_not_empty(&mut tx).await?;
-    for setting in [("zone", ZONE), ("currency", CURRENCY.code())] {
+    for setting in [("zone", ZONE), ("currency", CURRENCY.code()), ("message_gateway", "log")] {
         Settings::set(&mut tx, now, Actor::OPERATOR, setting).await?;
     }
     let staff = hire(&mut tx, now, rng, &SharedRng::from_seed(seed)).await?;
+    // Draws of its own: whoever sells changes nothing of what was sold.
+    shop::open(&mut tx, now, &mut ChaCha20Rng::seed_from_u64(!seed), (market, staff.partner)).await?;
     progress.inc(1);
     let collected = sell(&mut tx, now, rng, market, &staff).await?;
     progress.inc(1);
@@ -181,6 +184,7 @@ struct Officer {
 struct Staff {
     officers: Vec<Officer>,
     cashier: i64,
+    partner: i64,
     logins: Vec<DemoLogin>,
 }
 
@@ -198,7 +202,7 @@ async fn hire(tx: &mut Tx, now: Timestamp, names: &mut ChaCha20Rng, ids: &Shared
     let password_hash = password::hash(PASSWORD, ids).await?;
     let mut hiring = Hiring { now, names, ids, password_hash, logins: Vec::new() };
     let company = units::create(tx, (now, ids), Actor::OPERATOR, None, (UnitKind::Company, COMPANY)).await?;
-    let mut officers = Vec::new();
+    let (mut officers, mut branches) = (Vec::new(), Vec::new());
     for (branch, (name, _)) in BRANCHES.iter().enumerate() {
         let unit = units::create(tx, (now, ids), Actor::OPERATOR, Some(&company), (UnitKind::Branch, name)).await?;
         for _ in 0..OFFICERS_PER_BRANCH {
@@ -208,11 +212,15 @@ async fn hire(tx: &mut Tx, now: Timestamp, names: &mut ChaCha20Rng, ids: &Shared
             officers.push(Officer { id: user.id, caseload: caseload.id, unit: unit.id, branch });
         }
         hiring.user(tx, &format!("supervisor{}", branch + 1), Role::Supervisor, &unit).await?;
+        branches.push(unit);
     }
     let cashier = hiring.user(tx, "cashier", Role::Cashier, &company).await?;
     hiring.user(tx, "auditor", Role::Auditor, &company).await?;
     hiring.user(tx, "admin", Role::Admin, &company).await?;
-    Ok(Staff { officers, cashier: cashier.id, logins: hiring.logins })
+    let mut own = ChaCha20Rng::seed_from_u64(1);
+    hiring.names = &mut own;
+    let partner = shop::hire(tx, &mut hiring, (&company, &branches)).await?;
+    Ok(Staff { officers, cashier: cashier.id, partner, logins: hiring.logins })
 }
 
 impl Hiring<'_> {

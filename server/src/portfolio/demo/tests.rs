@@ -23,7 +23,7 @@ async fn a_demo_has_a_lender_a_year_and_books_that_balance() {
     for_each_engine(async |server: &TestServer| {
         let db = &server.app.db;
         let demo = create(db, now(), 7, &ProgressBar::hidden()).await.unwrap();
-        assert_eq!((demo.accounts, demo.agents, demo.logins.len()), (1200, 8, 13));
+        assert_eq!((demo.accounts, demo.agents, demo.logins.len()), (1200, 8, 18));
         assert!((4_000..9_000).contains(&demo.payments), "{} payments", demo.payments);
         let mut tx = db.read().await.unwrap();
         let mut number = async |sql| db_number(&mut tx, sql).await;

@@ -1,7 +1,7 @@
 //! I9: what ledger and facts come to, in a form in which two histories of one database can be compared.
 //!
 //! Left out is what depends on the order of arrival by design (I3): flags that say what a payment met when it
-//! came, which payment's journal has what is above the debt (the balances are the same), and versions, which
+//! came and which files are missing, which payment's journal has what is above the debt (the balances are the same), and versions, which
 //! count arrivals.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +16,9 @@ use crate::sim::world::{Acc, Who, World};
 
 /// A ledger account: its code, whom it is kept for, the currency.
 type Ledger = (String, Option<i64>, String);
-/// Flags that say what a payment met when it came.
-const OF_ARRIVAL: [Flag; 3] = [Flag::LikelyDuplicate, Flag::AccountClosed, Flag::OverPayoff];
+/// Flags that say what a payment met when it came; and that a file is missing, which a phone handed in, dropped,
+/// and cannot hand in again: of such a file the entry, its size and its hash are there, and it is listed.
+const OF_ARRIVAL: [Flag; 4] = [Flag::LikelyDuplicate, Flag::AccountClosed, Flag::OverPayoff, Flag::EvidencePending];
 /// Facts of a dossier: sections by number.
 type Facts = Vec<(u8, Vec<u8>)>;
 

@@ -3,7 +3,7 @@
 
 use daybook_shared::entry::{Body, Entry};
 use daybook_shared::ids::PaymentId;
-use daybook_shared::wire::outcome::{Flag, OutcomeState};
+use daybook_shared::wire::outcome::{Flag, Outcome, OutcomeState};
 
 use super::ledger;
 use crate::sim::says::words;
@@ -30,9 +30,12 @@ pub fn check(world: &World) {
                 assert!(fits, "I1: entry {id} is {}, its payment {payment:?}", words(&entry.outcome));
             }
             if let Some(shown) = shown {
-                let reversed = entry.outcome.flags.iter().flatten().any(|flag| *flag == Flag::Reversed);
+                let has = |outcome: &Outcome, which| outcome.flags.iter().flatten().any(|flag| *flag == which);
+                let reversed = has(&entry.outcome, Flag::Reversed);
+                // A phone that is locked hears no more: of a ruling, or of a file that came meanwhile.
+                let evidence_came = has(&shown, Flag::EvidencePending) && without_evidence(&shown) == entry.outcome;
                 assert!(
-                    shown == entry.outcome || shown.state == OutcomeState::Held || reversed,
+                    shown == entry.outcome || shown.state == OutcomeState::Held || reversed || evidence_came,
                     "I7: {}: entry {id} was {}, is {}",
                     phone.name,
                     words(&shown),
@@ -44,6 +47,12 @@ pub fn check(world: &World) {
             assert!(server.contains_key(id), "I7: {}: entry {id} was answered {} and is gone", phone.name, words(told));
         }
     }
+}
+
+fn without_evidence(outcome: &Outcome) -> Outcome {
+    let flags = outcome.flags.iter().flatten().filter(|flag| **flag != Flag::EvidencePending).cloned();
+    let flags: Vec<_> = flags.collect();
+    Outcome { flags: (!flags.is_empty()).then_some(flags), ..outcome.clone() }
 }
 
 /// I5: a capture is in its store until its answer came.

@@ -138,6 +138,12 @@ impl Stub {
         self.state.sign.lock().unwrap().asked_for_keys
     }
 
+    /// A token that an app of its own got, which says besides what every token says.
+    pub fn token(&self, doing: Doing, more: &Value, at: Timestamp) -> String {
+        let algorithm = self.state.sign.lock().unwrap().algorithm;
+        id_token(&self.issuer, (doing, algorithm), None, more, at.seconds())
+    }
+
     /// The person says yes: a code, and the state that goes back with it.
     pub fn authorize(&self, url: &str, at: Timestamp) -> (String, String) {
         let url = reqwest::Url::parse(url).unwrap();
@@ -210,17 +216,27 @@ async fn token(State(stub): State<Arc<Shared>>, headers: HeaderMap, body: String
         Doing::Huge => vec![b' '; 1 << 20].into_response(),
         Doing::ServerError => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         doing => {
-            let token = id_token(&stub.issuer, (doing, sign.algorithm), &asked.parameters["nonce"], asked.at.seconds());
+            let nonce = Some(asked.parameters["nonce"].as_str());
+            let token = id_token(&stub.issuer, (doing, sign.algorithm), nonce, &Value::Null, asked.at.seconds());
             Json(json!({ "id_token": token, "token_type": "Bearer", "access_token": "x" })).into_response()
         }
     }
 }
 
-fn id_token(issuer: &str, (doing, algorithm): (Doing, Algorithm), nonce: &str, now: i64) -> String {
+fn id_token(
+    issuer: &str,
+    (doing, algorithm): (Doing, Algorithm),
+    nonce: Option<&str>,
+    more: &Value,
+    now: i64,
+) -> String {
     let mut claims = json!({
         "iss": issuer, "sub": "subject-1", "aud": CLIENT_ID, "nonce": nonce, "iat": now, "exp": now + 300,
         "email": "Amina@example.com", "email_verified": true,
     });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        claims[name] = value.clone();
+    }
     match doing {
         Doing::UnverifiedEmail => claims["email_verified"] = json!(false),
         Doing::OtherSubject => claims["sub"] = json!("subject-2"),

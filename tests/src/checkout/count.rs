@@ -1,0 +1,148 @@
+//! The count beside the funnel: kept order by order, by nothing but what the orders say and what was answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use daybook_shared::time::Date;
+use serde_json::Value;
+
+use super::orders::Order;
+
+/// What became of an order.
+#[derive(Debug, Clone, Default)]
+struct Fate {
+    day: Option<Date>,
+    channel: String,
+    minor: i64,
+    instalments: u16,
+    applied: bool,
+    approved: bool,
+    financed_minor: Option<i64>,
+    told: BTreeSet<String>,
+}
+
+/// All orders.
+#[derive(Debug, Default)]
+pub struct Count(BTreeMap<usize, Fate>);
+
+impl Count {
+    /// An order was shown offers.
+    pub fn shown(&mut self, day: Date, order: &Order) {
+        let fate = self.0.entry(order.number).or_default();
+        fate.day = Some(day);
+        fate.channel = order.channel.to_owned();
+        fate.minor = order.minor;
+        fate.instalments = order.instalments.map_or(0, |(n, _)| n);
+    }
+
+    /// An order was applied for.
+    pub fn applied(&mut self, order: &Order, approved: bool) {
+        let fate = self.0.entry(order.number).or_default();
+        (fate.applied, fate.approved) = (true, approved);
+    }
+
+    /// A contract was signed over so much.
+    pub fn signed(&mut self, order: &Order, minor: i64) {
+        self.0.entry(order.number).or_default().financed_minor = Some(minor);
+    }
+
+    /// Something was told of an order.
+    pub fn told(&mut self, order: &Order, kind: &str) {
+        self.0.entry(order.number).or_default().told.insert(kind.to_owned());
+    }
+
+    /// The first and the last day of checkouts.
+    pub fn days(&self) -> Option<(Date, Date)> {
+        let days = || self.0.values().filter_map(|fate| fate.day);
+        Some((days().min()?, days().max()?))
+    }
+
+    /// What all contracts are over, minor units.
+    pub fn financed_minor(&self) -> i64 {
+        self.0.values().filter_map(|fate| fate.financed_minor).sum()
+    }
+
+    /// Where a funnel's answer differs from the count.
+    pub fn differences(
+        &self,
+        by: &str,
+        (from, to): (Date, Date),
+        offer: impl Fn(u16) -> String,
+        answer: &Value,
+    ) -> Vec<String> {
+        let mut lines: BTreeMap<String, Vec<&Fate>> = BTreeMap::new();
+        for fate in self.0.values() {
+            let Some(day) = fate.day.filter(|day| (from..=to).contains(day)) else { continue };
+            let key = match by {
+                "day" => day.to_string(),
+                "channel" => fate.channel.clone(),
+                "offer" if fate.applied => offer(fate.instalments),
+                "offer" => continue,
+                _ => "all".to_owned(),
+            };
+            lines.entry(key).or_default().push(fate);
+        }
+        let empty = Vec::new();
+        let found = answer["lines"].as_array().unwrap_or(&empty);
+        let mut differences = Vec::new();
+        if found.len() != lines.len() {
+            differences.push(format!("by {by} from {from}: {} lines, counted {}", found.len(), lines.len()));
+        }
+        for (key, fates) in lines {
+            let Some(line) = found.iter().find(|line| line["key"] == key.as_str()) else {
+                differences.push(format!("by {by} from {from}: no line {key}"));
+                continue;
+            };
+            for (name, counted) in figures(by, &fates) {
+                if line.pointer(name) != Some(&counted) {
+                    let shown = line.pointer(name).cloned().unwrap_or_default();
+                    differences.push(format!("by {by} from {from}, {key}, {name}: {shown}, counted {counted}"));
+                }
+            }
+        }
+        differences
+    }
+}
+
+/// The figures of a line, by their place in it.
+fn figures(by: &str, fates: &[&Fate]) -> Vec<(&'static str, Value)> {
+    let count = |which: &dyn Fn(&Fate) -> bool| fates.iter().filter(|fate| which(fate)).count();
+    let (applied, approved) = (count(&|fate| fate.applied), count(&|fate| fate.approved));
+    let plan = |fate: &Fate| fate.financed_minor.is_some();
+    let plans = count(&plan);
+    let mut figures = vec![
+        ("/submitted", applied.into()),
+        ("/approved", approved.into()),
+        ("/rejected", (applied - approved).into()),
+        ("/activated", plans.into()),
+        ("/approval/bp", share(approved, applied)),
+        ("/conversion/bp", share(plans, applied)),
+        ("/delivered/bp", share(count(&|fate| plan(fate) && fate.told.contains("delivered")), plans)),
+        ("/returns/bp", share(0, plans)),
+        ("/cart_instalments/minor", median(fates.iter().filter(|fate| plan(fate)).map(|fate| fate.minor).collect())),
+    ];
+    if by != "offer" {
+        figures.extend([
+            ("/checkouts", fates.len().into()),
+            ("/chose", applied.into()),
+            ("/selection/bp", share(applied, fates.len())),
+            ("/conversion_of_checkouts/bp", share(plans, fates.len())),
+            ("/cart_others/minor", median(fates.iter().filter(|fate| !plan(fate)).map(|fate| fate.minor).collect())),
+        ]);
+    }
+    figures
+}
+
+/// Hundredths of a percent, half up.
+fn share(part: usize, n: usize) -> Value {
+    if n == 0 { Value::Null } else { ((part * 10_000 * 2 + n) / (n * 2)).into() }
+}
+
+fn median(mut amounts: Vec<i64>) -> Value {
+    amounts.sort_unstable();
+    let n = amounts.len();
+    if n == 0 {
+        return Value::Null;
+    }
+    let (lower, upper) = (amounts[(n - 1) / 2], amounts[n / 2]);
+    (lower + (upper - lower) / 2).into()
+}
