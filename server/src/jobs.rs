@@ -20,6 +20,7 @@ use crate::journey;
 use crate::journey::payments::callbacks;
 use crate::messages::{outbox, send};
 use crate::on_db;
+use crate::portfolio::earning;
 use crate::sync::{compact, health};
 
 /// What a turn came to: how many things it did, or why it could not.
@@ -64,6 +65,24 @@ pub static JOBS: &[Job] = &[
         what: "ends applications that nobody signed or decided in time",
         every: journey::upkeep::EVERY,
         turn: |app| Box::pin(journey::upkeep::turn(app)),
+    },
+    Job {
+        name: "earn_profit",
+        what: "books the profit of instalments whose day has come",
+        every: earning::EVERY,
+        turn: |app| Box::pin(earning::turn(app)),
+    },
+    Job {
+        name: "charge_late_fees",
+        what: "charges what being late costs by an offer's terms, and takes back what was not late after all",
+        every: journey::late_fees::EVERY,
+        turn: |app| Box::pin(journey::late_fees::turn(app)),
+    },
+    Job {
+        name: "escalate_complaints",
+        what: "raises the level of complaints that were not answered in time",
+        every: journey::complaints::EVERY,
+        turn: |app| Box::pin(journey::complaints::escalate(app)),
     },
     Job {
         name: "purge_answers",

@@ -139,6 +139,8 @@ settings! {
     quote_hours: i64 = 24, |v| (1..=24 * 31).contains(v);
     /// How many hours a customer has to sign once he is approved.
     approval_hours: i64 = 72, |v| (1..=24 * 31).contains(v);
+    /// How many days we have to answer a complaint before it rises a level.
+    complaint_answer_days: i64 = 5, |v| (1..=90).contains(v);
     /// Regulation that offers are made under, beside `open` (none) and `sama_bnpl`: a JSON array of regimes.
     regimes: String = String::new(), |v| v.len() <= 65_536 && crate::journey::regimes::read(v).is_some();
     /// The gateway that asks customers' phones for mobile money, by its address. Empty: payments in the app by mobile

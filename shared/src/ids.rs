@@ -177,6 +177,8 @@ id! {
     ConsentId;
     /// A message to a customer.
     MessageId;
+    /// An agreement on what paying off early costs.
+    SettlementId;
     /// Goods that come back.
     ReturnId;
     /// Money that goes back to a customer.

@@ -72,6 +72,12 @@ impl Portions {
         }
     }
 
+    /// Without what is for being late.
+    #[must_use]
+    pub fn without_penalty(self) -> Self {
+        Self { penalty: 0, ..self }
+    }
+
     /// The sum, component by component.
     pub fn checked_add(self, other: Self) -> Result<Self, MoneyError> {
         self.zip(other, i64::checked_add)

@@ -59,8 +59,8 @@ pub struct OrderView {
     pub done_at: Option<Timestamp>,
 }
 
-/// A customer `k` whose erasure has to wait: an account is open, he is owed a credit, a payment of his is
-/// under way, or something about him waits for a person.
+/// A customer `k` whose erasure has to wait: an account is open, he is owed money, a payment of his is under way,
+/// or something about him waits for a person.
 macro_rules! unsettled {
     () => {
         "(exists (select 1 from account a where a.customer_id = k.id and (a.status <> 'closed' or a.credit_minor <> 0))
@@ -68,7 +68,14 @@ macro_rules! unsettled {
                      where a.customer_id = k.id and p.state = 'pending')
           or exists (select 1 from account a join dossier d on d.account_id = a.id join entry e on e.dossier_id = d.id
                        left join correction c on c.entry_uid = e.uid
-                     where a.customer_id = k.id and (e.outcome = 'held' or c.status = 'requested')))"
+                     where a.customer_id = k.id and (e.outcome = 'held' or c.status = 'requested'))
+          or exists (select 1 from account a join goods_return r on r.account_id = a.id
+                     where a.customer_id = k.id and r.state not in ('closed', 'rejected'))
+          or exists (select 1 from account a join refund f on f.account_id = a.id
+                     where a.customer_id = k.id and f.state <> 'succeeded'
+                       and not exists (select 1 from refund n where n.replaces_id = f.id))
+          or exists (select 1 from account a join plan_complaint c on c.account_id = a.id
+                     where a.customer_id = k.id and c.ended_at is null))"
     };
 }
 

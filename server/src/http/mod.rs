@@ -42,7 +42,10 @@ use crate::erasure::routes as erasures;
 use crate::hints::routes as hints;
 use crate::import::routes as imports;
 use crate::journey::payments::{callbacks, promises, routes as payments};
-use crate::journey::routes::{applications, offer_map, orders, plans, policy, shopping};
+use crate::journey::routes::{
+    applications, complaints, offer_map, orders, plans, policy, refunds, returns, settlement, shopping,
+};
+use crate::ledger::routes as ledger;
 use crate::recovery::routes as recovery;
 use crate::reports::routes as reports;
 use crate::sync::routes as sync;
@@ -181,6 +184,32 @@ const PAYMENT: &[Code] = &[C::IdTaken, C::LimitExceeded, C::IllegalTransition];
 const PROMISE: &[Code] = &[C::IdTaken, C::IllegalTransition];
 /// A gateway's callback: signed, and about a payment.
 const CALLBACK: &[Code] = &[C::Unauthenticated, C::Validation];
+/// Paying off early: the day asked for, the state of the plan.
+const FIGURE: &[Code] = &[C::MalformedRequest, C::Validation, C::IllegalTransition];
+const AGREEMENT: &[Code] =
+    &[C::PreconditionRequired, C::PreconditionFailed, C::IdTaken, C::IllegalTransition, C::QuoteChanged, C::Conflict];
+const RETURN: &[Code] = &[C::IdTaken, C::IllegalTransition];
+/// A person's ruling on a version.
+const RULING: &[Code] = &[
+    C::PreconditionRequired,
+    C::PreconditionFailed,
+    C::IllegalTransition,
+    C::SamePerson,
+    C::LimitExceeded,
+    C::Conflict,
+];
+const REFUND: &[Code] = &[C::IdTaken, C::IllegalTransition, C::LimitExceeded];
+const PAYOUT: &[Code] = &[
+    C::PreconditionRequired,
+    C::PreconditionFailed,
+    C::IllegalTransition,
+    C::SamePerson,
+    C::LimitExceeded,
+    C::RecoveryUnconfirmed,
+];
+const MESSAGE: &[Code] = &[C::IdTaken, C::IllegalTransition, C::Conflict];
+const COMPLAINT_DECISION: &[Code] =
+    &[C::PreconditionRequired, C::PreconditionFailed, C::IdTaken, C::IllegalTransition, C::Conflict];
 const SYNC: &[Code] = &[C::Validation, C::StaleRequest, C::Conflict, C::TooManyRequests];
 
 /// Every route of the server.
@@ -268,6 +297,24 @@ pub static ROUTES: &[Route] = &[
     route(GET,  "/v1/plans",                       Party(P::ReadJourney),   SMALL,    || routes!(plans::list),                    LIST),
     route(GET,  "/v1/plans/{id}",                  Party(P::ReadJourney),   SMALL,    || routes!(plans::show),                    NONE),
     route(GET,  "/v1/plans/{id}/schedule",         Party(P::ReadJourney),   SMALL,    || routes!(plans::schedule),                NONE),
+    route(GET,  "/v1/plans/{id}/early-settlement", Party(P::ReadJourney),   SMALL,    || routes!(settlement::show),               FIGURE),
+    route(POST, "/v1/plans/{id}/early-settlement", Party(P::WriteJourney),  SMALL,    || routes!(settlement::agree),              AGREEMENT),
+    route(POST, "/v1/plans/{id}/returns",          Party(P::WriteJourney),  SMALL,    || routes!(returns::request),               RETURN),
+    route(GET,  "/v1/returns",                     May(P::DecideReturns),   SMALL,    || routes!(returns::list),                  LIST),
+    route(GET,  "/v1/returns/{id}",                Party(P::ReadJourney),   SMALL,    || routes!(returns::show),                  NONE),
+    route(POST, "/v1/returns/{id}/decision",       May(P::DecideReturns),   SMALL,    || routes!(returns::decide),                RULING),
+    route(GET,  "/v1/refunds",                     May(P::ReadFinance),     SMALL,    || routes!(refunds::list),                  LIST),
+    route(POST, "/v1/refunds",                     May(P::PayRefunds),      SMALL,    || routes!(refunds::create),                REFUND),
+    route(GET,  "/v1/refunds/{id}",                Party(P::ReadJourney),   SMALL,    || routes!(refunds::show),                  NONE),
+    route(POST, "/v1/refunds/{id}/payout",         May(P::PayRefunds),      SMALL,    || routes!(refunds::pay_out),               PAYOUT),
+    route(POST, "/v1/plans/{id}/disputes",         Party(P::WriteJourney),  SMALL,    || routes!(complaints::open),               MADE),
+    route(GET,  "/v1/disputes",                    May(P::ReadComplaints),  SMALL,    || routes!(complaints::list),               LIST),
+    route(GET,  "/v1/disputes/{id}",               Party(P::ReadJourney),   SMALL,    || routes!(complaints::show),               NONE),
+    route(POST, "/v1/disputes/{id}/messages",      Party(P::WriteJourney),  SMALL,    || routes!(complaints::add),                MESSAGE),
+    route(POST, "/v1/disputes/{id}/withdrawal",    Party(P::WriteJourney),  SMALL,    || routes!(complaints::withdraw),           CANCELLATION),
+    route(POST, "/v1/disputes/{id}/answers",       May(P::HandleComplaints), SMALL,   || routes!(complaints::answer),             MESSAGE),
+    route(POST, "/v1/disputes/{id}/decision",      May(P::HandleComplaints), SMALL,   || routes!(complaints::decide),             COMPLAINT_DECISION),
+    route(GET,  "/v1/ledger/journals",             May(P::ReadFinance),     SMALL,    || routes!(ledger::list),                   LIST),
     route(GET,  "/v1/offers-admin",                May(P::ReadOffers),      SMALL,    || routes!(offer_map::list),                LIST),
     route(POST, "/v1/offers-admin",                May(P::ManageOffers),    SMALL,    || routes!(offer_map::create),              OFFER),
     route(GET,  "/v1/offers-admin/{id}",           May(P::ReadOffers),      SMALL,    || routes!(offer_map::show),                &[C::MalformedRequest]),

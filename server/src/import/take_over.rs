@@ -33,6 +33,7 @@ use crate::portfolio::allocation::{Payment, Waterfall, allocate};
 use crate::portfolio::assign;
 use crate::portfolio::opening::{self, NewAccount, Opened};
 use crate::portfolio::payment::{self, NewPayment, PaymentSource, PaymentState};
+use crate::portfolio::versions;
 use crate::sync::judge;
 
 /// Accounts of one transaction.
@@ -234,6 +235,8 @@ impl TakeOver<'_> {
             posting::import(event, receivable.account_id, receivable.original_minor, unearned_minor)
         });
         let opened = opened.await?;
+        let keys: Vec<_> = opened.values().map(|opened| opened.account).collect();
+        versions::earned_before(tx, &keys, self.as_of).await?;
         self.pay(tx, new, &opened, booked_on).await?;
         remember(tx, new, known, (now, self.scope.actor.user_id)).await?;
         let detail = json!({ "accounts": new.len(), "as_of": self.as_of.to_string() });

@@ -12,6 +12,9 @@
 //! * [`coverage`]: where the map of offers has gaps.
 //! * [`plans`]: accounts as their customers see them. [`upkeep`]: what time ends.
 //! * [`payments`]: what they pay in the app, and promise there.
+//! * [`late_fees`]: what being late costs. [`settling`]: paying off early, by agreement.
+//! * [`returns`], [`refunds`], [`payout`]: goods that come back, and money that goes back.
+//! * [`complaints`]: what customers object to.
 //! * [`mod@routes`] is their REST.
 //!
 //! An account is an account like any other from then on: where money goes, ageing, collection and the ledger are
@@ -19,19 +22,25 @@
 
 pub mod acceptance;
 pub mod applications;
+pub mod complaints;
 pub mod contract;
 pub mod coverage;
 pub mod decide;
+pub mod late_fees;
 pub mod offers;
 pub mod orders;
 pub mod payments;
+pub mod payout;
 pub mod plans;
 pub mod policies;
 pub mod policy;
 pub mod quotes;
+pub mod refunds;
 pub mod regimes;
 pub mod resume;
+pub mod returns;
 pub mod routes;
+pub mod settling;
 pub mod standing;
 pub mod states;
 pub mod upkeep;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use daybook_shared::ids::{AccountId, ApplicationId, OrderId};
 use daybook_shared::money::{Money, MoneyError};
-use daybook_shared::schedule::{self, Instalment, dpd, next_due, overdue_since};
+use daybook_shared::schedule::{self, Instalment, Portions, dpd, next_due, overdue_since};
 use daybook_shared::time::Date;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -42,12 +42,14 @@ const PAGE_OWN: &str = "select id from account where customer_id = $1
 const ORIGIN: &str = "select a.uid as application, o.uid as order_uid, n.down_payment_minor from account_origin n
      join application a on a.id = n.application_id left join shop_order o on o.id = a.order_id where n.account_id = $1";
 
+/// The key of a customer's plan.
+pub async fn key_of_own(tx: &mut Tx, customer_id: i64, plan: AccountId) -> sqlx::Result<Option<i64>> {
+    on_db!(tx, conn => sqlx::query_scalar(OWN).bind(customer_id).bind(plan).fetch_optional(conn).await)
+}
+
 /// A customer's plan.
 pub async fn own(tx: &mut Tx, customer_id: i64, plan: AccountId) -> sqlx::Result<Option<Plan>> {
-    let id: Option<i64> = on_db!(&mut *tx, conn => {
-        sqlx::query_scalar(OWN).bind(customer_id).bind(plan).fetch_optional(conn).await
-    })?;
-    match id {
+    match key_of_own(tx, customer_id, plan).await? {
         Some(id) => load(tx, &[id]).await.map(|mut plans| plans.pop()),
         None => Ok(None),
     }
@@ -136,7 +138,7 @@ impl PlanView {
             order: origin.and_then(|origin| origin.order_uid),
             as_of,
             began_on: account.disbursed_on,
-            total: money(account.original_minor),
+            total: money(instalments.iter().try_fold(Portions::ZERO, |sum, one| sum.checked_add(one.due))?.total()?),
             paid: money(account.paid_minor),
             outstanding: money(schedule::outstanding(instalments)?.total()?),
             arrears: money(schedule::arrears(instalments, as_of)?.total()?),

@@ -50,6 +50,12 @@ spelled! {
         Fees = "fees",
         /// Expense: what operators and acquirers keep of what customers pay.
         ChannelCost = "channel_cost",
+        /// Income: profit or interest whose day has come.
+        Profit = "profit",
+        /// Liability: late fees that are not ours to keep.
+        Charity = "charity",
+        /// Liability, by customer: what goes back to him.
+        RefundPayable = "refund_payable",
     }
 }
 
@@ -80,6 +86,18 @@ spelled! {
         SentBack = "sent_back",
         /// 12: money on a written-off account.
         Recovery = "recovery",
+        /// 2: profit earned on the day it falls due.
+        Profit = "profit",
+        /// 8: a fee for being late.
+        LateFee = "late_fee",
+        /// 9: a rebate for paying off early.
+        EarlySettlement = "early_settlement",
+        /// 13: goods given back.
+        Return = "return",
+        /// A customer's credit that is to be paid out.
+        RefundOwed = "refund_owed",
+        /// 13b: a refund paid out.
+        RefundPaid = "refund_paid",
         /// R: the mirror of another journal.
         Reversal = "reversal",
     }
@@ -107,6 +125,8 @@ impl GlAccount {
     pub const IN_TRANSIT: Self = Self::of(GlCode::InTransit, None);
     pub const FEES: Self = Self::of(GlCode::Fees, None);
     pub const CHANNEL_COST: Self = Self::of(GlCode::ChannelCost, None);
+    pub const PROFIT: Self = Self::of(GlCode::Profit, None);
+    pub const CHARITY: Self = Self::of(GlCode::Charity, None);
 
     pub const fn officer_cash(user: i64) -> Self {
         Self::of(GlCode::OfficerCash, Some(user))
@@ -132,6 +152,10 @@ impl GlAccount {
         Self::of(GlCode::Credit, Some(customer))
     }
 
+    pub const fn refund_payable(customer: i64) -> Self {
+        Self::of(GlCode::RefundPayable, Some(customer))
+    }
+
     const fn of(code: GlCode, subject: Option<i64>) -> Self {
         Self { code, subject }
     }
@@ -154,12 +178,12 @@ pub struct Line {
     pub minor: i64,
 }
 
-fn dr(account: GlAccount, minor: i64) -> Line {
+pub(super) fn dr(account: GlAccount, minor: i64) -> Line {
     Line { account, minor }
 }
 
 /// A credit line. `minor` is not negative, so its negation fits.
-fn cr(account: GlAccount, minor: i64) -> Line {
+pub(super) fn cr(account: GlAccount, minor: i64) -> Line {
     Line { account, minor: -minor }
 }
 
@@ -433,7 +457,7 @@ pub fn reversal(of: &Journal, event_id: Uuid, booked_on: Date) -> Result<Journal
     Journal::new(JournalKind::Reversal, Event { id: event_id, booked_on, ..of.event }, lines)
 }
 
-fn not_negative<const N: usize>(amounts_minor: [i64; N]) -> Result<(), PostingError> {
+pub(super) fn not_negative<const N: usize>(amounts_minor: [i64; N]) -> Result<(), PostingError> {
     amounts_minor.into_iter().find(|minor| *minor < 0).map_or(Ok(()), |minor| Err(PostingError::Negative(minor)))
 }
 

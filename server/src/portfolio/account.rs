@@ -45,6 +45,7 @@ pub struct AccountRow {
     pub last_paid_minor: Option<i64>,
     pub active_promise: Option<EntryId>,
     pub active_promise_at: Option<Timestamp>,
+    pub settlement_id: Option<i64>,
 }
 
 impl AccountRow {
@@ -124,7 +125,7 @@ const SELECT_ACCOUNTS: &str = "select a.id, a.uid, a.number, a.customer_id, a.un
        a.closed_as, a.disbursed_on, a.schedule_version, a.waterfall, a.stage, a.original_minor,
        a.outstanding_principal, a.outstanding_interest, a.outstanding_fee, a.outstanding_penalty, a.paid_minor,
        a.credit_minor, a.oldest_unmet_due, a.last_value_date, a.last_payment, a.last_paid_minor, a.active_promise,
-       a.active_promise_at
+       a.active_promise_at, a.settlement_id
      from v join account a on a.id = v.id";
 
 /// PostgreSQL locks the rows one by one in this order; SQLite has one writer and nothing to lock.
@@ -265,7 +266,7 @@ batch_row! {
     }
 }
 
-/// What is paid of instalments; what is due of them never changes.
+/// What is paid of instalments; what is due of them never changes (`super::versions`).
 const UPDATE_INSTALMENTS: &str = "update instalment set paid_principal = v.paid_principal,
        paid_interest = v.paid_interest, paid_fee = v.paid_fee, paid_penalty = v.paid_penalty
      from v where instalment.account_id = v.account_id and instalment.version = v.version and instalment.n = v.n";

@@ -12,12 +12,17 @@ pub mod allocation;
 pub mod assign;
 pub mod demo;
 pub mod dossier;
+pub mod earning;
 pub mod feed;
 pub mod import_kiva;
 pub mod kiva;
+pub mod lateness;
 pub mod opening;
 pub mod payment;
+pub mod returning;
+pub mod settlement;
 pub mod status;
+pub mod versions;
 
 #[cfg(test)]
 mod kiva_tests;

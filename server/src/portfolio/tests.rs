@@ -186,6 +186,7 @@ fn blank_row(status: AccountStatus, closed_as: Option<ClosedAs>) -> AccountRow {
         last_payment: None,
         last_paid_minor: None,
         active_promise: None,
+        settlement_id: None,
         active_promise_at: None,
     }
 }

@@ -4,14 +4,16 @@
 use daybook_shared::entry::Channel;
 use daybook_shared::ids::PaymentId;
 use daybook_shared::money::MoneyError;
-use daybook_shared::schedule;
+use daybook_shared::schedule::{self, Portions};
 use daybook_shared::time::Date;
 use daybook_shared::wire::outcome::Flag;
 
 use super::world::Account;
+use crate::ledger::after_sale::Moved;
 use crate::ledger::posting::{self, Applied, Event, GlAccount, Journal, PostingError};
 use crate::portfolio::account::{AccountStatus, AllocationRow, ClosedAs};
 use crate::portfolio::allocation::{self, AllocationError, Payment};
+use crate::portfolio::versions::{self, Earned, Planned};
 
 /// Why money cannot be put anywhere: sums beyond what 64 bits hold.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +94,28 @@ fn allocate(account: &mut Account, payment: Payment) -> Result<(), PayError> {
     account.dirty = true;
     account.row.restate(&account.instalments, credit_minor, Some(payment))?;
     Ok(())
+}
+
+/// Puts another version of the schedule in place and allocates all payments to it anew. `earned` is what is earned
+/// of the present version.
+///
+/// # Panics
+/// If the payments were not loaded.
+pub fn reschedule(account: &mut Account, earned: &Earned, planned: &[Planned]) -> Result<Moved, PayError> {
+    let before = versions::plan_of(&account.instalments, earned);
+    let credit_minor = account.row.credit_minor;
+    account.instalments = planned.iter().map(|planned| planned.line.with_paid(Portions::ZERO)).collect();
+    if account.rescheduled.is_none() {
+        account.row.schedule_version += 1;
+    }
+    account.rescheduled = Some(planned.iter().map(|planned| (planned.line.n, planned.earned_minor)).collect());
+    replay(account)?;
+    let less = |after: i64, before: i64| after.checked_sub(before).ok_or(MoneyError::Overflow);
+    Ok(Moved {
+        owed_minor: less(versions::due(planned)?, versions::due(&before)?)?,
+        unearned_minor: less(versions::unearned(planned)?, versions::unearned(&before)?)?,
+        credit_minor: less(account.row.credit_minor, credit_minor)?,
+    })
 }
 
 /// Allocates all payments of an account anew.

@@ -17,6 +17,8 @@ use crate::db::{Tx, batch};
 use crate::ledger::journal;
 use crate::portfolio::account;
 use crate::portfolio::feed::{self, FeedRow};
+use crate::portfolio::settlement;
+use crate::portfolio::versions::{self, NewVersion};
 
 /// Writes everything that changed.
 pub async fn persist(tx: &mut Tx, world: &mut World, mut effects: Effects, now: Timestamp) -> sqlx::Result<()> {
@@ -28,7 +30,7 @@ pub async fn persist(tx: &mut Tx, world: &mut World, mut effects: Effects, now: 
     attachments::insert_named(tx, &effects.attachments).await?;
     insert_typed(tx, &effects).await?;
     rows::insert(tx, &effects.records).await?;
-    write_money(tx, world, &effects, now).await?;
+    write_money(tx, world, &mut effects, now).await?;
     settle::correct(tx, &mut effects.outcomes).await?;
     write_outcomes(tx, &effects).await?;
     write_boards(tx, world, &effects).await?;
@@ -236,7 +238,7 @@ const MOVE_CLAIMS: &str =
     "update receipt_claim set payment_uid = v.payment_uid from v where receipt_claim.receipt_no = v.receipt_no";
 const DROP_CLAIMS: &str = "delete from receipt_claim where receipt_no in (select receipt_no from v)";
 
-async fn write_money(tx: &mut Tx, world: &World, effects: &Effects, now: Timestamp) -> sqlx::Result<()> {
+async fn write_money(tx: &mut Tx, world: &mut World, effects: &mut Effects, now: Timestamp) -> sqlx::Result<()> {
     batch::execute(tx, &effects.payments, INSERT_PAYMENTS).await?;
     batch::execute(tx, &effects.payment_states, UPDATE_PAYMENTS).await?;
     let row = |(receipt_no, payment_uid): &(String, PaymentId)| ClaimKey {
@@ -249,12 +251,21 @@ async fn write_money(tx: &mut Tx, world: &World, effects: &Effects, now: Timesta
     let unused: Vec<_> = unused.map(|(receipt, claim)| row(&(receipt.clone(), claim.payment))).collect();
     batch::execute(tx, &unused, DROP_CLAIMS).await?;
     match_lines(tx, world).await?;
+    settlement::follow(tx, world, effects).await?;
     journal::insert(tx, &effects.journals, now).await?;
     let changed: Vec<&Account> = world.accounts.values().filter(|account| account.dirty).collect();
     let rows: Vec<_> = changed.iter().map(|account| account.row.clone()).collect();
     account::save_accounts(tx, &rows).await?;
     let mut instalments = Vec::new();
-    for account in &changed {
+    let (new, changed_only): (Vec<&Account>, Vec<&Account>) =
+        changed.iter().copied().partition(|account| account.rescheduled.is_some());
+    let new = new.into_iter().filter_map(|account| {
+        let (account_id, version) = (account.row.id, account.row.schedule_version);
+        let earned = account.rescheduled.as_ref()?;
+        Some(NewVersion { account_id, version, instalments: &account.instalments, earned })
+    });
+    versions::insert(tx, &new.collect::<Vec<_>>()).await?;
+    for account in changed_only {
         let touched = account.instalments.iter().filter(|instalment| account.touched.contains(&instalment.n));
         instalments.extend(touched.map(|instalment| (account.row.id, account.row.schedule_version, *instalment)));
     }
@@ -450,6 +461,7 @@ batch_row! {
         id: i64 => "bigint",
         version: i64 => "bigint",
         profile_version: Option<i64> => "bigint",
+        schedule_version: Option<i64> => "bigint",
         state_version: Option<i64> => "bigint",
         promises_version: Option<i64> => "bigint",
         timeline_version: Option<i64> => "bigint",
@@ -459,6 +471,7 @@ batch_row! {
 
 const UPDATE_DOSSIERS: &str = "update dossier set version = v.version,
        profile_version = coalesce(v.profile_version, dossier.profile_version),
+       schedule_version = coalesce(v.schedule_version, dossier.schedule_version),
        state_version = coalesce(v.state_version, dossier.state_version),
        promises_version = coalesce(v.promises_version, dossier.promises_version),
        timeline_version = coalesce(v.timeline_version, dossier.timeline_version),
@@ -470,6 +483,7 @@ async fn update_dossiers(tx: &mut Tx, world: &World) -> sqlx::Result<()> {
         id: dossier.id,
         version: dossier.version,
         profile_version: dossier.profile_changed.then_some(dossier.version),
+        schedule_version: dossier.schedule_changed.then_some(dossier.version),
         state_version: dossier.state_changed.then_some(dossier.version),
         promises_version: dossier.promises_changed.then_some(dossier.version),
         timeline_version: dossier.timeline_changed.then_some(dossier.version),

@@ -16,6 +16,7 @@ use daybook_shared::wire::outcome::Outcome;
 use crate::portfolio::account::{AccountRow, AllocationRow};
 use crate::portfolio::allocation::Payment;
 use crate::portfolio::payment::plain_reference;
+use crate::portfolio::versions::Earned;
 
 /// A device and its user.
 #[derive(Debug, Clone)]
@@ -84,6 +85,8 @@ pub struct Dossier {
     pub board_version: i64,
     /// Facts: the profile section changed.
     pub profile_changed: bool,
+    /// Facts: the schedule section changed.
+    pub schedule_changed: bool,
     /// Facts: the state section changed.
     pub state_changed: bool,
     /// Facts: the promises section changed.
@@ -117,6 +120,8 @@ pub struct Account {
     pub replayed: bool,
     /// Numbers of the instalments that changed.
     pub touched: BTreeSet<u16>,
+    /// What is earned of a new version of the schedule that is to be written.
+    pub rescheduled: Option<Earned>,
     /// Whether it changed.
     pub dirty: bool,
 }
@@ -266,6 +271,17 @@ impl World {
         Payment { value_date: line.value_date, id, ..payment }
     }
 
+    /// Says to phones that an account's schedule changed, and where it stands by that.
+    pub fn tell_schedule(&mut self, account_id: i64) {
+        let case = self.dossiers.values_mut().find(|dossier| dossier.about == About::Case(account_id));
+        let Some(dossier) = case else { return };
+        dossier.schedule_changed = true;
+        dossier.state_changed = true;
+        if !dossier.dirty {
+            dossier.next_version();
+        }
+    }
+
     /// Puts in a dossier that is about something, in place of none or of one that was only named.
     pub fn open(&mut self, uid: DossierId, about: About, caseload: Option<i64>) {
         let (id, epoch, version) =
@@ -380,6 +396,7 @@ impl Dossier {
             version,
             board_version,
             profile_changed: false,
+            schedule_changed: false,
             state_changed: false,
             promises_changed: false,
             timeline_changed: false,
@@ -409,6 +426,7 @@ impl Account {
             allocated: Vec::new(),
             replayed: false,
             touched: BTreeSet::new(),
+            rescheduled: None,
             dirty: false,
         }
     }

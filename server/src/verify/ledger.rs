@@ -21,6 +21,8 @@ pub async fn verify(tx: &mut Tx, findings: &mut Findings) -> sqlx::Result<()> {
     officers(tx, &mut balances, findings).await?;
     accounts(tx, &mut balances, findings).await?;
     credits(tx, &mut balances, findings).await?;
+    unearned(tx, &mut balances, findings).await?;
+    refunds(tx, &mut balances, findings).await?;
     strangers(&balances, findings);
     payments(tx, findings).await?;
     suspense(tx, findings).await
@@ -106,10 +108,49 @@ async fn credits(tx: &mut Tx, balances: &mut Balances, findings: &mut Findings) 
     Ok(())
 }
 
+/// Of the schedule in force; a pending account is not in the books.
+const UNEARNED: &str = "select a.id, a.currency, cast(coalesce(sum(i.interest - i.earned_interest), 0) as bigint),
+       coalesce(sum(case when i.earned_interest < 0 or i.earned_interest > i.interest then 1 else 0 end), 0)
+     from account a left join instalment i on i.account_id = a.id and i.version = a.schedule_version
+     where a.status <> 'pending' group by a.id, a.currency order by a.id";
+
+/// What the books call unearned is the profit of instalments that is not earned.
+async fn unearned(tx: &mut Tx, balances: &mut Balances, findings: &mut Findings) -> sqlx::Result<()> {
+    let rows: Vec<(i64, Currency, i64, i64)> = on_db!(tx, conn => sqlx::query_as(UNEARNED).fetch_all(conn).await)?;
+    for (account, currency, minor, beyond) in rows {
+        let expected = -take(balances, GlAccount::unearned(account), currency);
+        let place = Place { check: "ledger: profit not earned", table: "instalment", key: &account };
+        findings.compare(place, "interest less earned_interest", &expected, &minor);
+        findings.compare(place, "instalments with more earned than there is", &0, &beyond);
+    }
+    Ok(())
+}
+
+/// One that failed is owed until the one in its place is paid.
+const REFUNDS: &str = "select a.customer_id, f.currency,
+       cast(sum(case when f.replaces_id is null then f.amount_minor else 0 end)
+         - sum(case when f.state = 'succeeded' then f.amount_minor else 0 end) as bigint)
+     from refund f join account a on a.id = f.account_id group by a.customer_id, f.currency order by a.customer_id";
+
+/// What is owed to customers is what their refunds did not pay yet.
+async fn refunds(tx: &mut Tx, balances: &mut Balances, findings: &mut Findings) -> sqlx::Result<()> {
+    let rows: Vec<(i64, Currency, i64)> = on_db!(tx, conn => sqlx::query_as(REFUNDS).fetch_all(conn).await)?;
+    for (customer, currency, minor) in rows {
+        let expected = -take(balances, GlAccount::refund_payable(customer), currency);
+        let key = format!("customer {customer}");
+        let place = Place { check: "ledger: refunds owed", table: "refund", key: &key };
+        findings.compare(place, "not paid yet", &expected, &minor);
+    }
+    Ok(())
+}
+
 /// Balances of subjects that have no row.
 fn strangers(balances: &Balances, findings: &mut Findings) {
     for ((account, currency), minor) in balances {
-        let has_row = matches!(account.code, GlCode::OfficerCash | GlCode::PlanRecv | GlCode::Credit);
+        let has_row = matches!(
+            account.code,
+            GlCode::OfficerCash | GlCode::PlanRecv | GlCode::Credit | GlCode::Unearned | GlCode::RefundPayable
+        );
         if has_row && *minor != 0 {
             let place = Place { check: "ledger: balances have an owner", table: "line", key: account };
             findings.differs(place, "balance", format_args!("0 {currency}, because no row has it"), minor);

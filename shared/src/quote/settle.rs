@@ -45,8 +45,11 @@ impl Settlement {
         let rebate_minor = match rule {
             EarlySettlement::DecliningRebate => unearned,
             EarlySettlement::RuleOf78 => {
+                // Fees for being late are lines of their own and no part of the sale.
+                let sold = |line: &&Instalment| line.due.penalty == 0 || !line.due.without_penalty().is_zero();
                 let profit = sum(instalments.iter().map(|line| line.due.interest))?;
-                rule_of_78(profit, ahead().count(), instalments.len()).min(unearned)
+                let (ahead, all) = (ahead().filter(sold).count(), instalments.iter().filter(sold).count());
+                rule_of_78(profit, ahead, all).min(unearned)
             }
             EarlySettlement::FullProfit => 0,
         };
@@ -118,6 +121,19 @@ mod tests {
             let valid_until = valid_until.map(date);
             let expected = Settlement { on, rule, gross_minor, rebate_minor, figure_minor, valid_until };
             assert_eq!(settlement, expected, "{rule}, {lines} paid");
+        }
+    }
+
+    /// A fee for being late is owed, and is no line of the sale by whose digits the rebate goes.
+    #[test]
+    fn a_fee_for_being_late_is_owed_in_full_and_moves_no_rebate() {
+        let on = date("2026-07-31");
+        let mut instalments = paid(&murabaha_quote(), 6);
+        let fee = Portions { penalty: 500, ..Portions::ZERO };
+        instalments.push(Instalment { n: 13, due_date: on, due: fee, paid: Portions::ZERO });
+        for (rule, rebate) in [(EarlySettlement::DecliningRebate, 33_259), (EarlySettlement::RuleOf78, 32_308)] {
+            let settlement = Settlement::on(on, rule, &instalments).unwrap();
+            assert_eq!((settlement.gross_minor, settlement.rebate_minor), (660_500, rebate), "{rule}");
         }
     }
 

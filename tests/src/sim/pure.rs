@@ -308,6 +308,7 @@ fn account(key: i64) -> Account {
         last_payment: None,
         last_paid_minor: None,
         active_promise: None,
+        settlement_id: None,
         active_promise_at: None,
     };
     let mut account = Account::loaded(row, instalments);

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::on_every_engine;
 
 /// Twelve monthly payments of 1,100.00 for a price of 12,000.00 (journey.md 4.4).
-fn murabaha() -> Value {
+pub fn murabaha() -> Value {
     json!({
         "currency": "KES", "kind": { "murabaha": { "profit_bp": 1000 } }, "instalments": 12, "due": { "months_after": 1 },
         "increment_minor": 1, "early_settlement": "declining_rebate", "waterfall": "instalment_first",
@@ -49,13 +49,13 @@ pub fn shop(world: &mut World) -> Shop {
 }
 
 /// The customer agrees that his data are processed.
-fn agree(world: &mut World, customer: Who) {
+pub fn agree(world: &mut World, customer: Who) {
     let consent = json!({ "id": id(world), "kind": "data_processing", "text_version": "2026-01", "given": true });
     let answer = world.rest(customer, Method::POST, "/v1/me/consents", &consent);
     assert_eq!(answer.status, 201, "{}", answer.json());
 }
 
-fn id(world: &mut World) -> Uuid {
+pub fn id(world: &mut World) -> Uuid {
     OrderId::new(world.now(), &mut world.rng).0
 }
 
@@ -110,7 +110,7 @@ pub fn sign(world: &World, customer: Who, application: &str) -> Answer {
 }
 
 /// The account of a plan, for what the world knows of accounts.
-fn account_of(world: &mut World, plan: &str) -> Acc {
+pub fn account_of(world: &mut World, plan: &str) -> Acc {
     let uid: AccountId = plan.parse().unwrap();
     let rows = world.server.rows::<(i64, i64, i64, AccountId)>(
         "select a.id, a.customer_id, d.id, a.uid from account a join dossier d on d.account_id = a.id",
@@ -121,7 +121,7 @@ fn account_of(world: &mut World, plan: &str) -> Acc {
 }
 
 /// Balances of the ledger, by account.
-fn balance(world: &World, gl: &str) -> i64 {
+pub fn balance(world: &World, gl: &str) -> i64 {
     let rows = world.server.rows::<(String, i64)>("select gl, cast(sum(minor) as bigint) from line group by gl");
     rows.into_iter().find(|row| row.0 == gl).map_or(0, |row| row.1)
 }

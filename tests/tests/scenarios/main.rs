@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod after_sale;
 mod attachments;
 mod boards_and_cases;
 mod captures;

@@ -25,6 +25,7 @@ pub const CASES: &[&[Case]] =
     &[JOURNAL, ACCOUNTS, PAYMENTS, PROMISES, TYPED, LOG, DECIDED, FEEDS, RECORDS, FILES, TRAIL];
 
 const BALANCE: &str = "ledger: journals balance";
+const UNEARNED: &str = "ledger: profit not earned";
 const CREDIT: &str = "ledger: credit of customers";
 const SUSPENSE: &str = "ledger: suspense is held cash";
 const OWNERS: &str = "ledger: balances have an owner";
@@ -63,6 +64,15 @@ const JOURNAL: &[Case] = &[
             "update line set minor = minor + 1 where gl = 'suspense' and minor < 0",
             "delete from line where gl = 'till'",
             "delete from line where journal_id = (select min(id) from journal)",
+        ],
+    ),
+    case(
+        UNEARNED,
+        "instalment",
+        &[
+            "update instalment set earned_interest = 1 where account_id = 1 and n = 1",
+            "update instalment set earned_interest = interest + 1 where account_id = 1 and n = 1",
+            "update line set minor = minor - 5 where gl = 'unearned' and subject = 1",
         ],
     ),
     case(CREDIT, "account", &["update line set gl = 'recovery', subject = null where gl = 'credit'"]),

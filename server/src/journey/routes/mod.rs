@@ -1,11 +1,15 @@
-//! REST of the journey: [`orders`], [`shopping`] (offers and quotes), [`applications`], [`plans`]; and for
-//! staff [`offer_map`] and [`policy`].
+//! REST of the journey: [`orders`], [`shopping`] (offers and quotes), [`applications`], [`plans`],
+//! [`settlement`], [`returns`], [`refunds`], [`complaints`]; and for staff [`offer_map`] and [`policy`].
 
 pub mod applications;
+pub mod complaints;
 pub mod offer_map;
 pub mod orders;
 pub mod plans;
 pub mod policy;
+pub mod refunds;
+pub mod returns;
+pub mod settlement;
 pub mod shopping;
 
 use std::str::FromStr;
@@ -16,4 +20,12 @@ use crate::http::problem::Problem;
 fn parse_code<T: FromStr>(pointer: &'static str, text: &str) -> Result<T, Problem> {
     let shown: String = text.chars().take(32).collect();
     text.parse().map_err(|_| Problem::invalid(pointer, "unknown", format!("{shown:?} is none of what stands here.")))
+}
+
+/// Words of a person: something, and no more than so many characters.
+fn words(pointer: &'static str, text: &str, chars_max: usize) -> Result<(), Problem> {
+    if text.trim().is_empty() || text.chars().count() > chars_max {
+        return Err(Problem::invalid(pointer, "length", format!("1 to {chars_max} characters stand here.")));
+    }
+    Ok(())
 }

@@ -35,7 +35,8 @@ fn by_currency(rows: Vec<(String, String, i64)>) -> BTreeMap<(String, String), i
 fn sums(world: &World) {
     let lines = by_currency(world.server.rows(
         "select j.currency, l.gl, cast(sum(l.minor) as bigint) from line l join journal j on j.id = l.journal_id
-         where j.kind not in ('import', 'activation') group by j.currency, l.gl",
+         where j.kind not in ('import', 'activation', 'late_fee', 'early_settlement', 'return', 'refund_owed')
+           and not (j.kind = 'reversal' and j.correlation not in (select uid from payment)) group by j.currency, l.gl",
     ));
     let payments = by_currency(world.server.rows(
         "select currency, state, cast(sum(amount_minor) as bigint) from payment
