@@ -73,8 +73,8 @@ struct Global {
     /// itself: DAYBOOK_SMS_SECRET
     #[arg(long, global = true, env = "DAYBOOK_SMS_SECRET_FILE", value_name = "FILE")]
     sms_secret_file: Option<PathBuf>,
-    /// A file (TOML) with the secrets of the mobile-money gateway (settings momo_*): bearer = "..." is shown to it,
-    /// callback = ["..."] is what it signs callbacks with
+    /// A file (TOML) with the secrets of the mobile-money gateway (settings momo_*): bearer is shown to it,
+    /// callback lists what it signs callbacks with
     #[arg(long, global = true, env = "DAYBOOK_MOMO_SECRETS_FILE", value_name = "FILE")]
     momo_secrets_file: Option<PathBuf>,
     /// The same of the card gateway (settings card_*)

@@ -52,7 +52,7 @@ fn written(request: &Request<Vec<u8>>) -> String {
     let mut text = format!("{} {}\n", request.method(), request.uri());
     for (name, value) in request.headers() {
         let shown = if value.is_sensitive() { "(secret)" } else { value.to_str().unwrap() };
-        text += &format!("{name}: {shown}\n");
+        text += &[name.as_str(), ": ", shown, "\n"].concat();
     }
     text + "\n" + std::str::from_utf8(request.body()).unwrap()
 }

@@ -44,7 +44,7 @@ pub const NOWHERE: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const NO_FILE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// The path of a route, of what has this id.
-fn path_of(route: &Route, id: &str) -> String {
+pub fn path_of(route: &Route, id: &str) -> String {
     let parts = route.path.split('/').map(|part| if part.starts_with('{') { id } else { part });
     parts.collect::<Vec<_>>().join("/")
 }

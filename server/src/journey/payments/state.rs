@@ -35,6 +35,7 @@ spelled! {
 
 impl Purpose {
     /// What is left of it once the account has begun.
+    #[must_use]
     pub fn once_active(self) -> Self {
         match self {
             Self::DownPayment | Self::Instalment => Self::Instalment,
@@ -139,9 +140,8 @@ pub fn after_fetch(course: Course, now: Timestamp, told: &Result<Option<Remote>,
         Ok(Some(remote)) => after_word(course, now, &remote.state),
         Ok(None) if course.stage.is_over() => Step::Rest,
         Ok(None) if now >= course.expires_at => Step::Expire(now.plus_ms(LAST_LOOK_MS)),
-        Ok(None) => again(course, now),
         Err(_) if course.stage.is_over() && course.tries >= VAIN_MAX => Step::Rest,
-        Err(_) => again(course, now),
+        Ok(None) | Err(_) => again(course, now),
     }
 }
 

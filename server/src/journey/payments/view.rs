@@ -157,7 +157,9 @@ async fn shown(tx: &mut Tx, rows: Vec<Row>) -> sqlx::Result<Vec<PaymentView>> {
         let part = AllocationView { instalment, principal, interest, fee, penalty };
         allocations.entry(payment).or_default().push(part);
     }
-    allocations.values_mut().for_each(|parts| parts.sort_unstable_by_key(|part| part.instalment));
+    for parts in allocations.values_mut() {
+        parts.sort_unstable_by_key(|part| part.instalment);
+    }
     let view = |row: Row| {
         let allocations = allocations.get(&row.same_as.unwrap_or(row.uid)).cloned().unwrap_or_default();
         PaymentView {
