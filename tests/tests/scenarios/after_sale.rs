@@ -354,7 +354,7 @@ fn a_part_that_comes_back_goes_off_the_end_and_the_rest_undoes_the_sale() {
         rule(&world, zuri, &part, "approve");
         let received = rule(&world, shop.partner, &part, "receive");
         assert_eq!((received.status, &received.json()["state"]), (200, &json!("closed")), "{}", received.json());
-        // A quarter of the price and of the profit, and so the last three instalments.
+        // A quarter of the price and of the profit, off the last instalments.
         assert_eq!(stands(&world, asha, &plan), "active, owes 990000");
         assert_eq!(["orders", "unearned", "profit"].map(|gl| balance(&world, gl)), [-900_000, -90_000, 0]);
         let path = format!("/v1/plans/{plan}/schedule");
