@@ -72,7 +72,7 @@ CREATE TABLE goods_return (
   received_by   INTEGER REFERENCES app_user (id)
 ) STRICT;
 CREATE INDEX goods_return_account ON goods_return (account_id);
-CREATE INDEX goods_return_open ON goods_return (id) WHERE state IN ('requested', 'approved');
+CREATE INDEX goods_return_open ON goods_return (id) WHERE received_at IS NULL;
 
 -- How much of which line of the order; line 0 is the sale, where there was no order.
 CREATE TABLE goods_return_line (
@@ -112,7 +112,7 @@ CREATE TABLE plan_complaint (
   about        TEXT NOT NULL,
   state        TEXT NOT NULL,
   level        INTEGER NOT NULL,
-  respond_by   INTEGER NOT NULL,
+  due_at   INTEGER NOT NULL,
   row_version  INTEGER NOT NULL,
   opened_at    INTEGER NOT NULL,
   opened_by    INTEGER NOT NULL REFERENCES app_user (id),
@@ -120,7 +120,7 @@ CREATE TABLE plan_complaint (
   ended_by     INTEGER REFERENCES app_user (id)
 ) STRICT;
 CREATE INDEX plan_complaint_account ON plan_complaint (account_id);
-CREATE INDEX plan_complaint_due ON plan_complaint (respond_by) WHERE state = 'opened';
+CREATE INDEX plan_complaint_due ON plan_complaint (due_at) WHERE state = 'opened';
 
 -- What was said about it, in whose words; none when they were erased.
 CREATE TABLE plan_complaint_message (

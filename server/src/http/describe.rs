@@ -406,8 +406,7 @@ mod tests {
         let named: BTreeSet<_> =
             description().answers.values().flat_map(|answers| answers.codes.iter().copied()).collect();
         let nowhere: Vec<_> = Code::ALL.iter().map(|code| code.code()).filter(|code| !named.contains(code)).collect();
-        // Of no route: a method that a path does not have. Payouts and exports, which wait for a recovery to be
-        // confirmed, have no route yet.
-        assert_eq!(nowhere, [Code::MethodNotAllowed.code(), Code::RecoveryUnconfirmed.code()]);
+        // Of no route: a method that a path does not have.
+        assert_eq!(nowhere, [Code::MethodNotAllowed.code()]);
     }
 }

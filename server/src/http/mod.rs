@@ -297,7 +297,7 @@ pub static ROUTES: &[Route] = &[
     route(GET,  "/v1/plans",                       Party(P::ReadJourney),   SMALL,    || routes!(plans::list),                    LIST),
     route(GET,  "/v1/plans/{id}",                  Party(P::ReadJourney),   SMALL,    || routes!(plans::show),                    NONE),
     route(GET,  "/v1/plans/{id}/schedule",         Party(P::ReadJourney),   SMALL,    || routes!(plans::schedule),                NONE),
-    route(GET,  "/v1/plans/{id}/early-settlement", Party(P::ReadJourney),   SMALL,    || routes!(settlement::show),               FIGURE),
+    route(GET,  "/v1/plans/{id}/early-settlement", Party(P::ReadJourney),   SMALL,    || routes!(settlement::figure),               FIGURE),
     route(POST, "/v1/plans/{id}/early-settlement", Party(P::WriteJourney),  SMALL,    || routes!(settlement::agree),              AGREEMENT),
     route(POST, "/v1/plans/{id}/returns",          Party(P::WriteJourney),  SMALL,    || routes!(returns::request),               RETURN),
     route(GET,  "/v1/returns",                     May(P::DecideReturns),   SMALL,    || routes!(returns::list),                  LIST),

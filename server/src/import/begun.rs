@@ -33,9 +33,9 @@ pub struct Begun {
 }
 
 impl Begun {
-    /// Whether it is the money that its account waited for to begin.
+    /// Whether it may be the money that its account waited for to begin.
     pub fn held_back(&self) -> bool {
-        self.purpose == Purpose::DownPayment && self.state == PaymentState::Posted
+        self.purpose == Purpose::DownPayment && self.is_settled()
     }
 
     /// Whether its money came before.

@@ -88,10 +88,11 @@ impl From<BeginError> for Problem {
     }
 }
 
-// What waits for its down payment and has it all.
+// What waits for its down payment and has it all: by the payment that was begun, or the one that is its money.
 const PAID: &str = "select a.uid, n.quote_id from account_origin n join account a on a.id = n.account_id
      where n.account_id = $1 and n.activated_at is null and n.down_payment_minor <=
-       (select coalesce(cast(sum(p.amount_minor) as bigint), 0) from app_payment b join payment p on p.uid = b.payment_uid
+       (select coalesce(cast(sum(p.amount_minor) as bigint), 0) from app_payment b join payment p
+          on p.uid = coalesce(b.same_as, b.payment_uid)
         where b.account_id = n.account_id and b.purpose = 'down_payment' and p.state = 'posted')";
 
 /// An account whose down payment has come begins. Done again it changes nothing.

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::db::Tx;
 use crate::jobs::Outcome;
-use crate::on_db;
 use crate::spelled::spelled;
+use crate::{on_db, visible_units};
 
 /// How often it is looked what was not answered.
 pub const EVERY: Duration = Duration::from_mins(10);
@@ -109,22 +109,22 @@ pub struct Said {
 macro_rules! columns {
     () => {
         "select c.id, c.uid, c.account_id, a.uid as account, a.customer_id, k.uid as customer, c.about, c.state, c.level,
-           c.respond_by, c.row_version, c.opened_at, c.ended_at
+           c.due_at as respond_by, c.row_version, c.opened_at, c.ended_at
          from plan_complaint c join account a on a.id = c.account_id join customer k on k.id = a.customer_id "
     };
 }
 const SELECT: &str = concat!(columns!(), "where c.uid = $1");
 const REACHED: &str =
-    concat!(crate::visible_units!(), columns!(), "where c.uid = $3 and a.unit_id in (select id from visible)");
+    concat!(visible_units!(), columns!(), "where c.uid = $3 and a.unit_id in (select id from visible)");
 const PAGE_OPEN: &str = concat!(
-    crate::visible_units!(),
+    visible_units!(),
     columns!(),
     "where c.ended_at is null and a.unit_id in (select id from visible)
        and c.id > coalesce((select id from plan_complaint where uid = $3), 0) order by c.id limit $4"
 );
 const MESSAGES: &str =
     "select uid, at, by_lender, words from plan_complaint_message where complaint_id = $1 order by id";
-const INSERT: &str = "insert into plan_complaint (uid, account_id, about, state, level, respond_by, row_version,
+const INSERT: &str = "insert into plan_complaint (uid, account_id, about, state, level, due_at, row_version,
        opened_at, opened_by)
      values ($1, $2, $3, 'opened', 1, $4, 1, $5, $6) on conflict (uid) do nothing returning id";
 const INSERT_MESSAGE: &str = "insert into plan_complaint_message (uid, complaint_id, at, by_user, by_lender, words)
@@ -226,7 +226,7 @@ pub async fn message(tx: &mut Tx, uid: Uuid) -> sqlx::Result<Option<(i64, Option
     on_db!(tx, conn => sqlx::query_as(SELECT_MESSAGE).bind(uid).fetch_optional(conn).await)
 }
 
-const MOVE: &str = "update plan_complaint set state = $2, respond_by = $3, ended_at = $4, ended_by = $5,
+const MOVE: &str = "update plan_complaint set state = $2, due_at = $3, ended_at = $4, ended_by = $5,
        row_version = row_version + 1 where id = $1 and row_version = $6";
 
 /// Moves a complaint on; false when somebody was before.
@@ -256,8 +256,8 @@ pub fn respond_by(app: &App) -> Timestamp {
     app.now().plus_ms(app.settings.complaint_answer_days * DAY_MS)
 }
 
-const ESCALATE: &str = "update plan_complaint set level = level + 1, respond_by = $2, row_version = row_version + 1
-     where state = 'opened' and respond_by < $1 and level < $3";
+const ESCALATE: &str = "update plan_complaint set level = level + 1, due_at = $2, row_version = row_version + 1
+     where state = 'opened' and due_at < $1 and level < $3";
 
 /// What was not answered in time rises a level; how many did.
 pub async fn escalate(app: &App) -> Outcome {

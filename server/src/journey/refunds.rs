@@ -20,7 +20,6 @@ use crate::db::Tx;
 use crate::http::problem::{Code, Problem};
 use crate::ledger::posting::{Event, GlAccount, JournalKind, Line};
 use crate::ledger::{after_sale, journal};
-use crate::on_db;
 use crate::portfolio::account::{self, Lock};
 use crate::portfolio::settlement;
 use crate::portfolio::versions::{self, Planned};
@@ -28,6 +27,7 @@ use crate::spelled::spelled;
 use crate::sync::effects::Effects;
 use crate::sync::load::{self, Needs};
 use crate::sync::{judge, money, persist};
+use crate::{on_db, visible_units};
 
 spelled! {
     /// How far a refund is.
@@ -112,9 +112,9 @@ macro_rules! columns {
 const SELECT: &str = concat!(columns!(), "where f.uid = $1");
 const OF_RETURN: &str = "select uid from refund where return_id = $1 order by id desc limit 1";
 const REACHED: &str =
-    concat!(crate::visible_units!(), columns!(), "where f.uid = $3 and a.unit_id in (select id from visible)");
+    concat!(visible_units!(), columns!(), "where f.uid = $3 and a.unit_id in (select id from visible)");
 const PAGE: &str = concat!(
-    crate::visible_units!(),
+    visible_units!(),
     columns!(),
     "where a.unit_id in (select id from visible)
        and f.id < coalesce((select id from refund where uid = $3), 9223372036854775807) order by f.id desc limit $4"

@@ -19,7 +19,6 @@ use crate::db::{Tx, batch};
 use crate::http::problem::{Code, Problem};
 use crate::ledger::after_sale;
 use crate::ledger::posting::{Event, JournalKind};
-use crate::on_db;
 use crate::portfolio::account::{self, AccountStatus, ClosedAs};
 use crate::portfolio::returning::{self, Goods, Undone};
 use crate::portfolio::{settlement, versions};
@@ -27,6 +26,7 @@ use crate::spelled::spelled;
 use crate::sync::effects::Effects;
 use crate::sync::load::{self, Needs};
 use crate::sync::{judge, money, persist};
+use crate::{on_db, visible_units};
 
 spelled! {
     /// How far a return is.
@@ -118,13 +118,13 @@ macro_rules! columns {
 const SELECT: &str = concat!(columns!(), "where r.uid = $1");
 const SELECT_BY_KEY: &str = concat!(columns!(), "where r.id = $1");
 const PAGE_OPEN: &str = concat!(
-    crate::visible_units!(),
+    visible_units!(),
     columns!(),
     "where r.state in ('requested', 'approved') and a.unit_id in (select id from visible)
        and r.id > coalesce((select id from goods_return where uid = $3), 0) order by r.id limit $4"
 );
 const REACHED: &str =
-    concat!(crate::visible_units!(), columns!(), "where r.uid = $3 and a.unit_id in (select id from visible)");
+    concat!(visible_units!(), columns!(), "where r.uid = $3 and a.unit_id in (select id from visible)");
 const INSERT: &str = "insert into goods_return (uid, account_id, amount_minor, currency, content, reason, state,
        row_version, requested_at, requested_by)
      values ($1, $2, $3, $4, $5, $6, 'requested', 1, $7, $8) on conflict (uid) do nothing returning id";

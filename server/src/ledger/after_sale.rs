@@ -101,11 +101,11 @@ mod tests {
         Event { id: Uuid::from_bytes([1; 16]), correlation: Uuid::from_bytes([2; 16]), booked_on, currency }
     }
 
-    fn check(journals: Vec<Journal>, expected: &[(&str, &[(&str, i64)])]) {
+    fn check(journals: impl IntoIterator<Item = Journal>, expected: &[(&str, &[(&str, i64)])]) {
         let lines = |journal: &Journal| -> Vec<_> {
             journal.lines().iter().map(|line| (line.account.to_string(), line.minor)).collect()
         };
-        let found: Vec<_> = journals.iter().map(|journal| (journal.kind().code(), lines(journal))).collect();
+        let found: Vec<_> = journals.into_iter().map(|journal| (journal.kind().code(), lines(&journal))).collect();
         let owned = |lines: &[(&str, i64)]| lines.iter().map(|line| (line.0.to_owned(), line.1)).collect::<Vec<_>>();
         let expected: Vec<_> = expected.iter().map(|(kind, lines)| (*kind, owned(lines))).collect();
         assert_eq!(found, expected);

@@ -27,11 +27,17 @@ pub fn late(
     today: Date,
 ) -> Result<BTreeMap<u16, Date>, AllocationError> {
     let mut late = BTreeMap::new();
-    let sold = lines.iter().filter(|line| !is_penalty(line));
-    for line in sold {
+    let mut sold: Vec<DueLine> = lines.iter().filter(|line| !is_penalty(line)).copied().collect();
+    sold.sort_unstable_by_key(|line| (line.due_date, line.n));
+    // What was sold, and the fees that follow from it: a fee of before that nobody deserved takes no money.
+    let mut owed = sold.clone();
+    for (number, line) in (0..u16::MAX).rev().zip(&sold) {
         let on = chargeable_on(line.due_date, fee);
-        if on <= today && !met_before(lines, payments, waterfall, (line.n, on))? {
+        if on <= today && !met_before(&owed, payments, waterfall, (line.n, on))? {
             late.insert(line.n, on);
+            let penalty = fee.amount_minor;
+            owed.push(DueLine { n: number, due_date: on, principal: 0, interest: 0, fee: 0, penalty });
+            owed.sort_unstable_by_key(|line| (line.due_date, line.n));
         }
     }
     Ok(late)

@@ -29,7 +29,7 @@ impl Count {
     pub fn shown(&mut self, day: Date, order: &Order) {
         let fate = self.0.entry(order.number).or_default();
         fate.day = Some(day);
-        fate.channel = order.channel.to_owned();
+        order.channel.clone_into(&mut fate.channel);
         fate.minor = order.minor;
         fate.instalments = order.instalments.map_or(0, |(n, _)| n);
     }

@@ -39,7 +39,7 @@ impl World {
     }
 
     /// Writes that people send at the same moment, each under a key of its own.
-    pub fn at_once(&self, writes: Vec<(Who, String, Value)>) -> Vec<Answer> {
+    pub fn at_once(&self, writes: &[(Who, String, Value)]) -> Vec<Answer> {
         let requests = writes.iter().map(|(who, path, body)| self.request(*who, Method::POST, path, body));
         self.server.call_at_once(requests.collect())
     }

@@ -33,6 +33,9 @@ struct There {
     /// The one he has signed.
     signed: String,
     plan: String,
+    payment: String,
+    goods_return: String,
+    dispute: String,
 }
 
 /// Makes what the customer has, through his own app: two orders, one of which he has signed a contract for.
@@ -61,7 +64,30 @@ fn furnish(world: &mut World, owner: &Person) -> There {
     let plan = own(world, owner, (Method::POST, &path), &signature).json()["plan"].as_str().unwrap().to_owned();
     let application = applied(world, owner, offer, 120);
     let named = |n: u128| Uuid::from_u128(n).to_string();
-    There { order: named(120), offer: offer.to_string(), quote: named(121), application, signed, plan }
+    let payment = paid(world, owner, &plan);
+    let back = json!({ "id": named(130), "amount": { "minor": 1_000, "currency": "KES" }, "reason": "Too small." });
+    own(world, owner, (Method::POST, &format!("/v1/plans/{plan}/returns")), &back);
+    let complaint = json!({ "id": named(131), "about": "charge", "words": "Nobody answered." });
+    own(world, owner, (Method::POST, &format!("/v1/plans/{plan}/disputes")), &complaint);
+    let (order, quote, goods_return, dispute) = (named(120), named(121), named(130), named(131));
+    There { order, offer: offer.to_string(), quote, application, signed, plan, payment, goods_return, dispute }
+}
+
+/// A payment on the plan, from the operator's statement.
+fn paid(world: &mut World, owner: &Person, plan: &str) -> String {
+    let shown = own(world, owner, (Method::GET, &format!("/v1/plans/{plan}")), &Value::Null).json();
+    let clerk = world.person("Kito", Role::Supervisor);
+    let row = json!({ "reference": "QF1", "at": "2027-03-01T06:00:00Z", "amount": "1.00", "currency": "KES", "account": shown["number"] });
+    let path = "/v1/imports/statements?provider=MPESA";
+    let answer = world.rest(clerk, Method::POST, path, &json!({ "rows": [row] })).json();
+    answer["results"][0]["payment"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+/// A return of somebody's whom the lender's own unit serves; its id.
+pub fn returned(world: &mut World) -> String {
+    let root = world.server.read(async |_, tx| units::root(tx).await.unwrap().unwrap());
+    let owner = customer(world, "Rehema", &root);
+    furnish(world, &owner).goods_return
 }
 
 /// An order, a quote and an application, which have this number and the two after it.
@@ -112,13 +138,46 @@ fn case(there: &There, route: &Route) -> (String, String, Value) {
         (Method::POST, "/v1/applications") => own(json!({ "id": Uuid::from_u128(12), "quote": there.quote })),
         (Method::GET, "/v1/orders/{id}") => of(&there.order, Value::Null),
         (Method::GET, "/v1/quotes/{id}") => of(&there.quote, Value::Null),
-        (Method::GET, "/v1/applications/{id}") => of(&there.application, Value::Null),
+        (Method::GET, "/v1/applications/{id}") | (Method::POST, "/v1/applications/{id}/cancellation") => {
+            of(&there.application, Value::Null)
+        }
         (Method::GET, "/v1/applications/{id}/agreement") => of(&there.signed, Value::Null),
         (Method::POST, "/v1/applications/{id}/acceptance") => {
             of(&there.signed, json!({ "document_hash": "0".repeat(64), "method": "app" }))
         }
-        (Method::POST, "/v1/applications/{id}/cancellation") => of(&there.application, Value::Null),
-        (Method::GET, "/v1/plans/{id}" | "/v1/plans/{id}/schedule") => of(&there.plan, Value::Null),
+        (
+            Method::GET,
+            "/v1/plans/{id}"
+            | "/v1/plans/{id}/schedule"
+            | "/v1/plans/{id}/early-settlement"
+            | "/v1/plans/{id}/payments",
+        ) => of(&there.plan, Value::Null),
+        (Method::POST, "/v1/plans/{id}/early-settlement") => {
+            of(&there.plan, with(id, json!({ "hash": "0".repeat(64), "on": "2027-03-01" })))
+        }
+        (Method::POST, "/v1/plans/{id}/payments") => {
+            let method = json!({ "mobile_money": { "phone": "+254712345678" } });
+            of(&there.plan, with(id, json!({ "amount": { "minor": 100, "currency": "KES" }, "method": method })))
+        }
+        (Method::POST, "/v1/plans/{id}/promises") => {
+            let amount = json!({ "minor": 100, "currency": "KES" });
+            of(&there.plan, with(id, json!({ "amount": amount, "date": "2027-03-05" })))
+        }
+        (Method::POST, "/v1/plans/{id}/returns") => {
+            let amount = json!({ "minor": 1_000, "currency": "KES" });
+            of(&there.plan, with(id, json!({ "amount": amount, "reason": "Too large." })))
+        }
+        (Method::POST, "/v1/plans/{id}/disputes") => {
+            of(&there.plan, with(id, json!({ "about": "charge", "words": "Again nobody." })))
+        }
+        (Method::GET, "/v1/payments/{id}") => of(&there.payment, Value::Null),
+        (Method::GET, "/v1/returns/{id}") => of(&there.goods_return, Value::Null),
+        (Method::GET, "/v1/disputes/{id}") | (Method::POST, "/v1/disputes/{id}/withdrawal") => {
+            of(&there.dispute, Value::Null)
+        }
+        (Method::POST, "/v1/disputes/{id}/messages") => of(&there.dispute, with(id, json!({ "words": "And now?" }))),
+        // None is made here: it takes three people, and the story of returns tells it.
+        (Method::GET, "/v1/refunds/{id}") => of(NOWHERE, Value::Null),
         (method, path) => panic!("{method} {path} is about one customer: say here how it is tried for another's"),
     }
 }
@@ -205,7 +264,7 @@ fn what_another_customer_has_does_not_exist() {
             // It is there for the owner, and for who acts for him.
             for (token, named) in [(&owner.token, None), (&insider, Some(owner.uid.as_str()))] {
                 let seen = words(world, token, named, (route, &real), &body);
-                let is_there = seen.0 != 404 || route.path == "/v1/orders/resumption";
+                let is_there = seen.0 != 404 || matches!(route.path, "/v1/orders/resumption" | "/v1/refunds/{id}");
                 assert!(is_there, "{name} {}", seen.1);
             }
             tried += 1;

@@ -8,7 +8,7 @@ use daybook_server::auth::users::{self, Holding};
 use daybook_server::auth::{Permission, Role};
 use daybook_server::http::{Access, ROUTES, Route};
 use daybook_shared::entry::{Attachment, AttachmentKind, CorrectionKind};
-use daybook_shared::ids::{Hash, sha256};
+use daybook_shared::ids::{CustomerId, Hash, sha256};
 use daybook_shared::money::{Currency, Money};
 use daybook_shared::wire::envelope::BoardChange;
 use daybook_tests::sim::raw::Raw;
@@ -35,6 +35,9 @@ struct There {
     first_customer: String,
     erasure: String,
     order: String,
+    goods_return: String,
+    refund: String,
+    dispute: String,
 }
 
 /// Not the currency of any account.
@@ -80,6 +83,12 @@ fn case(there: &There, route: &Route) -> (String, &'static str, Value) {
         "/v1/customers/{id}/erasure" => of(&there.customer, json!({ "id": Uuid::from_u128(8) })),
         "/v1/erasures/{id}/decision" => of(&there.erasure, with(decision, json!({ "approve": false }))),
         "/v1/orders/{id}/resume-codes" => of(&there.order, json!({})),
+        "/v1/returns/{id}/decision" => of(&there.goods_return, json!({ "ruling": "reject" })),
+        "/v1/refunds/{id}/payout" => of(&there.refund, json!({ "outcome": "failed" })),
+        "/v1/disputes/{id}/answers" => of(&there.dispute, with(decision, json!({ "words": "It is looked at." }))),
+        "/v1/disputes/{id}/decision" => {
+            of(&there.dispute, with(decision, json!({ "upheld": false, "words": "It was right." })))
+        }
         "/v1/attachments/{sha256}" => (there.file.clone(), NO_FILE, Value::Null),
         path => panic!("{path} names something by its id: say here what, so that another branch's is tried"),
     }
@@ -97,6 +106,7 @@ fn query_of(route: &Route) -> &'static str {
         "/v1/customers" => "?phone=%2B254700000001",
         "/v1/offers-admin/coverage" => "?currency=KES&amounts=100",
         "/v1/analytics/funnel" => "?from=2027-03-01&to=2027-03-02",
+        "/v1/ledger/journals" => "?ref=01890a5d-ac96-774b-bcce-b302099a8057",
         _ => "",
     }
 }
@@ -140,7 +150,42 @@ fn furnish(scene: &mut Scene) -> There {
         first_customer,
         erasure,
         order: ordered(scene),
+        goods_return: crate::customers::returned(&mut scene.world),
+        dispute: objected(
+            scene,
+            "disputes",
+            &json!({
+                "id": Uuid::from_u128(32), "about": "charge", "words": "That is not mine.",
+            }),
+        ),
+        refund: refunded(scene),
     }
+}
+
+/// What the customer of the scene asks for about his plan; its id.
+fn objected(scene: &mut Scene, what: &str, body: &Value) -> String {
+    let clerk = scene.world.person(&format!("clerk-{what}"), Role::CallOfficer);
+    let account = &scene.world.accounts[scene.acc.0];
+    let sql = format!("select uid from customer where id = {}", account.customer);
+    let customer = CustomerId(scene.world.server.rows::<(Uuid,)>(&sql)[0].0);
+    let path = format!("/v1/plans/{}/{what}", account.uid);
+    let answer = scene.world.rest_for(clerk, customer, Method::POST, &path, body);
+    assert_eq!(answer.status, 201, "{what}: {}", answer.json());
+    body["id"].as_str().unwrap().to_owned()
+}
+
+/// A refund of what somebody paid above what he owed.
+fn refunded(scene: &mut Scene) -> String {
+    let acc = scene.world.account(scene.amina, Terms::months(1));
+    scene.world.sync(scene.on);
+    scene.world.cash(scene.on, acc, 1_200);
+    scene.world.sync(scene.on);
+    let clerk = scene.world.person("payer", Role::Finance);
+    let plan = scene.world.accounts[acc.0].uid;
+    let refund = json!({ "id": Uuid::from_u128(33), "plan": plan, "amount": { "minor": 100, "currency": KES } });
+    let answer = scene.world.rest(clerk, Method::POST, "/v1/refunds", &refund);
+    assert_eq!(answer.status, 201, "{}", answer.json());
+    Uuid::from_u128(33).to_string()
 }
 
 /// An order that a store at the lender's own unit handed over.

@@ -204,7 +204,7 @@ fn every_write_of_the_journey_is_safe_to_repeat_and_its_id_stands_for_one_thing(
         // The same quote, asked for eight times at once, under eight keys: one quote.
         let uid = QuoteId::new(world.now(), &mut world.rng);
         let body = json!({ "id": uid, "offer": free, "order": order });
-        let answers = world.at_once(vec![(asha, "/v1/quotes".to_owned(), body.clone()); 8]);
+        let answers = world.at_once(&vec![(asha, "/v1/quotes".to_owned(), body.clone()); 8]);
         assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 201)), "{:?}", statuses(&answers));
         let first = answers[0].json();
         assert!(answers.iter().all(|answer| answer.json() == first));
@@ -214,14 +214,14 @@ fn every_write_of_the_journey_is_safe_to_repeat_and_its_id_stands_for_one_thing(
         // The same application, and the same signature.
         let uid = ApplicationId::new(world.now(), &mut world.rng);
         let body = json!({ "id": uid, "quote": first["id"] });
-        let answers = world.at_once(vec![(asha, "/v1/applications".to_owned(), body); 8]);
+        let answers = world.at_once(&vec![(asha, "/v1/applications".to_owned(), body); 8]);
         assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 201)), "{:?}", statuses(&answers));
         assert!(answers.iter().all(|answer| answer.json()["state"] == "approved"));
         let agreement = world.rest(asha, Method::GET, &format!("/v1/applications/{uid}/agreement"), &Value::Null);
         let hash = agreement.headers["etag"].to_str().unwrap().trim_matches('"').to_owned();
         let signature = json!({ "document_hash": hash, "method": "app" });
         let path = format!("/v1/applications/{uid}/acceptance");
-        let answers = world.at_once(vec![(asha, path, signature); 8]);
+        let answers = world.at_once(&vec![(asha, path, signature); 8]);
         assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 201)), "{:?}", statuses(&answers));
         let plans = world.rest(asha, Method::GET, "/v1/plans", &Value::Null).json();
         assert_eq!(plans["items"].as_array().unwrap().len(), 1);

@@ -149,7 +149,17 @@ fn a_down_payment_is_booked_against_the_order_and_never_on_the_schedule() {
                     where j.kind in ('down_payment', 'suspense') group by gl having sum(l.minor) <> 0 order by gl",
             );
             assert_eq!(balances, [("momo".to_owned(), 10_000), ("orders".to_owned(), -10_000)]);
-            assert_eq!(pay(&mut scene, 10_000).1.code(), "illegal-transition");
+            // With it the plan begins: it is in the books, and has its case.
+            let shown =
+                scene.world.rest(asha, Method::GET, &format!("/v1/plans/{plan}"), &serde_json::Value::Null).json();
+            assert_eq!(
+                (&shown["status"], &shown["outstanding"]["minor"]),
+                (&json!("active"), &json!(30_000)),
+                "{shown}"
+            );
+            let sale = "select cast(sum(minor) as bigint) from line where gl = 'plan_recv' and minor = 30000";
+            assert_eq!(scene.world.server.rows::<(i64,)>(sale)[0].0, 30_000);
+            assert_eq!(pay(&mut scene, 7_500).1.status, 202, "the next one is an instalment");
             scene.check();
         });
     }

@@ -26,7 +26,7 @@ use crate::http::paging::{Page, PageQuery, Paging};
 use crate::http::problem::{Code, Problem};
 use crate::journey::payout::{ByHand, Order, Paid, Payout as _};
 use crate::journey::refunds::{self, NewRefund, RefundRow};
-use crate::on_db;
+use crate::{on_db, visible_units};
 
 /// Money that goes back to a customer.
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,7 +72,7 @@ impl From<&RefundRow> for RefundView {
 #[utoipa::path(
     get,
     path = "/v1/refunds/{id}",
-    tag = "returns",
+    tag = "refunds",
     params(
         ("id" = RefundId, Path, description = "The refund."),
         ("If-None-Match" = Option<String>, Header, description = "The version the caller has.")
@@ -98,7 +98,7 @@ pub async fn show(
 #[utoipa::path(
     get,
     path = "/v1/refunds",
-    tag = "returns",
+    tag = "refunds",
     params(PageQuery),
     responses((status = 200, description = "A page.", body = Page<RefundView>))
 )]
@@ -127,16 +127,14 @@ pub struct RefundRequest {
     replaces: Option<RefundId>,
 }
 
-const PLAN: &str = concat!(
-    crate::visible_units!(),
-    "select a.id from account a where a.uid = $3 and a.unit_id in (select id from visible)"
-);
+const PLAN: &str =
+    concat!(visible_units!(), "select a.id from account a where a.uid = $3 and a.unit_id in (select id from visible)");
 
 /// Owes a customer his credit, or makes a refund in place of one that failed. Another person pays it out.
 #[utoipa::path(
     post,
     path = "/v1/refunds",
-    tag = "returns",
+    tag = "refunds",
     request_body = RefundRequest,
     responses(
         (status = 201, description = "It is owed.", body = RefundView),
@@ -248,7 +246,7 @@ impl PayoutRequest {
 #[utoipa::path(
     post,
     path = "/v1/refunds/{id}/payout",
-    tag = "returns",
+    tag = "refunds",
     params(
         ("id" = RefundId, Path, description = "The refund."),
         ("If-Match" = String, Header, description = "The version that is meant, or *.")

@@ -85,7 +85,7 @@ impl SettlementView {
         (status = 304, description = "The caller has it.")
     )
 )]
-pub async fn show(
+pub async fn figure(
     State(app): State<Arc<App>>,
     Extension(party): Extension<Party>,
     Path(plan): Path<AccountId>,

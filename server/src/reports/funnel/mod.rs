@@ -193,6 +193,7 @@ impl Line {
     /// them.
     #[must_use]
     pub fn for_outsiders(mut self) -> Self {
+        /// A rate of fewer is hidden from outsiders.
         const N_MIN: i64 = 20;
         let hide = |rate: &mut Rate| {
             if rate.n < N_MIN {
