@@ -395,7 +395,7 @@ fn what_a_customer_paid_too_much_goes_back_and_not_more() {
         // Two at the same moment: only one of them is of money that is there.
         let (one, other) = (refund(&mut world, 600), refund(&mut world, 600));
         let path = "/v1/refunds".to_owned();
-        let answers = world.at_once(&vec![(faraj, path.clone(), one), (fatma, path, other)]);
+        let answers = world.at_once(&[(faraj, path.clone(), one), (fatma, path, other)]);
         let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
         statuses.sort_unstable();
         assert_eq!(statuses, [201, 409]);

@@ -416,7 +416,8 @@ fn the_gateway_and_the_statement_at_the_same_moment_post_once() {
             // Two replicas do what is due while the operator imports.
             scene.world.server.run(async |app| {
                 let work = || async { work::what_is_due(app).await.unwrap() };
-                futures_util::future::join4(work(), import(app, &file), work(), import(app, &file)).await;
+                let all = futures_util::future::join4(work(), import(app, &file), work(), import(app, &file));
+                Box::pin(all).await;
             });
             hear(&scene, &callbacks);
             assert_eq!(scene.state(id), "posted", "round {round}");
