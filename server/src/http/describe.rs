@@ -10,13 +10,13 @@ use std::sync::OnceLock;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
-use daybook_shared::ids::{Hash, PaymentId, sha256};
+use daybook_shared::ids::PaymentId;
 use daybook_shared::messages::Language;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{Components, Info, License, OpenApi, Paths};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
-use super::etag::IfNoneMatch;
+use super::etag::{IfNoneMatch, of_content};
 use super::extract::Path;
 use super::problem::{Code, FieldError, Problem};
 use super::{Access, ROUTES, Route, idempotency};
@@ -173,8 +173,8 @@ fn describe() -> Description {
         answers.insert((route.method.as_str(), route.path), Answers { codes, statuses });
     }
     let json = document.to_string();
-    let hash = Hash(sha256(&[json.as_bytes()])).to_string();
-    Description { answers, document, json, etag: format!("\"{}\"", &hash[..16]) }
+    let etag = of_content(json.as_bytes());
+    Description { answers, document, json, etag }
 }
 
 const ABOUT: &str = "REST of a Daybook server.

@@ -10,6 +10,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use daybook_shared::ids::{Hash, sha256};
 
 use super::problem::{Code, Problem};
 use crate::app::App;
@@ -20,6 +21,11 @@ const TAGS_MAX: usize = 20;
 /// The tag of a version.
 pub fn of_version(version: i64) -> String {
     format!("\"{version}\"")
+}
+
+/// The tag of what is worked out anew each time: named by its bytes.
+pub fn of_content(bytes: &[u8]) -> String {
+    format!("\"{}\"", &Hash(sha256(&[bytes])).to_string()[..16])
 }
 
 /// Which tags a caller named.

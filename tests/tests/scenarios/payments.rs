@@ -1,5 +1,7 @@
 //! Payments in the customer's app: through the real router and adapters, against a gateway that does what an amount
 //! tells it to ([`daybook_tests::gateway`]). What it charged is what is posted, whatever it does.
+//!
+//! The file is long as the stories share one scene: a customer, his gateway, an officer and the operator.
 
 use std::sync::{Arc, OnceLock};
 

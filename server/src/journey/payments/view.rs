@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use daybook_shared::entry::Channel;
-use daybook_shared::ids::{AccountId, Hash, PaymentId, sha256};
+use daybook_shared::ids::{AccountId, PaymentId};
 use daybook_shared::money::{Currency, Money};
 use daybook_shared::time::{Date, Timestamp};
 use serde::Serialize;
@@ -14,6 +14,7 @@ use super::state::Stage;
 use crate::batch_row;
 use crate::db::{Tx, batch};
 use crate::gateways::GatewayName;
+use crate::http::etag;
 use crate::on_db;
 use crate::portfolio::payment::{PaymentSource, PaymentState};
 
@@ -85,7 +86,7 @@ impl PaymentView {
     /// Its version: it changes in many ways, so it is a hash of what is seen.
     pub fn etag(&self) -> String {
         let json = serde_json::to_vec(self).expect("our answers are JSON");
-        format!("\"{}\"", &Hash(sha256(&[&json])).to_string()[..16])
+        etag::of_content(&json)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use daybook_shared::ids::{AccountId, Hash, sha256};
+use daybook_shared::ids::AccountId;
 use daybook_shared::money::MoneyError;
 use daybook_shared::time::Date;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::auth::Party;
-use crate::http::etag::IfNoneMatch;
+use crate::http::etag::{IfNoneMatch, of_content};
 use crate::http::extract::{Path, Query};
 use crate::http::paging::{Page, PageQuery, Paging};
 use crate::http::problem::Problem;
@@ -124,7 +124,7 @@ pub async fn schedule(
 /// An answer named by its content.
 fn tagged(known: &IfNoneMatch, view: &impl Serialize) -> Response {
     let bytes = serde_json::to_vec(view).expect("our answers are JSON");
-    let etag = format!("\"{}\"", &Hash(sha256(&[&bytes])).to_string()[..16]);
+    let etag = of_content(&bytes);
     let json = ([(axum::http::header::CONTENT_TYPE, "application/json")], bytes);
     known.answer(&etag, json.into_response())
 }

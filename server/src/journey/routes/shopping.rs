@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use daybook_shared::ids::{Hash, OfferId, OrderId, QuoteId, sha256};
+use daybook_shared::ids::{OfferId, OrderId, QuoteId};
 use daybook_shared::money::{Currency, Money};
 use daybook_shared::quote::content::differences;
 use daybook_shared::quote::{Breach, Quote};
@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::auth::Party;
 use crate::db::Tx;
 use crate::http::answer::Answer;
-use crate::http::etag::{IfNoneMatch, of_version};
+use crate::http::etag::{IfNoneMatch, of_content, of_version};
 use crate::http::extract::{Json, Path, Query};
 use crate::http::idempotency::Effect;
 use crate::http::problem::{Code, Problem};
@@ -125,7 +125,7 @@ pub async fn offers(
     };
     let body = OffersView { items: found.iter().map(view).collect() };
     let bytes = serde_json::to_vec(&body).expect("our answers are JSON");
-    let etag = format!("\"{}\"", &Hash(sha256(&[&bytes])).to_string()[..16]);
+    let etag = of_content(&bytes);
     Ok(known.answer(&etag, Json(body)))
 }
 
