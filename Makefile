@@ -48,6 +48,8 @@ build:
 
 unit: export DAYBOOK_BIN := $(BIN)/daybook
 unit: export RUST_BACKTRACE := 1
+# A green build stays green: properties draw new cases only in a soak.
+unit: export PROPTEST_RNG_SEED := 1
 ifeq ($(NEXTEST),yes)
 unit:
 	$(BIN)/with-postgres sh -c 'cargo test --workspace --doc && cargo nextest run --workspace --no-fail-fast'
@@ -75,7 +77,7 @@ bench: ## every bench, as a table, each figure with its floor and its aim
 	@scripts/need rust compiler postgres
 	cargo run --release -p daybook-tests --bin bench -- all
 
-soak: ## SEEDS seeds, from FIRST on: the simulation, then the replay with faults on both engines
+soak: ## SEEDS seeds, from FIRST on: properties, the simulation, then the replay with faults on both engines
 	@scripts/need rust compiler postgres
 	scripts/soak $(FIRST) $(SEEDS) $(DATA) $(PHONES)
 

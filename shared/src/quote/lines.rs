@@ -29,7 +29,7 @@ impl Line {
         }
         let flow = |line: &Self| Flow { ticks: line.due.lapse.ticks(), minor: line.principal };
         let flows: Vec<Flow> = lines.iter().map(flow).collect();
-        for (line, profit) in lines.iter_mut().zip(portions::profit(amounts.financed, &flows)?) {
+        for (line, profit) in lines.iter_mut().zip(portions::profit(amounts.financed, &flows, due.grace.len())?) {
             line.profit = profit;
             line.principal -= profit;
         }
@@ -71,8 +71,7 @@ fn totals(terms: &Terms, due: &DueDates, amounts: &Amounts) -> Vec<Line> {
     lines
 }
 
-/// What a month of grace carries: the share of the profit that each line of the schedule would carry.
-/// While nothing of the principal is paid the balance earns at least that, so it is profit only.
+/// What a month of grace carries, all of it profit: the share that each line of the schedule would carry.
 fn grace_share(profit: i64, lines: usize, increment: i64) -> i64 {
     let lines = i64::try_from(lines).expect("a schedule has few lines");
     profit / lines / increment * increment

@@ -65,8 +65,10 @@ pub fn fee(total: i64, weights: &[u32], amounts: &[i64]) -> Vec<i64> {
 /// which all amounts are worth what is financed, each carries what the balance has earned since the one
 /// before, halves to the even, and the last what is left.
 ///
-/// An amount that does not cover what was earned carries no principal, and the next ones carry the rest.
-pub fn profit(financed: i64, amounts: &[Flow]) -> Result<Vec<i64>, NoRate> {
+/// An amount that does not cover what was earned carries no principal, and the next ones carry the rest. The
+/// first `grace` amounts are profit alone, of which the first instalment carries less for it where the balance
+/// has not earned that much yet.
+pub fn profit(financed: i64, amounts: &[Flow], grace: usize) -> Result<Vec<i64>, NoRate> {
     let minor: Vec<i64> = amounts.iter().map(|flow| flow.minor).collect();
     let total = minor.iter().sum::<i64>() - financed;
     if total == 0 {
@@ -76,12 +78,12 @@ pub fn profit(financed: i64, amounts: &[Flow]) -> Result<Vec<i64>, NoRate> {
     let mut within = Within::new(&minor, total);
     let (mut balance, mut earned, mut before) = (financed, 0_i64, 0);
     let mut profit = Vec::with_capacity(amounts.len());
-    for flow in amounts {
+    for (index, flow) in amounts.iter().enumerate() {
         let growth = discount.growth(flow.ticks - before).ok_or(NoRate::Beyond)?;
         earned += grown(balance + earned, growth).ok_or(NoRate::Beyond)?;
         before = flow.ticks;
-        let part = within.take(earned);
-        earned = (earned - part).max(0);
+        let part = within.take(if index < grace { flow.minor } else { earned });
+        earned -= part;
         balance -= flow.minor - part;
         profit.push(part);
     }
@@ -98,6 +100,7 @@ fn grown(balance: i64, growth: Decimal) -> Option<i64> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::due::Lapse;
     use super::*;
     use crate::schedule::split;
 
@@ -128,15 +131,22 @@ mod tests {
     #[test]
     fn profit_that_an_instalment_cannot_carry_is_carried_by_the_next() {
         let months = |minor: &[i64]| {
-            let flow = |(month, minor): (u32, &i64)| Flow {
-                ticks: month * (super::super::due::Lapse::YEAR_TICKS / 12),
-                minor: *minor,
-            };
+            let flow = |(month, minor): (u32, &i64)| Flow { ticks: month * (Lapse::YEAR_TICKS / 12), minor: *minor };
             (1..).zip(minor).map(flow).collect::<Vec<_>>()
         };
-        assert_eq!(profit(100_000, &months(&[100, 54_950, 54_950])), Ok(vec![100, 7_840, 2_060]));
-        assert_eq!(profit(100_000, &months(&[50_000, 50_000])), Ok(vec![0, 0]));
-        assert_eq!(profit(1, &months(&[1, 1, 1])), Ok(vec![1, 1, 0]));
+        assert_eq!(profit(100_000, &months(&[100, 54_950, 54_950]), 0), Ok(vec![100, 7_840, 2_060]));
+        assert_eq!(profit(100_000, &months(&[50_000, 50_000]), 0), Ok(vec![0, 0]));
+        assert_eq!(profit(1, &months(&[1, 1, 1]), 0), Ok(vec![1, 1, 0]));
+    }
+
+    /// Nine tenths come last, so the balance still grows after the grace, and earns less than its share in it.
+    #[test]
+    fn months_of_grace_are_profit_alone() {
+        let amounts = [104_010, 103_988, 935_890];
+        let month = |(month, minor): (u32, &i64)| Flow { ticks: month * (Lapse::YEAR_TICKS / 12), minor: *minor };
+        let flows: Vec<Flow> = (1..).zip(&amounts).map(month).collect();
+        assert_eq!(profit(831_857, &flows, 0), Ok(vec![104_009, 103_988, 104_034]));
+        assert_eq!(profit(831_857, &flows, 1), Ok(vec![104_010, 103_988, 104_033]));
     }
 
     proptest! {

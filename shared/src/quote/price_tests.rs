@@ -94,6 +94,17 @@ fn weights_say_how_much_each_instalment_carries() {
     assert_eq!(totals(&quote), [16_750, 16_600, 66_700]);
 }
 
+/// The 29th and the 31st of March are as long after the anchor: a month, and the days to the 28th of February.
+#[test]
+fn dates_at_the_end_of_a_month_have_a_rate() {
+    let dates = ["2027-03-29", "2027-03-31", "2027-04-30"].map(date).to_vec();
+    let terms = Terms { due: DueRule::OnDates(dates), instalments: 3, ..murabaha() };
+    let quote = Quote::make(&terms, riyal(300_000), date("2027-02-05")).unwrap();
+    let moved = ["2027-03-30", "2027-03-31", "2027-04-30"].map(date).to_vec();
+    let moved = Quote::make(&Terms { due: DueRule::OnDates(moved), ..terms }, riyal(300_000), date("2027-02-05"));
+    assert_eq!(quote.apr, moved.unwrap().apr);
+}
+
 /// Accepted in March, harvested in June: the first instalment in July, and until then profit only.
 #[test]
 fn months_until_the_harvest_carry_nothing_or_profit() {

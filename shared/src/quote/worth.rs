@@ -83,14 +83,15 @@ struct Term {
     minor: Decimal,
 }
 
+/// One for each time: dates at the end of a month can be equally long after the anchor.
 fn terms(flows: &[Flow], unit_ticks: u32) -> Vec<Term> {
     let mut before = 0;
-    let term = |flow: &Flow| {
-        let gap = (flow.ticks - before) / unit_ticks;
-        before = flow.ticks;
-        Term { gap, minor: flow.minor.into() }
+    let term = |same: &[Flow]| {
+        let gap = (same[0].ticks - before) / unit_ticks;
+        before = same[0].ticks;
+        Term { gap, minor: same.iter().map(|flow| Decimal::from(flow.minor)).sum() }
     };
-    flows.iter().map(term).collect()
+    flows.chunk_by(|a, b| a.ticks == b.ticks).map(term).collect()
 }
 
 fn root(advance: i128, terms: &[Term]) -> Option<Decimal> {
@@ -201,6 +202,15 @@ mod tests {
         assert_eq!(year(&[]).unwrap_err(), NoRate::Negative);
         // Sixty years of days.
         assert!(year(&once(60 * Lapse::YEAR_TICKS + 156, i64::MAX)).is_ok_and(|growth| growth.is_some()));
+    }
+
+    /// As the 29th and the 31st of March are, both a month and the days from the anchor to the 28th of February.
+    #[test]
+    fn payments_of_one_time_are_one_payment() {
+        let once = |minor| Flow { ticks: 2 * MONTH, minor };
+        let found = |flows: &[Flow]| Discount::solve(1_000, flows).unwrap().factor;
+        let later = Flow { ticks: 3 * MONTH, minor: 500 };
+        assert_eq!(found(&[once(300), once(400), later]), found(&[once(700), later]));
     }
 
     #[test]

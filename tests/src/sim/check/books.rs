@@ -1,12 +1,13 @@
 //! I9: what ledger and facts come to, in a form in which two histories of one database can be compared.
 //!
-//! Left out is what depends on the order of arrival by design (I3): flags that say what a payment met when it
-//! came and which files are missing, which payment's journal has what is above the debt (the balances are the same), and versions, which
-//! count arrivals.
+//! Left out is what depends on the arrival by design (I3): flags that say what a payment met when it came, which
+//! payment's journal has what is above the debt (the balances are the same), the day of a payment whose phone's
+//! clock ran ahead of its arrival, and versions, which count arrivals.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_mobile_sync::session::SyncEnd;
+use daybook_shared::facts::{SectionKind, State};
 use daybook_shared::ids::{AccountId, DossierId, EntryId};
 use daybook_shared::wire::outcome::Flag;
 use uuid::Uuid;
@@ -16,9 +17,8 @@ use crate::sim::world::{Acc, Who, World};
 
 /// A ledger account: its code, whom it is kept for, the currency.
 type Ledger = (String, Option<i64>, String);
-/// Flags that say what a payment met when it came; and that a file is missing, which a phone handed in, dropped,
-/// and cannot hand in again: of such a file the entry, its size and its hash are there, and it is listed.
-const OF_ARRIVAL: [Flag; 4] = [Flag::LikelyDuplicate, Flag::AccountClosed, Flag::OverPayoff, Flag::EvidencePending];
+/// Flags that say what a payment met when it came.
+const OF_ARRIVAL: [Flag; 3] = [Flag::LikelyDuplicate, Flag::AccountClosed, Flag::OverPayoff];
 /// Facts of a dossier: sections by number.
 type Facts = Vec<(u8, Vec<u8>)>;
 
@@ -39,14 +39,22 @@ pub struct Books {
     pub promises: BTreeSet<(EntryId, String)>,
     /// What a new phone of each officer is told of each dossier.
     pub facts: BTreeMap<(usize, DossierId), Facts>,
+    /// Dossiers of accounts with a payment that says it was taken after it came: it counts for that day.
+    pub ahead: BTreeSet<DossierId>,
 }
 
 /// The books as they are now; `officers` have phones.
 pub fn of(world: &mut World, officers: &[Who]) -> Books {
     let mut books = Books::default();
+    // A phone that handed a file in may drop it, and then cannot hand it in again: of such a file the entry,
+    // its size and its hash are there, and it is listed.
+    let listed = "select distinct entry_uid from entry_attachment where arrived_at is null";
+    let missing: BTreeSet<EntryId> = world.server.rows::<(EntryId,)>(listed).into_iter().map(|(id,)| id).collect();
     for (id, mut entry) in world.entries() {
         let flags = entry.outcome.flags.take().unwrap_or_default();
-        let flags: Vec<_> = flags.into_iter().filter(|flag| !OF_ARRIVAL.contains(flag)).collect();
+        let is_left_out =
+            |flag: &Flag| OF_ARRIVAL.contains(flag) || *flag == Flag::EvidencePending && missing.contains(&id);
+        let flags: Vec<_> = flags.into_iter().filter(|flag| !is_left_out(flag)).collect();
         entry.outcome.flags = (!flags.is_empty()).then_some(flags);
         books.outcomes.insert(id, words(&entry.outcome));
     }
@@ -65,6 +73,9 @@ pub fn of(world: &mut World, officers: &[Who]) -> Books {
     books.balances.extend(balances.into_iter().map(|(gl, subject, currency, minor)| ((gl, subject, currency), minor)));
     let cash: Vec<(i64, String, i64)> = world.server.rows("select user_id, currency, minor from officer_cash");
     books.cash.extend(cash.into_iter().filter(|(.., minor)| *minor != 0));
+    let ahead = "select distinct d.uid from payment p join entry e on e.uid = p.uid join dossier d
+         on d.account_id = p.account_id where e.captured_at = e.received_at";
+    books.ahead.extend(world.server.rows::<(DossierId,)>(ahead).into_iter().map(|(uid,)| uid));
     books.promises.extend(world.server.rows::<(EntryId, String)>("select entry_uid, status from promise"));
     for officer in officers {
         let fresh = world.enrolled(*officer);
@@ -97,9 +108,26 @@ impl Books {
         all.extend(differ("account", &self.accounts, &other.accounts));
         all.extend(differ("journal", &self.journals, &other.journals));
         all.extend(differ("balance", &self.balances, &other.balances));
-        all.extend(differ("facts", &self.facts, &other.facts));
+        let ahead: BTreeSet<DossierId> = self.ahead.union(&other.ahead).copied().collect();
+        all.extend(differ("facts", &without_days(&self.facts, &ahead), &without_days(&other.facts, &ahead)));
         all.extend(self.cash.symmetric_difference(&other.cash).map(|row| format!("cash {row:?}")));
         all.extend(self.promises.symmetric_difference(&other.promises).map(|row| format!("promise {row:?}")));
         all
     }
+}
+
+/// The same without the day of the last payment of these dossiers.
+fn without_days(
+    facts: &BTreeMap<(usize, DossierId), Facts>,
+    ahead: &BTreeSet<DossierId>,
+) -> BTreeMap<(usize, DossierId), Facts> {
+    let mut facts = facts.clone();
+    for ((_, dossier), sections) in &mut facts {
+        let of_state = |(kind, _): &&mut (u8, Vec<u8>)| *kind == SectionKind::State.number();
+        for (_, bytes) in sections.iter_mut().filter(of_state).filter(|_| ahead.contains(dossier)) {
+            let state: State = minicbor::decode(bytes).expect("a phone keeps what it can read");
+            *bytes = minicbor::to_vec(State { last_paid_on: None, ..state }).expect("memory has room");
+        }
+    }
+    facts
 }
