@@ -14,6 +14,9 @@
 //!
 //! Any other amount waits for the payer: [`StubGateway::approve`], [`StubGateway::decline`]. What it charged is in its
 //! own books, for whoever compares. It takes a reference once. Its callbacks are not sent: the test delivers them.
+//!
+//! Money it gives back likewise: 01 it declines, 02, 03 and 10 it pays and does not say so before it is asked again, 04
+//! it never does, 08 is under way until [`StubGateway::arrive`]; any other amount it gives back at once.
 
 #![expect(clippy::missing_panics_doc, reason = "a test fails by a panic")]
 
@@ -76,9 +79,19 @@ impl Entry {
     }
 }
 
+/// Money given back, in the gateway's books.
+#[derive(Debug, Clone)]
+struct GivenBack {
+    payment: String,
+    amount_minor: i64,
+    status: &'static str,
+    asks: u32,
+}
+
 #[derive(Debug, Default)]
 struct Books {
     entries: BTreeMap<String, Entry>,
+    given_back: BTreeMap<String, GivenBack>,
     callbacks: u32,
     /// Tells what statements will call a payment as soon as it is begun.
     early_reference: bool,
@@ -143,6 +156,7 @@ impl StubGateway {
             .route("/v1/payments", post(begin_momo))
             .route("/v1/payments/{reference}", get(told_momo))
             .route("/v1/sessions", post(begin_card).get(told_card))
+            .route("/v1/refunds", post(give_back))
             .with_state(Arc::clone(&shared));
         let (stop, stopped) = oneshot::channel::<()>();
         std::thread::spawn(move || {
@@ -201,6 +215,18 @@ impl StubGateway {
         self.shared.books().entries.get(reference).map_or(0, |entry| entry.starts)
     }
 
+    /// A refund that was under way has reached the payer.
+    pub fn arrive(&self, reference: &str) {
+        self.shared.books().given_back.get_mut(reference).expect("a refund it knows").status = "succeeded";
+    }
+
+    /// What it gave back, by refund: of which payment, and how much.
+    pub fn given_back(&self) -> BTreeMap<String, (String, i64)> {
+        let books = self.shared.books();
+        let paid = books.given_back.iter().filter(|(_, refund)| refund.status == "succeeded");
+        paid.map(|(reference, refund)| (reference.clone(), (refund.payment.clone(), refund.amount_minor))).collect()
+    }
+
     /// What statements call a payment, without the operator's code.
     pub fn transaction(&self, reference: &str) -> String {
         self.shared.books().entries[reference].transaction.clone()
@@ -229,8 +255,11 @@ impl StubGateway {
 
 /// Settings and secrets of a server that asks this gateway, with deadlines that a test can wait for.
 pub fn options() -> GatewayOptions {
-    let deadlines =
-        Deadlines { start: Duration::from_millis(400), fetch: Duration::from_millis(400), ..Deadlines::default() };
+    let deadlines = Deadlines {
+        start: Duration::from_millis(400),
+        fetch: Duration::from_millis(400),
+        refund: Duration::from_millis(400),
+    };
     GatewayOptions {
         momo: Secrets::new(BEARER, &[MOMO_CALLBACK]),
         card: Secrets::new(BEARER, &[CARD_CALLBACK]),
@@ -390,4 +419,42 @@ fn card(reference: &str, entry: &Entry, _: &Books, now: Timestamp) -> Value {
         told["payment"] = json!({ "id": id, "amount_minor": amount_minor, "currency": currency, "captured_at": at });
     }
     told
+}
+
+/// Gives money back, once for a reference and never more than came; both gateways, each in its words.
+async fn give_back(State(shared): State<Arc<Shared>>, Json(asked): Json<Value>) -> Response {
+    let text = |name: &str| asked[name].as_str().map(str::to_owned);
+    let key = if asked["merchant_reference"].is_null() { "reference" } else { "merchant_reference" };
+    let reference = text(key).expect("a reference");
+    let payment = text("payment").or_else(|| text("session_reference")).expect("a payment");
+    let whole = || text("amount").expect("a text").parse::<i64>().expect("whole units") * 100;
+    let amount_minor = asked["amount_minor"].as_i64().unwrap_or_else(whole);
+    let code = amount_minor / 100 % 100;
+    let (is_first, status) = {
+        let mut books = shared.books();
+        let Books { entries, given_back, .. } = &mut *books;
+        let came = entries.get(&payment).filter(|entry| entry.standing == Standing::Paid);
+        let gone = given_back.iter().filter(|(other, refund)| **other != reference && refund.payment == payment);
+        let gone: i64 =
+            gone.filter(|(_, refund)| refund.status != "failed").map(|(_, refund)| refund.amount_minor).sum();
+        if came.is_none_or(|entry| entry.amount_minor < gone + amount_minor) {
+            return StatusCode::UNPROCESSABLE_ENTITY.into_response();
+        }
+        match code {
+            1 => return (StatusCode::PAYMENT_REQUIRED, Json(json!({ "reason": "limit_exceeded" }))).into_response(),
+            4 => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            _ => {}
+        }
+        let status = if code == 8 { "pending" } else { "succeeded" };
+        let new = GivenBack { payment, amount_minor, status, asks: 0 };
+        let refund = given_back.entry(reference.clone()).or_insert(new);
+        refund.asks += 1;
+        (refund.asks == 1, refund.status)
+    };
+    match code {
+        2 if is_first => std::future::pending().await,
+        3 if is_first => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        10 if is_first => Html("<html>Thank you!</html>").into_response(),
+        _ => (StatusCode::ACCEPTED, Json(json!({ key: reference, "status": status }))).into_response(),
+    }
 }
