@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod after_sale;
+mod after_sale_storms;
 mod attachments;
 mod boards_and_cases;
 mod captures;
