@@ -14,6 +14,7 @@ struct Fate {
     channel: String,
     minor: i64,
     instalments: u16,
+    shown: bool,
     applied: bool,
     approved: bool,
     financed_minor: Option<i64>,
@@ -25,10 +26,10 @@ struct Fate {
 pub struct Count(BTreeMap<usize, Fate>);
 
 impl Count {
-    /// An order was shown offers.
-    pub fn shown(&mut self, day: Date, order: &Order) {
+    /// An order was placed; it is a checkout if it was shown offers.
+    pub fn placed(&mut self, day: Date, order: &Order, shown: bool) {
         let fate = self.0.entry(order.number).or_default();
-        fate.day = Some(day);
+        (fate.day, fate.shown) = (Some(day), shown);
         order.channel.clone_into(&mut fate.channel);
         fate.minor = order.minor;
         fate.instalments = order.instalments.map_or(0, |(n, _)| n);
@@ -50,7 +51,7 @@ impl Count {
         self.0.entry(order.number).or_default().told.insert(kind.to_owned());
     }
 
-    /// The first and the last day of checkouts.
+    /// The first and the last day on which orders were placed.
     pub fn days(&self) -> Option<(Date, Date)> {
         let days = || self.0.values().filter_map(|fate| fate.day);
         Some((days().min()?, days().max()?))
@@ -108,6 +109,7 @@ fn figures(by: &str, fates: &[&Fate]) -> Vec<(&'static str, Value)> {
     let count = |which: &dyn Fn(&Fate) -> bool| fates.iter().filter(|fate| which(fate)).count();
     let (applied, approved) = (count(&|fate| fate.applied), count(&|fate| fate.approved));
     let plan = |fate: &Fate| fate.financed_minor.is_some();
+    let shown = count(&|fate| fate.shown);
     let plans = count(&plan);
     let mut figures = vec![
         ("/submitted", applied.into()),
@@ -122,10 +124,10 @@ fn figures(by: &str, fates: &[&Fate]) -> Vec<(&'static str, Value)> {
     ];
     if by != "offer" {
         figures.extend([
-            ("/checkouts", fates.len().into()),
+            ("/checkouts", shown.into()),
             ("/chose", applied.into()),
-            ("/selection/bp", share(applied, fates.len())),
-            ("/conversion_of_checkouts/bp", share(plans, fates.len())),
+            ("/selection/bp", share(applied, shown)),
+            ("/conversion_of_checkouts/bp", share(plans, shown)),
             ("/cart_others/minor", median(fates.iter().filter(|fate| !plan(fate)).map(|fate| fate.minor).collect())),
         ]);
     }
