@@ -1,8 +1,8 @@
 //! The count beside the funnel: kept order by order, by nothing but what the orders say and what was answered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use daybook_shared::time::Date;
+use daybook_shared::time::{Date, Timestamp};
 use serde_json::Value;
 
 use super::orders::Order;
@@ -17,8 +17,10 @@ struct Fate {
     shown: bool,
     applied: bool,
     approved: bool,
+    approved_at: Option<Timestamp>,
     financed_minor: Option<i64>,
-    told: BTreeSet<String>,
+    told: BTreeMap<String, Timestamp>,
+    stars: Option<i64>,
 }
 
 /// All orders.
@@ -36,9 +38,9 @@ impl Count {
     }
 
     /// An order was applied for.
-    pub fn applied(&mut self, order: &Order, approved: bool) {
+    pub fn applied(&mut self, at: Timestamp, order: &Order, approved: bool) {
         let fate = self.0.entry(order.number).or_default();
-        (fate.applied, fate.approved) = (true, approved);
+        (fate.applied, fate.approved, fate.approved_at) = (true, approved, Some(at));
     }
 
     /// A contract was signed over so much.
@@ -47,8 +49,10 @@ impl Count {
     }
 
     /// Something was told of an order.
-    pub fn told(&mut self, order: &Order, kind: &str) {
-        self.0.entry(order.number).or_default().told.insert(kind.to_owned());
+    pub fn told(&mut self, at: Timestamp, order: &Order, (kind, stars): (&str, Option<i64>)) {
+        let fate = self.0.entry(order.number).or_default();
+        fate.told.insert(kind.to_owned(), at);
+        fate.stars = fate.stars.or(stars);
     }
 
     /// The first and the last day on which orders were placed.
@@ -111,14 +115,29 @@ fn figures(by: &str, fates: &[&Fate]) -> Vec<(&'static str, Value)> {
     let plan = |fate: &Fate| fate.financed_minor.is_some();
     let shown = count(&|fate| fate.shown);
     let plans = count(&plan);
+    let wait = |fate: &&&Fate| {
+        let delivered = fate.told.get("delivered").filter(|_| plan(fate));
+        Some(delivered?.ms_since(fate.approved_at?))
+    };
+    let minutes = match median(fates.iter().filter_map(|fate| wait(&fate)).collect()) {
+        Value::Null => Value::Null,
+        ms => (ms.as_i64().unwrap_or_default() / 60_000).into(),
+    };
+    let stars: Vec<i64> = fates.iter().filter(|fate| plan(fate)).filter_map(|fate| fate.stars).collect();
+    let (sum, rated) = (stars.iter().sum::<i64>(), i64::try_from(stars.len()).unwrap_or(i64::MAX));
+    let mean = if rated == 0 { Value::Null } else { ((sum * 200 + rated) / (rated * 2)).into() };
     let mut figures = vec![
+        ("/experience/approval_to_delivery/minutes", minutes),
+        ("/experience/rating/hundredths", mean),
+        ("/experience/rating/n", rated.into()),
+        ("/experience/complained/bp", share(0, plans)),
         ("/submitted", applied.into()),
         ("/approved", approved.into()),
         ("/rejected", (applied - approved).into()),
         ("/activated", plans.into()),
         ("/approval/bp", share(approved, applied)),
         ("/conversion/bp", share(plans, applied)),
-        ("/delivered/bp", share(count(&|fate| plan(fate) && fate.told.contains("delivered")), plans)),
+        ("/delivered/bp", share(count(&|fate| plan(fate) && fate.told.contains_key("delivered")), plans)),
         ("/returns/bp", share(0, plans)),
         ("/cart_instalments/minor", median(fates.iter().filter(|fate| plan(fate)).map(|fate| fate.minor).collect())),
     ];

@@ -238,7 +238,7 @@ impl Shop {
         let answer = self.call(order, Method::POST, "/v1/applications", &body, 201)?;
         let approved = answer["state"] == "approved";
         self.report.instalments += 1;
-        self.count.applied(order, approved);
+        self.count.applied(now, order, approved);
         if !approved {
             self.report.rejected += 1;
             return Ok(());
@@ -271,7 +271,7 @@ impl Shop {
         let event = json!({ "kind": kind, "at": self.world.now(), "stars": stars });
         let answer = self.hand_over(order, &[event])?;
         ensure!(answer["known"] == 1 && answer["events"] == 1, "{kind} was not taken: {answer}");
-        self.count.told(order, kind);
+        self.count.told(self.world.now(), order, (kind, stars));
         Ok(())
     }
 
