@@ -49,6 +49,9 @@ const FORGET_REASONS: &str = "update goods_return set reason = null
 const FORGET_WORDS: &str = "update plan_complaint_message set words = null
      where complaint_id in (select c.id from plan_complaint c join account a on a.id = c.account_id
                             where a.customer_id = $1)";
+const FORGET_FILES: &str = "delete from plan_complaint_file
+     where complaint_id in (select c.id from plan_complaint c join account a on a.id = c.account_id
+                            where a.customer_id = $1)";
 const FORGET_PAYERS_BY_NUMBER: &str =
     "update statement_line set payer = null where payer is not null and account_number in (
        select a.number from account a join customer k on k.id = a.customer_id where k.erased_at is not null)";
@@ -86,7 +89,7 @@ pub async fn begin(app: &App, due: Due) -> sqlx::Result<bool> {
     }
     login::forget(&mut tx, app, due.customer_id).await?;
     on_db!(&mut tx, conn => sqlx::query(FORGET).bind(due.customer_id).bind(now).execute(conn).await.map(|_| ()))?;
-    for sql in [FORGET_PAYING, FORGET_REASONS, FORGET_WORDS] {
+    for sql in [FORGET_PAYING, FORGET_REASONS, FORGET_WORDS, FORGET_FILES] {
         on_db!(&mut tx, conn => sqlx::query(sql).bind(due.customer_id).execute(conn).await.map(|_| ()))?;
     }
     close(&mut tx, &cases, now).await?;

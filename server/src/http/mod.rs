@@ -43,7 +43,7 @@ use crate::hints::routes as hints;
 use crate::import::routes as imports;
 use crate::journey::payments::{callbacks, promises, routes as payments};
 use crate::journey::routes::{
-    applications, complaints, offer_map, orders, plans, policy, refunds, returns, settlement, shopping,
+    applications, complaints, evidence, offer_map, orders, plans, policy, refunds, returns, settlement, shopping,
 };
 use crate::ledger::routes as ledger;
 use crate::recovery::routes as recovery;
@@ -85,6 +85,9 @@ pub const EXCHANGE: Limits = Limits { body_bytes_max: REQUEST_BYTES_MAX, patienc
 
 /// A piece of a file, over the poorest link.
 const PIECE: Limits = Limits { body_bytes_max: ATTACHMENT_CHUNK_BYTES_MAX, patience: Duration::from_mins(15) };
+
+/// A file of a complaint, in base64, from a customer's phone.
+const EVIDENCE: Limits = Limits { body_bytes_max: 1536 * 1024, patience: Duration::from_mins(5) };
 
 /// Rows of an import: a larger file is sent in pieces, or imported at the server.
 const IMPORT: Limits = Limits { body_bytes_max: 4 * 1024 * 1024, patience: Duration::from_mins(2) };
@@ -312,6 +315,8 @@ pub static ROUTES: &[Route] = &[
     route(GET,  "/v1/disputes",                    May(P::ReadComplaints),  SMALL,    || routes!(complaints::list),               LIST),
     route(GET,  "/v1/disputes/{id}",               Party(P::ReadJourney),   SMALL,    || routes!(complaints::show),               NONE),
     route(POST, "/v1/disputes/{id}/messages",      Party(P::WriteJourney),  SMALL,    || routes!(complaints::add),                MESSAGE),
+    route(POST, "/v1/disputes/{id}/evidence",      Party(P::WriteJourney),  EVIDENCE, || routes!(evidence::attach),              MESSAGE),
+    route(GET,  "/v1/evidence/{id}",               Party(P::ReadJourney),   SMALL,    || routes!(evidence::file),                NONE),
     route(POST, "/v1/disputes/{id}/withdrawal",    Party(P::WriteJourney),  SMALL,    || routes!(complaints::withdraw),           CANCELLATION),
     route(POST, "/v1/disputes/{id}/answers",       May(P::HandleComplaints), SMALL,   || routes!(complaints::answer),             MESSAGE),
     route(POST, "/v1/disputes/{id}/decision",      May(P::HandleComplaints), SMALL,   || routes!(complaints::decide),             COMPLAINT_DECISION),

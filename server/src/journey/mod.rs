@@ -14,7 +14,7 @@
 //! * [`payments`]: what they pay in the app, and promise there.
 //! * [`late_fees`]: what being late costs. [`settling`]: paying off early, by agreement.
 //! * [`returns`], [`refunds`], [`refund_calls`]: goods that come back, and money that goes back.
-//! * [`complaints`]: what customers object to.
+//! * [`complaints`], [`evidence`]: what customers object to, and the files they add.
 //! * [`mod@routes`] is their REST.
 //!
 //! An account is an account like any other from then on: where money goes, ageing, collection and the ledger are
@@ -26,6 +26,7 @@ pub mod complaints;
 pub mod contract;
 pub mod coverage;
 pub mod decide;
+pub mod evidence;
 pub mod late_fees;
 pub mod offers;
 pub mod orders;

@@ -2,6 +2,8 @@
 //! about one customer (`Access::Party`).
 
 use axum::http::Method;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use daybook_server::audit::Actor;
 use daybook_server::auth::customers::{self, NewCustomer};
 use daybook_server::auth::party::Customer;
@@ -9,7 +11,7 @@ use daybook_server::auth::units::{self, Unit, UnitKind};
 use daybook_server::auth::users::UserRow;
 use daybook_server::auth::{Role, token};
 use daybook_server::http::{Access, ROUTES, Route};
-use daybook_shared::ids::CustomerId;
+use daybook_shared::ids::{CustomerId, Hash, sha256};
 use daybook_tests::sim::server::Answer;
 use daybook_tests::sim::{Who, World};
 use serde_json::{Value, json};
@@ -36,6 +38,7 @@ struct There {
     payment: String,
     goods_return: String,
     dispute: String,
+    file: String,
 }
 
 /// Makes what the customer has, through his own app: two orders, one of which he has signed a contract for.
@@ -70,7 +73,16 @@ fn furnish(world: &mut World, owner: &Person) -> There {
     let complaint = json!({ "id": named(131), "about": "charge", "words": "Nobody answered." });
     own(world, owner, (Method::POST, &format!("/v1/plans/{plan}/disputes")), &complaint);
     let (order, quote, goods_return, dispute) = (named(120), named(121), named(130), named(131));
-    There { order, offer: offer.to_string(), quote, application, signed, plan, payment, goods_return, dispute }
+    let file = named(132);
+    let paper = with(json!({ "id": file }), paper(b"%PDF-1.7"));
+    own(world, owner, (Method::POST, &format!("/v1/disputes/{dispute}/evidence")), &paper);
+    There { order, offer: offer.to_string(), quote, application, signed, plan, payment, goods_return, dispute, file }
+}
+
+/// A file to be added to a complaint, but for its id.
+fn paper(content: &[u8]) -> Value {
+    let sha256 = Hash(sha256(&[content])).to_string();
+    json!({ "media_type": "application/pdf", "sha256": sha256, "content": STANDARD.encode(content) })
 }
 
 /// A payment on the plan, from the operator's statement.
@@ -176,6 +188,8 @@ fn case(there: &There, route: &Route) -> (String, String, Value) {
             of(&there.dispute, Value::Null)
         }
         (Method::POST, "/v1/disputes/{id}/messages") => of(&there.dispute, with(id, json!({ "words": "And now?" }))),
+        (Method::POST, "/v1/disputes/{id}/evidence") => of(&there.dispute, with(id, paper(b"%PDF-1.7 again"))),
+        (Method::GET, "/v1/evidence/{id}") => of(&there.file, Value::Null),
         // None is made here: it takes three people, and the story of returns tells it.
         (Method::GET, "/v1/refunds/{id}") => of(NOWHERE, Value::Null),
         (method, path) => panic!("{method} {path} is about one customer: say here how it is tried for another's"),

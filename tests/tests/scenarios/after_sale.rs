@@ -2,8 +2,11 @@
 //! the real router, with real phones, on every engine. Numbers are those of journey.md 4.4 and 5.
 
 use axum::http::Method;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use daybook_server::auth::Role;
 use daybook_server::verify::verify;
+use daybook_shared::ids::{Hash, sha256};
 use daybook_shared::time::Date;
 use daybook_tests::sim::{Acc, Answer, On, Who, World};
 use indicatif::ProgressBar;
@@ -444,6 +447,46 @@ fn a_complaint_is_answered_or_rises_and_its_words_go_with_the_customer() {
         assert_eq!(refused(&world.rest(asha, Method::POST, &path, &other)), (409, "id-taken".to_owned()));
         let complaint = format!("/v1/disputes/{}", body["id"].as_str().unwrap());
         assert_eq!(world.rest(bilal, Method::GET, &complaint, &Value::Null).status, 404);
+        // He adds a photo: what arrives otherwise than he says is not kept, and one id is one file.
+        let photo = b"\xff\xd8\xff\xe0 a broken screen";
+        let hash = Hash(sha256(&[photo])).to_string();
+        let file = json!({ "id": id(&mut world), "media_type": "image/jpeg", "sha256": hash, "content": STANDARD.encode(photo) });
+        let evidence = format!("{complaint}/evidence");
+        for (field, wrong) in [
+            ("sha256", "0".repeat(64)),
+            ("content", "~".to_owned()),
+            ("media_type", "text/html".to_owned()),
+            ("media_type", "application/pdf".to_owned()),
+        ] {
+            let mut other = file.clone();
+            other[field] = json!(wrong);
+            assert_eq!(
+                refused(&world.rest(asha, Method::POST, &evidence, &other)),
+                (422, "validation".to_owned()),
+                "{field}"
+            );
+        }
+        for _ in 0..2 {
+            let kept = world.rest(asha, Method::POST, &evidence, &file);
+            assert_eq!((kept.status, kept.json()["evidence"].as_array().unwrap().len()), (200, 1), "{}", kept.json());
+        }
+        let mut other = file.clone();
+        other["media_type"] = json!("image/png");
+        other["content"] = json!(STANDARD.encode(b"\x89PNG\r\n\x1a\n"));
+        other["sha256"] = json!(Hash(sha256(&[b"\x89PNG\r\n\x1a\n"])).to_string());
+        assert_eq!(refused(&world.rest(asha, Method::POST, &evidence, &other)), (409, "id-taken".to_owned()));
+        let content =
+            world.rest(asha, Method::GET, &format!("/v1/evidence/{}", file["id"].as_str().unwrap()), &Value::Null);
+        assert_eq!(
+            (content.headers["content-type"].to_str().unwrap(), content.body.as_slice()),
+            ("image/jpeg", photo.as_slice())
+        );
+        assert_eq!(
+            world
+                .rest(bilal, Method::GET, &format!("/v1/evidence/{}", file["id"].as_str().unwrap()), &Value::Null)
+                .status,
+            404
+        );
         // Nobody answers.
         world.pass_days(6);
         assert_eq!(world.job("escalate_complaints"), 1);
@@ -479,6 +522,7 @@ fn a_complaint_is_answered_or_rises_and_its_words_go_with_the_customer() {
         world.job("erase_customers");
         let words = world.server.rows::<(i64,)>("select count(*) from plan_complaint_message where words is not null");
         assert_eq!(words[0].0, 0);
+        assert_eq!(world.server.rows::<(i64,)>("select count(*) from plan_complaint_file")[0].0, 0);
         verified(&world);
     });
 }

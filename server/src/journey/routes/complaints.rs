@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use daybook_shared::ids::{AccountId, ComplaintId, CustomerId};
+use daybook_shared::ids::{AccountId, ComplaintId, CustomerId, Hash};
 use daybook_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,6 +24,7 @@ use crate::http::idempotency::Effect;
 use crate::http::paging::{Page, PageQuery, Paging};
 use crate::http::problem::{Code, Problem};
 use crate::journey::complaints::{self, Complaint, ComplaintState, NewComplaint, NewMessage, Said};
+use crate::journey::evidence::{self, FileRow};
 use crate::journey::plans;
 
 /// Characters of a message.
@@ -66,10 +67,32 @@ pub struct ComplaintView {
     /// What was said; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     messages: Option<Vec<MessageView>>,
+    /// The files beside it; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Vec<FileView>>,
+}
+
+/// A file of a complaint: `GET /v1/evidence/{id}` has its content.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FileView {
+    id: Uuid,
+    /// image/jpeg, image/png, image/webp or application/pdf.
+    media_type: &'static str,
+    /// Its SHA-256 in hex.
+    #[schema(value_type = String)]
+    sha256: Hash,
+    at: Timestamp,
+}
+
+impl From<FileRow> for FileView {
+    fn from(row: FileRow) -> Self {
+        Self { id: row.uid, media_type: row.media_type.code(), sha256: row.sha256, at: row.at }
+    }
 }
 
 impl ComplaintView {
-    fn of(row: &Complaint, messages: Option<Vec<Said>>) -> Self {
+    fn of(row: &Complaint, said: Option<(Vec<Said>, Vec<FileRow>)>) -> Self {
+        let (messages, evidence) = said.unzip();
         Self {
             id: row.uid,
             plan: row.account,
@@ -81,15 +104,20 @@ impl ComplaintView {
             opened_at: row.opened_at,
             ended_at: row.ended_at,
             messages: messages.map(|messages| messages.into_iter().map(MessageView::from).collect()),
+            evidence: evidence.map(|files| files.into_iter().map(FileView::from).collect()),
         }
     }
 }
 
 /// The answer of a write: the complaint as it is now.
-async fn shown(tx: &mut Tx, id: ComplaintId, answer: fn(&ComplaintView) -> Answer) -> Result<Answer, Problem> {
+pub(super) async fn shown(
+    tx: &mut Tx,
+    id: ComplaintId,
+    answer: fn(&ComplaintView) -> Answer,
+) -> Result<Answer, Problem> {
     let row = complaints::find(tx, id).await?.ok_or_else(Problem::not_found)?;
-    let messages = complaints::messages(tx, row.id).await?;
-    Ok(answer(&ComplaintView::of(&row, Some(messages))).tagged(of_version(row.row_version)))
+    let said = (complaints::messages(tx, row.id).await?, evidence::of(tx, row.id).await?);
+    Ok(answer(&ComplaintView::of(&row, Some(said))).tagged(of_version(row.row_version)))
 }
 
 /// A complaint to be opened.
@@ -152,7 +180,7 @@ pub async fn open(
     effect.commit(tx, answer).await
 }
 
-async fn own(tx: &mut Tx, party: &Party, id: ComplaintId) -> Result<Complaint, Problem> {
+pub(super) async fn own(tx: &mut Tx, party: &Party, id: ComplaintId) -> Result<Complaint, Problem> {
     let found = complaints::find(tx, id).await?;
     found.filter(|found| found.customer_id == party.customer.id).ok_or_else(Problem::not_found)
 }
@@ -179,8 +207,8 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.read().await?;
     let found = own(&mut tx, &party, id).await?;
-    let messages = complaints::messages(&mut tx, found.id).await?;
-    Ok(known.answer(&of_version(found.row_version), Json(ComplaintView::of(&found, Some(messages)))))
+    let said = (complaints::messages(&mut tx, found.id).await?, evidence::of(&mut tx, found.id).await?);
+    Ok(known.answer(&of_version(found.row_version), Json(ComplaintView::of(&found, Some(said)))))
 }
 
 /// Complaints that go on, the oldest first, without what was said.
@@ -235,7 +263,17 @@ async fn say(
         let detail = format!("A complaint has at most {} messages.", complaints::MESSAGES_MAX);
         return Err(Problem::new(Code::Conflict, detail));
     }
-    // What the customer adds is to be answered anew; until that was owed it stays owed as it was.
+    added(tx, app, known, (by_user, by_lender)).await?;
+    Ok(true)
+}
+
+/// What the customer adds is to be answered anew; until that was owed it stays owed as it was.
+pub(super) async fn added(
+    tx: &mut Tx,
+    app: &App,
+    known: &Complaint,
+    (by_user, by_lender): (i64, bool),
+) -> Result<(), Problem> {
     let (state, respond_by) = match (by_lender, known.state) {
         (true, _) => (ComplaintState::Answered, known.respond_by),
         (false, ComplaintState::Answered) => (ComplaintState::Opened, complaints::respond_by(app)),
@@ -244,10 +282,10 @@ async fn say(
     if !complaints::advance(tx, known, (state, respond_by), (by_user, app.now())).await? {
         return Err(Problem::met_another());
     }
-    Ok(true)
+    Ok(())
 }
 
-fn must_go_on(known: &Complaint, event: &'static str) -> Result<(), Problem> {
+pub(super) fn must_go_on(known: &Complaint, event: &'static str) -> Result<(), Problem> {
     if known.state.is_open() {
         return Ok(());
     }

@@ -1,8 +1,9 @@
 //! REST of the journey: [`orders`], [`shopping`] (offers and quotes), [`applications`], [`plans`],
-//! [`settlement`], [`returns`], [`refunds`], [`complaints`]; and for staff [`offer_map`] and [`policy`].
+//! [`settlement`], [`returns`], [`refunds`], [`complaints`] with [`evidence`]; and for staff [`offer_map`] and [`policy`].
 
 pub mod applications;
 pub mod complaints;
+pub mod evidence;
 pub mod offer_map;
 pub mod orders;
 pub mod plans;
