@@ -15,7 +15,7 @@
 //! * [`late_fees`]: what being late costs. [`settling`]: paying off early, by agreement.
 //! * [`returns`], [`refunds`], [`refund_calls`]: goods that come back, and money that goes back.
 //! * [`complaints`]: what customers object to.
-//! * [`mod@routes`] is their REST.
+//! * [`mod@routes`] is their REST. [`examples`]: what its description shows of a purchase.
 //!
 //! An account is an account like any other from then on: where money goes, ageing, collection and the ledger are
 //! in their own capabilities.
@@ -26,6 +26,7 @@ pub mod complaints;
 pub mod contract;
 pub mod coverage;
 pub mod decide;
+pub mod examples;
 pub mod late_fees;
 pub mod offers;
 pub mod orders;
