@@ -65,6 +65,7 @@ struct Entry {
     standing: Standing,
     transaction: String,
     paid_at: Option<Timestamp>,
+    begun_at: Timestamp,
     expires_at: Timestamp,
     fee: Option<i64>,
     starts: u32,
@@ -186,6 +187,16 @@ impl StubGateway {
         (entry.standing, entry.paid_at, entry.untold) = (Standing::Paid, Some(now), 1);
     }
 
+    /// All payers confirm who were asked before `asked_before`, but for those who are too late whatever they do.
+    pub fn approve_all(&self, asked_before: Timestamp) {
+        let now = (self.shared.clock)();
+        let mut books = self.shared.books();
+        let waiting = books.entries.values_mut().filter(|entry| entry.standing == Standing::Waiting);
+        for entry in waiting.filter(|entry| entry.begun_at < asked_before && entry.code() != 8) {
+            (entry.standing, entry.paid_at, entry.untold) = (Standing::Paid, Some(now), 1);
+        }
+    }
+
     /// The payer refuses.
     pub fn decline(&self, reference: &str) {
         let mut books = self.shared.books();
@@ -251,6 +262,11 @@ impl StubGateway {
         }
         said
     }
+}
+
+/// The files of secrets of a server that asks this gateway: of mobile money, and of the card page.
+pub fn secrets() -> [String; 2] {
+    [MOMO_CALLBACK, CARD_CALLBACK].map(|callback| format!("bearer = \"{BEARER}\"\ncallback = [\"{callback}\"]\n"))
 }
 
 /// Settings and secrets of a server that asks this gateway, with deadlines that a test can wait for.
@@ -335,7 +351,7 @@ async fn begin(
     }
 }
 
-fn new_entry(gateway: GatewayName, amount_minor: i64, asked: &Value) -> Entry {
+fn new_entry(gateway: GatewayName, amount_minor: i64, asked: &Value, now: Timestamp) -> Entry {
     Entry {
         gateway,
         amount_minor,
@@ -343,6 +359,7 @@ fn new_entry(gateway: GatewayName, amount_minor: i64, asked: &Value) -> Entry {
         standing: Standing::Waiting,
         transaction: String::new(),
         paid_at: None,
+        begun_at: now,
         expires_at: asked["expires_at"].as_str().expect("a time").parse().expect("a time"),
         fee: None,
         starts: 0,
@@ -363,7 +380,8 @@ fn status(entry: &Entry, waiting: &'static str, now: Timestamp) -> &'static str 
 async fn begin_momo(State(shared): State<Arc<Shared>>, Json(asked): Json<Value>) -> Response {
     let whole: i64 = asked["amount"].as_str().expect("a text").parse().expect("whole units");
     let reference = asked["reference"].as_str().expect("a reference").to_owned();
-    begin(&shared, reference, new_entry(GatewayName::MobileMoney, whole * 100, &asked), momo).await
+    let new = new_entry(GatewayName::MobileMoney, whole * 100, &asked, (shared.clock)());
+    begin(&shared, reference, new, momo).await
 }
 
 async fn told_momo(State(shared): State<Arc<Shared>>, Path(reference): Path<String>) -> Response {
@@ -395,7 +413,8 @@ fn momo(reference: &str, entry: &Entry, books: &Books, now: Timestamp) -> Value 
 async fn begin_card(State(shared): State<Arc<Shared>>, Json(asked): Json<Value>) -> Response {
     let minor = asked["amount_minor"].as_i64().expect("an amount");
     let reference = asked["merchant_reference"].as_str().expect("a reference").to_owned();
-    begin(&shared, reference, new_entry(GatewayName::Card, minor, &asked), card).await
+    let new = new_entry(GatewayName::Card, minor, &asked, (shared.clock)());
+    begin(&shared, reference, new, card).await
 }
 
 async fn told_card(State(shared): State<Arc<Shared>>, Query(asked): Query<BTreeMap<String, String>>) -> Json<Value> {
