@@ -34,10 +34,10 @@ const MISSING_AFTER_MS: i64 = 72 * 3_600_000;
 #[into_params(parameter_in = Query)]
 pub struct PieceQuery {
     /// The byte at which the piece begins.
-    #[param(minimum = 0)]
+    #[param(minimum = 0, example = 0)]
     offset: u32,
     /// The length of the whole file, as the entry names it.
-    #[param(minimum = 0)]
+    #[param(minimum = 0, example = 184_320)]
     size: u32,
 }
 

@@ -25,6 +25,10 @@ spelled! {
 
 /// A consent, as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow, serde::Serialize, utoipa::ToSchema)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000012", "kind": "data_processing", "text_version": "2026-03",
+    "given": true, "recorded_by": "019cad21-cf00-7000-8000-000000000003", "at": "2026-03-02T05:50:00Z",
+}))]
 pub struct ConsentView {
     /// Its id, which its maker chose.
     pub id: ConsentId,
@@ -43,6 +47,10 @@ pub struct ConsentView {
 /// What a customer says.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000012", "kind": "data_processing", "text_version": "2026-03",
+    "given": true,
+}))]
 pub struct ConsentRequest {
     /// Its id, which its maker chose.
     pub id: ConsentId,

@@ -18,6 +18,11 @@ const TOLD_MS: i64 = DAY_MS;
 
 /// Who a customer is, as he sees it.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow, serde::Serialize, utoipa::ToSchema)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000020", "name": "Wanjiku Kamau", "phone": "+254712345678",
+    "alt_phone": null, "language": "sw", "birth_date": "1994-05-17", "address": "Kisii, behind the market",
+    "national_id_masked": "****5678",
+}))]
 pub struct Profile {
     /// The customer.
     pub id: CustomerId,

@@ -27,6 +27,10 @@ use crate::http::problem::{Code, Problem};
 /// A person who becomes a customer.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000020", "name": "Wanjiku Kamau", "phone": "+254712345678",
+    "unit": "019cad21-cf00-7000-8000-000000000002",
+}))]
 pub struct Registration {
     /// His id, which its maker chose.
     id: CustomerId,
@@ -40,6 +44,7 @@ pub struct Registration {
 
 /// Who became a customer. No more is kept with the answer than his id.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({ "id": "019cad21-cf00-7000-8000-c11e00000020" }))]
 pub struct Registered {
     id: CustomerId,
 }
@@ -99,6 +104,12 @@ pub struct PhoneQuery {
 
 /// Customers who have a number.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "items": [{
+        "id": "019cad21-cf00-7000-8000-c11e00000020", "name": "Wanjiku Kamau",
+        "unit": "019cad21-cf00-7000-8000-000000000002",
+    }],
+}))]
 pub struct FoundCustomers {
     items: Vec<FoundCustomer>,
 }

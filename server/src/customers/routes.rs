@@ -50,6 +50,9 @@ pub async fn show(
 /// What changes of a profile: what is left out stays, null forgets.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Wanjiku Kamau", "language": "sw", "birth_date": "1994-05-17", "address": "Kisii, behind the market",
+}))]
 pub struct ProfileChange {
     name: Option<String>,
     #[serde(default)]
@@ -147,6 +150,7 @@ pub async fn change(
 /// A new number and the one-time code that went to it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "phone": "+254712345679", "code": "012345" }))]
 pub struct NewPhone {
     #[schema(example = "+254712345678")]
     phone: String,

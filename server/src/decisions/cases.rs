@@ -271,6 +271,12 @@ enum Step {
 /// An edit of a board.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "edits": [
+        { "note_splice": { "at": 0, "insert": "Call before coming. " } }, { "add_tag": "market day" },
+        { "add_task": { "id": "019cad21-cf00-7000-8000-c11e00000021", "text": "Bring the new meter" } },
+    ],
+}))]
 pub struct EditRequest {
     /// At most 50, in their order.
     #[schema(min_items = 1, max_items = 50)]
@@ -370,6 +376,9 @@ fn edit_problem(error: &EditError, role: BoardRole) -> Problem {
 /// Where a dossier is to go.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000019", "caseload": "019cad21-cf00-7000-8000-000000000004",
+}))]
 pub struct AssignmentRequest {
     id: DecisionId,
     /// The caseload; null takes it from everybody.

@@ -30,6 +30,10 @@ use crate::{on_db, visible_units};
 /// What was counted.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000019", "officer": "019cad21-cf00-7000-8000-000000000003",
+    "counted": { "minor": 1_250_000, "currency": "KES" }, "handover": "019cad21-cf00-7000-8000-c11e00000024",
+}))]
 pub struct CountRequest {
     id: DecisionId,
     /// Who hands over.

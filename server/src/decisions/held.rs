@@ -134,6 +134,10 @@ impl HeldView {
 /// Leave for a held entry to take effect, with what is right in place of what was recorded.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000019", "account": "019cad21-cf00-7000-8000-000000000001",
+    "receipt": "A12-000123", "value_date": "2026-02-28",
+}))]
 pub struct ReleaseRequest {
     id: DecisionId,
     /// The account it is for, where the recorded one is not known.
@@ -344,6 +348,7 @@ async fn payment_of(tx: &mut Tx, entry: EntryId) -> sqlx::Result<Option<HeldPaym
 /// Why a held entry is rejected.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "id": "019cad21-cf00-7000-8000-c11e00000019", "reason": "DUPLICATE" }))]
 pub struct RejectionRequest {
     id: DecisionId,
     /// DUPLICATE, REJECTED or REPLACED.

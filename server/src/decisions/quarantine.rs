@@ -74,6 +74,9 @@ pub async fn list(
 /// What was done about a quarantined change.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000019", "resolution": "Read, and written into the note by hand.",
+}))]
 pub struct ResolutionRequest {
     id: DecisionId,
     /// In words, at most 500 characters.

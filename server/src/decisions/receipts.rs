@@ -217,6 +217,10 @@ fn runs(series: &str, numbers: &BTreeSet<i64>) -> Vec<Run> {
 /// Why no payment came under a number, or under several in a row.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000019", "last": "A12-000125",
+    "reason": "The pages were torn out in the rain.",
+}))]
 pub struct ExplanationRequest {
     id: DecisionId,
     /// The last of the numbers; one alone when it is missing.

@@ -79,6 +79,7 @@ const ONE: &str = concat!(
 /// Why a payment is taken back.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "id": "019cad21-cf00-7000-8000-c11e00000019", "reason": "The cheque bounced." }))]
 pub struct ReversalRequest {
     id: DecisionId,
     /// In the supervisor's words, at most 500 characters.
@@ -350,6 +351,7 @@ fn payment_row(posted: &PostedRow, state: &str) -> PaymentRow {
 /// A supervisor's ruling on a correction.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "id": "019cad21-cf00-7000-8000-c11e00000019", "approve": true }))]
 pub struct CorrectionRequest {
     id: DecisionId,
     /// Whether what the correction asks for is done.

@@ -38,7 +38,7 @@ spelled! {
 
 /// An order as lists show it.
 #[derive(Debug, sqlx::FromRow, serde::Serialize, utoipa::ToSchema)]
-pub struct OrderView {
+pub struct ErasureView {
     /// The order.
     pub id: Uuid,
     /// The customer.
@@ -108,7 +108,7 @@ pub async fn page(
     (by, roles): (i64, String),
     after: Option<Uuid>,
     limit: i64,
-) -> sqlx::Result<Vec<OrderView>> {
+) -> sqlx::Result<Vec<ErasureView>> {
     on_db!(tx, conn => sqlx::query_as(PAGE).bind(by).bind(roles).bind(after).bind(limit).fetch_all(conn).await)
 }
 

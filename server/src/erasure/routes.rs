@@ -11,7 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::order::{self, OrderView, State as OrderState};
+use super::order::{self, ErasureView, State as OrderState};
 use crate::app::App;
 use crate::audit;
 use crate::auth::{Permission, User, two_people};
@@ -28,7 +28,7 @@ use crate::http::problem::{Code, Problem};
     path = "/v1/erasures",
     tag = "erasures",
     params(PageQuery),
-    responses((status = 200, description = "A page.", body = Page<OrderView>))
+    responses((status = 200, description = "A page.", body = Page<ErasureView>))
 )]
 pub async fn list(
     State(app): State<Arc<App>>,
@@ -38,12 +38,13 @@ pub async fn list(
     let mut tx = app.db.read().await?;
     let reader = (by.id, Permission::ReadErasures.role_list());
     let rows = order::page(&mut tx, reader, page.after, page.rows()).await?;
-    Ok(page.page(rows, |view: &OrderView| view.id))
+    Ok(page.page(rows, |view: &ErasureView| view.id))
 }
 
 /// A proposal to erase a customer.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "id": "019cad21-cf00-7000-8000-c11e00000018" }))]
 pub struct ErasureRequest {
     /// The order's id, which its maker chose.
     id: Uuid,
@@ -100,6 +101,7 @@ fn must_be_settled(unsettled: bool) -> Result<(), Problem> {
 /// A ruling on a proposal.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "id": "019cad21-cf00-7000-8000-c11e00000019", "approve": true }))]
 pub struct ErasureDecision {
     id: DecisionId,
     /// Whether the customer is erased. It cannot be undone.

@@ -184,7 +184,8 @@ const ABOUT: &str = "REST of a Daybook server.
 * Lists are paged by cursor: `limit`, `after`; `next` and a `Link` header name the next page.
 * What has a version carries an `ETag`; writes on it name it in `If-Match`.
 * `X-Request-Id` is taken from the caller (8 to 64 letters, digits and hyphens) or made, and is in every answer.
-* Amounts are integers in the currency's minor unit.";
+* Amounts are integers in the currency's minor unit.
+* Where a body has an `id`, its client makes it (UUIDv7) and keeps it before it sends: the same again is the same thing. In the examples, ids that a client makes have `c11e` in them.";
 
 /// The statuses a handler's own description names.
 fn statuses(operation: &Value) -> BTreeSet<u16> {
@@ -398,6 +399,19 @@ mod tests {
         }
         for reference in text.split("\"$ref\":\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
             assert!(document().pointer(&reference[1..]).is_some(), "{reference} leads nowhere");
+        }
+    }
+
+    #[test]
+    fn types_that_differ_have_names_that_differ() {
+        let mut known = BTreeMap::new();
+        for route in ROUTES {
+            let (named, ..) = (route.handler)();
+            for (name, schema) in named {
+                let schema = serde_json::to_value(schema).unwrap();
+                let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(*first, schema, "{name} is two things; one of them at {} {}", route.method, route.path);
+            }
         }
     }
 

@@ -78,7 +78,8 @@ fn render_operation(page: &mut String, operation: &Value) -> std::fmt::Result {
         write!(page, "<tr><td><code>{name}</code></td><td>{place}{need}</td><td>{about}</td></tr>")?;
     }
     for (media, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
-        write!(page, "<tr><td>body</td><td>{}</td><td>{}</td></tr>", text(media), shape(&content["schema"]))?;
+        write!(page, "<tr><td>body</td><td>{}</td><td>{}", text(media), shape(&content["schema"]))?;
+        write!(page, "{}</td></tr>", example(content))?;
     }
     for (status, response) in operation["responses"].as_object().into_iter().flatten() {
         let content = response["content"].as_object().and_then(|content| content.values().next());
@@ -102,7 +103,15 @@ fn render_shape(page: &mut String, schema: &Value) -> std::fmt::Result {
         write!(page, "<tr><td>one of</td><td>{}</td><td>{}</td></tr>", shape(one), word(&one["description"]))?;
     }
     page.push_str("</table>");
+    page.push_str(&example(schema));
     Ok(())
+}
+
+/// The example of a body or a shape, where it has a whole one.
+fn example(of: &Value) -> String {
+    let whole = of.get("example").filter(|example| example.is_object());
+    let pretty = |example| serde_json::to_string_pretty(example).unwrap_or_default();
+    whole.map(|example| format!("<pre>{}</pre>", text(&pretty(example)))).unwrap_or_default()
 }
 
 /// What a value is, in a word or two.

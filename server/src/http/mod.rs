@@ -8,6 +8,8 @@ mod conventions_tests;
 pub mod describe;
 pub mod docs;
 pub mod etag;
+#[cfg(test)]
+mod examples_tests;
 pub mod extract;
 pub mod guard;
 pub mod idempotency;
@@ -17,6 +19,8 @@ pub mod ops;
 pub mod paging;
 pub mod peer;
 pub mod problem;
+#[cfg(test)]
+mod schema_check;
 pub mod serve;
 #[cfg(test)]
 mod tests;

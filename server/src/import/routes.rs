@@ -46,10 +46,12 @@ pub const ROWS_MAX: usize = 5_000;
 #[into_params(parameter_in = Query)]
 pub struct ImportQuery {
     /// Of a portfolio: the day of the balances; today when absent.
+    #[param(example = "2026-03-01")]
     as_of: Option<Date>,
     /// Of a statement: the provider's code.
     provider: Option<String>,
     /// The country's calling code, for phone numbers without one.
+    #[param(example = "254")]
     country_code: Option<String>,
     /// Says what would be done, and does nothing.
     #[serde(default)]
@@ -115,7 +117,18 @@ async fn scope(app: &App, by: &User) -> Result<(Scope, bool), Problem> {
     path = "/v1/imports/portfolio",
     tag = "imports",
     params(ImportQuery),
-    request_body(content = ImportRows, description = "Rows as JSON, or the same as `text/csv`: docs/import.md."),
+    request_body(
+        content = ImportRows,
+        description = "Rows as JSON, or the same as `text/csv`: docs/import.md.",
+        example = json!({
+            "rows": [{
+                "account": "L-1001", "customer": "C-77", "name": "Wanjiku Kamau", "product": "Solar home 20W",
+                "currency": "KES", "disbursed_on": "2026-01-15", "due_date": "2026-02-15", "principal": "1000.00",
+                "interest": "100.00", "paid": "1100.00", "last_paid_on": "2026-02-14", "phone": "+254712345678",
+                "unit": "Kisii branch",
+            }],
+        })
+    ),
     responses((status = 200, description = "What was opened, and what is wrong by line.", body = PortfolioReport))
 )]
 pub async fn portfolio(
@@ -158,7 +171,16 @@ pub struct MoneyAnswer {
     path = "/v1/imports/repayments",
     tag = "imports",
     params(ImportQuery),
-    request_body(content = ImportRows, description = "Rows as JSON, or the same as `text/csv`: docs/import.md."),
+    request_body(
+        content = ImportRows,
+        description = "Rows as JSON, or the same as `text/csv`: docs/import.md.",
+        example = json!({
+            "rows": [{
+                "external_ref": "MPESA:QF12AB34", "account": "L-1001", "amount": "1100.00", "currency": "KES",
+                "value_date": "2026-02-14", "channel": "MOBILE_MONEY", "payer": "+254712345678",
+            }],
+        })
+    ),
     responses((status = 200, description = "What became of each line.", body = MoneyAnswer))
 )]
 pub async fn repayments(
@@ -183,7 +205,16 @@ pub async fn repayments(
     path = "/v1/imports/statements",
     tag = "imports",
     params(ImportQuery),
-    request_body(content = ImportRows, description = "Rows as JSON, or the same as `text/csv`: docs/import.md."),
+    request_body(
+        content = ImportRows,
+        description = "Rows as JSON, or the same as `text/csv`: docs/import.md.",
+        example = json!({
+            "rows": [{
+                "reference": "QF12AB34", "at": "2026-02-14T11:05:00+03:00", "amount": "1100.00", "currency": "KES",
+                "account": "L-1001", "payer": "+254712345678",
+            }],
+        })
+    ),
     responses((status = 200, description = "What became of each line.", body = MoneyAnswer))
 )]
 pub async fn statements(

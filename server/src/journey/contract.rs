@@ -30,6 +30,7 @@ spelled! {
 
 /// What a contract says. Written once, as it is shown; what a customer signs is the hash of these bytes.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = crate::journey::examples::contract)]
 pub struct Document {
     /// The form of the document.
     #[schema(example = "daybook/contract/1")]

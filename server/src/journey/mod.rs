@@ -16,6 +16,8 @@
 //! * [`returns`], [`refunds`], [`refund_calls`]: goods that come back, and money that goes back.
 //! * [`complaints`], [`evidence`]: what customers object to, and the files they add.
 //! * [`mod@routes`] is their REST.
+//! * [`complaints`]: what customers object to.
+//! * [`mod@routes`] is their REST. [`examples`]: what its description shows of a purchase.
 //!
 //! An account is an account like any other from then on: where money goes, ageing, collection and the ledger are
 //! in their own capabilities.
@@ -27,6 +29,7 @@ pub mod contract;
 pub mod coverage;
 pub mod decide;
 pub mod evidence;
+pub mod examples;
 pub mod late_fees;
 pub mod offers;
 pub mod orders;

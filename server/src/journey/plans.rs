@@ -83,6 +83,15 @@ async fn load(tx: &mut Tx, ids: &[i64]) -> sqlx::Result<Vec<Plan>> {
 
 /// A plan on a day.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-000000000001", "number": "P-C8ER5SSHN58P", "product": "Four months",
+    "status": "active", "funding": "own_book", "application": "019cad21-cf00-7000-8000-c11e00000003",
+    "order": "019cad21-cf00-7000-8000-c11e00000001", "as_of": "2026-04-10", "began_on": "2026-03-02",
+    "total": { "minor": 1_908_000, "currency": "KES" }, "paid": { "minor": 477_000, "currency": "KES" },
+    "outstanding": { "minor": 1_431_000, "currency": "KES" }, "arrears": { "minor": 0, "currency": "KES" },
+    "days_past_due": 0, "next_due_on": "2026-05-02", "next_due": { "minor": 477_000, "currency": "KES" },
+    "credit": { "minor": 0, "currency": "KES" }, "at_acceptance": null,
+}))]
 pub struct PlanView {
     id: AccountId,
     /// The number to name when paying.

@@ -222,6 +222,7 @@ impl Figures {
 
 /// A quote.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = crate::journey::examples::quote)]
 pub struct QuoteView {
     /// Id.
     id: QuoteId,

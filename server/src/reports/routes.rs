@@ -38,10 +38,13 @@ use crate::journey::offers;
 #[into_params(parameter_in = Query)]
 pub struct FunnelQuery {
     /// The first day of the checkouts.
+    #[param(example = "2026-02-01")]
     from: Date,
     /// The last; at most 366 days are looked at.
+    #[param(example = "2026-02-28")]
     to: Date,
     /// none, day, channel, offer or segment.
+    #[param(example = "channel")]
     by: Option<String>,
     /// For somebody outside: rates of fewer than twenty are hidden.
     #[serde(default)]
@@ -141,6 +144,7 @@ pub async fn funnel(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct CoverageQuery {
+    #[param(example = "KES")]
     currency: Currency,
     /// Lower edges of amounts, minor units, ascending, with commas between: at most 12.
     #[param(example = "10000,50000,200000")]
@@ -201,6 +205,9 @@ impl From<&Report> for ReportView {
 /// A report to be frozen.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000017", "kind": "monthly", "starts_on": "2026-02-01",
+}))]
 pub struct ReportRequest {
     /// Its id, which its maker chose: sent again, it is the same report.
     id: ReportId,
@@ -358,6 +365,11 @@ impl From<Campaign> for CampaignView {
 /// A campaign to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000016", "name": "Planting season",
+    "offers": ["019cad21-cf00-7000-8000-c11e00000014"], "starts_on": "2026-03-16", "ends_on": "2026-04-12",
+    "target_bp": 3500,
+}))]
 pub struct CampaignRequest {
     /// Its id, which its maker chose: sent again, it is the same campaign.
     id: CampaignId,
@@ -474,6 +486,7 @@ pub async fn campaigns_page(
 /// What may change of a campaign; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "ends_on": "2026-04-19", "target_bp": 4000 }))]
 pub struct CampaignChange {
     #[schema(min_length = 1, max_length = 100)]
     name: Option<String>,

@@ -22,6 +22,7 @@ use crate::messages;
 /// Where a code is to go.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "phone": "+254712345678" }))]
 pub struct CodeRequest {
     /// International form.
     #[schema(example = "+254712345678")]
@@ -30,6 +31,7 @@ pub struct CodeRequest {
 
 /// What is answered to everybody alike.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({ "resend_after": 60, "expires_in": 300 }))]
 pub struct CodeAsked {
     /// Seconds until another may be asked for.
     resend_after: i64,
@@ -85,6 +87,7 @@ pub fn phone(app: &App, text: &str) -> Result<Phone, Problem> {
 /// Number and code, or an identity token.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "phone": "+254712345678", "code": "012345" }))]
 pub struct CustomerSignIn {
     /// The number that the code went to.
     #[schema(example = "+254712345678")]

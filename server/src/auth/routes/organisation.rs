@@ -69,6 +69,7 @@ pub async fn list_units(
 /// A unit to be added.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "parent": "019cad21-cf00-7000-8000-000000000002", "kind": "branch", "name": "Kisumu" }))]
 pub struct NewUnitRequest {
     /// The unit above it.
     parent: UnitId,
@@ -145,6 +146,7 @@ pub async fn list_caseloads(
 /// A caseload to be made.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "name": "Route 7", "audience": "officer", "unit": "019cad21-cf00-7000-8000-000000000002" }))]
 pub struct NewCaseloadRequest {
     #[schema(min_length = 1, max_length = 100, example = "Route 7")]
     name: String,
@@ -184,6 +186,7 @@ pub async fn create_caseload(
 /// Who is to hold a caseload, or no longer.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "user": "019cad21-cf00-7000-8000-000000000003", "member": true }))]
 pub struct MemberRequest {
     user: UserId,
     /// `true` gives it to him, `false` takes it from him.

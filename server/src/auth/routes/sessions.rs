@@ -28,6 +28,7 @@ use crate::http::problem::{Code, Problem};
 /// Login and password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "login": "amina", "password": "a lantern by the river" }))]
 pub struct Login {
     #[schema(example = "amina")]
     login: String,
@@ -101,6 +102,11 @@ fn server_key(app: &App) -> String {
 /// What a phone sends to be enrolled.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "code": "7K2M-9QXD-4TRB", "device": "019cad21-cf00-7000-8000-c11e00000022",
+    "install": "019cad21-cf00-7000-8000-c11e00000023", "public_key": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    "platform": "Android 14",
+}))]
 pub struct EnrolmentRequest {
     code: String,
     device: DeviceId,

@@ -28,6 +28,11 @@ use crate::http::problem::{Code, Problem};
 
 /// What somebody is given who signs in or refreshes: an access token, and the token that gets the next.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.eyJzdWIiOiIwMTljYWQyMSJ9.mG4NnjSVu_pqFrYoNRGCzA9Ae",
+    "token_type": "Bearer", "expires_in": 900, "refresh_token": "dbr_KBtVqzR1B4mSYo6iWkmrHaVu3GzjVbyQs9PVuJcX3rI",
+    "refresh_expires_in": 2_591_999, "session": "019cad21-cf00-7000-8000-000000000005",
+}))]
 pub struct TokenAnswer {
     access_token: String,
     #[schema(example = "Bearer")]
@@ -66,6 +71,7 @@ pub fn agent(headers: &HeaderMap) -> Option<&str> {
 /// A refresh token.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "refresh_token": "dbr_KBtVqzR1B4mSYo6iWkmrHaVu3GzjVbyQs9PVuJcX3rI" }))]
 pub struct RefreshRequest {
     refresh_token: String,
 }
@@ -277,6 +283,7 @@ pub async fn revoke_all_of(
 /// One's own new password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "current": "a lantern by the river", "new": "two goats and a bicycle" }))]
 pub struct OwnPassword {
     current: String,
     new: String,
@@ -321,6 +328,7 @@ pub async fn change_password(
 /// Another's new password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "password": "two goats and a bicycle" }))]
 pub struct NewPassword {
     password: String,
 }

@@ -87,6 +87,10 @@ pub async fn list(
 /// A user to be made, with at least one role.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "login": "brian", "name": "Brian O.", "password": "a lantern by the river",
+    "roles": [{ "role": "officer", "unit": "019cad21-cf00-7000-8000-000000000002" }],
+}))]
 pub struct NewUserRequest {
     #[schema(min_length = 2, max_length = 64, example = "brian")]
     login: String,
@@ -138,12 +142,13 @@ async fn grantable(tx: &mut Tx, by: &User, wanted: &RoleView) -> Result<(Role, U
         return Err(Problem::validation(format!("The role {role} is nobody's to give.")));
     }
     let unit = units::find(tx, by, Permission::ManageUsers, wanted.unit).await?;
-    Ok((role, unit.ok_or_else(|| Problem::validation("There is no such unit, or it is not yours."))?))
+    Ok((role, unit.ok_or_else(|| Problem::invalid("", "unknown", "There is no such unit, or it is not yours."))?))
 }
 
 /// A role to be given or ended.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "role": "cashier", "unit": "019cad21-cf00-7000-8000-000000000002", "held": true }))]
 pub struct RoleRequest {
     #[schema(example = "officer")]
     role: String,

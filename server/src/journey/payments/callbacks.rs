@@ -32,7 +32,12 @@ const TEXT_BYTES_MAX: usize = 128;
     path = "/v1/gateways/{gateway}/callbacks",
     tag = "gateways",
     params(("gateway" = String, Path, description = "mobile_money or card.", example = "mobile_money")),
-    request_body(content = String, description = "As the gateway makes it, at most 64 KiB.", content_type = "application/json"),
+    request_body(
+        content = Object,
+        description = "As the gateway makes it, at most 64 KiB.",
+        content_type = "application/json",
+        example = json!({ "event": "ev-000123", "reference": "019cad21-cf00-7000-8000-c11e00000004" }),
+    ),
     responses((status = 200, description = "It is taken; the payment will be looked at."))
 )]
 pub async fn take(

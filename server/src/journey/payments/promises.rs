@@ -34,7 +34,8 @@ use crate::sync::world::Account;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "id": "01890a5d-ac96-774b-bcce-b302099a8057", "amount": { "minor": 110_000, "currency": "KES" }, "date": "2026-03-09",
+    "id": "019cad21-cf00-7000-8000-c11e00000005", "amount": { "minor": 477_000, "currency": "KES" },
+    "date": "2026-03-09",
 }))]
 pub struct PromiseRequest {
     /// The promise's id, which the client makes: the same again is the same promise.
@@ -47,6 +48,10 @@ pub struct PromiseRequest {
 
 /// A promise as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000005", "amount": { "minor": 477_000, "currency": "KES" },
+    "date": "2026-03-09", "status": "ACTIVE",
+}))]
 pub struct PromiseView {
     /// The promise.
     id: EntryId,

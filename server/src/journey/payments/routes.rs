@@ -28,8 +28,7 @@ use crate::http::problem::Problem;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "id": "01890a5d-ac96-774b-bcce-b302099a8057",
-    "amount": { "minor": 110_000, "currency": "KES" },
+    "id": "019cad21-cf00-7000-8000-c11e00000004", "amount": { "minor": 477_000, "currency": "KES" },
     "method": { "mobile_money": { "phone": "+254712345678" } },
 }))]
 pub struct PaymentRequest {

@@ -20,6 +20,12 @@ use crate::portfolio::payment::{PaymentSource, PaymentState};
 
 /// A payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000004", "plan": "019cad21-cf00-7000-8000-000000000001", "source": "app",
+    "channel": "MOBILE_MONEY", "amount": { "minor": 477_000, "currency": "KES" }, "state": "pending",
+    "value_date": "2026-04-02", "next": { "kind": "confirm_on_phone" }, "failure": null,
+    "begun_at": "2026-04-02T15:20:00Z", "allocations": [],
+}))]
 pub struct PaymentView {
     /// The payment.
     pub id: PaymentId,

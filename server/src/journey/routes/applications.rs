@@ -35,6 +35,12 @@ use crate::on_db;
 
 /// An application.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000003", "quote": "019cad21-cf00-7000-8000-c11e00000002",
+    "order": "019cad21-cf00-7000-8000-c11e00000001", "state": "approved", "reason": null, "next": "sign",
+    "submitted_at": "2026-03-02T06:02:00Z", "decided_at": "2026-03-02T06:02:00.25Z",
+    "approval_expires_at": "2026-03-05T06:02:00.25Z", "plan": null,
+}))]
 pub struct ApplicationView {
     id: ApplicationId,
     quote: QuoteId,
@@ -77,6 +83,10 @@ fn path_of(application: ApplicationId) -> String {
 /// A request to buy on the terms of a quote.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000003", "quote": "019cad21-cf00-7000-8000-c11e00000002",
+    "cascade_ok": false,
+}))]
 pub struct ApplicationRequest {
     /// Its id, which its maker chose: sent again, it is the same application.
     id: ApplicationId,
@@ -325,6 +335,9 @@ pub async fn agreement(
 /// A signature.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "document_hash": "8d5ab3f10c6e4b7f92a1d0e8c3b5476f1e2d9c8b7a6f5e4d3c2b1a0f9e8d7c6b", "method": "app",
+}))]
 pub struct AcceptanceRequest {
     /// The hash of the document, hexadecimal, as it was shown.
     #[schema(min_length = 64, max_length = 64)]
@@ -336,6 +349,13 @@ pub struct AcceptanceRequest {
 
 /// What a signature brings about.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000003", "quote": "019cad21-cf00-7000-8000-c11e00000002",
+    "order": "019cad21-cf00-7000-8000-c11e00000001", "state": "accepted", "reason": null, "next": null,
+    "submitted_at": "2026-03-02T06:02:00Z", "decided_at": "2026-03-02T06:02:00.25Z",
+    "approval_expires_at": "2026-03-05T06:02:00.25Z", "plan": "019cad21-cf00-7000-8000-000000000001",
+    "at_acceptance": { "minor": 600_000, "currency": "KES" },
+}))]
 pub struct AcceptanceView {
     #[serde(flatten)]
     application: ApplicationView,

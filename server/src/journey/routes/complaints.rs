@@ -50,6 +50,15 @@ impl From<Said> for MessageView {
 
 /// A complaint.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000008", "plan": "019cad21-cf00-7000-8000-000000000001",
+    "customer": "019cad21-cf00-7000-8000-c11e00000020", "about": "delivery", "state": "opened", "level": 1,
+    "respond_by": "2026-03-11T08:00:00Z", "opened_at": "2026-03-06T08:00:00Z", "ended_at": null,
+    "messages": [{
+        "id": "019cad21-cf00-7000-8000-c11e00000008", "at": "2026-03-06T08:00:00Z", "from": "customer",
+        "words": "Nothing has come yet.",
+    }],
+}))]
 pub struct ComplaintView {
     id: ComplaintId,
     plan: AccountId,
@@ -123,6 +132,9 @@ pub(super) async fn shown(
 /// A complaint to be opened.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000008", "about": "delivery", "words": "Nothing has come yet.",
+}))]
 pub struct ComplaintRequest {
     /// Its id, which its maker chose: sent again, it is the same complaint.
     id: ComplaintId,
@@ -234,6 +246,9 @@ pub async fn list(
 /// Something to be said.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000009", "words": "The box came today, but it is empty.",
+}))]
 pub struct MessageRequest {
     /// Its id, which its maker chose: sent again, it is the same message.
     id: Uuid,
@@ -385,6 +400,10 @@ pub async fn answer(
 /// A decision on a complaint.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000011", "upheld": true,
+    "words": "You are right: a new phone is on its way.",
+}))]
 pub struct ComplaintDecision {
     /// The id of what is said with it.
     id: Uuid,

@@ -88,6 +88,7 @@ impl From<Offer> for OfferAdminView {
 /// An offer to be written.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = crate::journey::examples::new_offer)]
 pub struct OfferRequest {
     /// Its id, which its maker chose: sent again, it is the same offer.
     id: OfferId,
@@ -274,6 +275,7 @@ pub async fn show(
 /// What may change of an offer; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "state": "paused", "priority": 10, "valid_to": "2026-12-31" }))]
 pub struct OfferChange {
     #[schema(min_length = 1, max_length = 100)]
     name: Option<String>,

@@ -34,6 +34,15 @@ const ORDERS_MAX: usize = 500;
 
 /// An order.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000001", "channel": "app", "reference": "10002345", "store": null,
+    "amount": { "minor": 2_400_000, "currency": "KES" }, "placed_at": "2026-03-02T05:52:00Z",
+    "lines": [{
+        "sku": "PHONE-A15", "title": "Phone A15, 128 GB", "category": "phones", "quantity": 1,
+        "amount_minor": 2_400_000,
+    }],
+    "events": [{ "kind": "shown", "at": "2026-03-02T05:53:00Z" }],
+}))]
 pub struct OrderView {
     id: OrderId,
     /// store, web or app.
@@ -77,6 +86,14 @@ async fn view(tx: &mut Tx, row: OrderRow) -> sqlx::Result<OrderView> {
 /// An order, as its shop or app has it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000001", "channel": "app", "reference": "10002345",
+    "amount": { "minor": 2_400_000, "currency": "KES" }, "placed_at": "2026-03-02T05:52:00Z",
+    "lines": [{
+        "sku": "PHONE-A15", "title": "Phone A15, 128 GB", "category": "phones", "quantity": 1,
+        "amount_minor": 2_400_000,
+    }],
+}))]
 pub struct OrderRequest {
     /// Its id, which its maker chose: sent again, it is the same order.
     id: OrderId,
@@ -206,6 +223,7 @@ pub async fn show(
 
 /// A code for an order; this is the only time it is seen.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({ "code": "7KQM-02XF", "expires_at": "2026-03-02T06:22:00Z" }))]
 pub struct ResumeCodeView {
     /// To be typed, or shown as a QR code.
     #[schema(example = "7KQM-02XF")]
@@ -246,6 +264,7 @@ pub async fn issue_code(
 /// A code, as a customer typed or scanned it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "code": "7KQM-02XF" }))]
 pub struct ResumeRequest {
     #[schema(min_length = 1, max_length = 40, example = "7KQM-02XF")]
     code: String,
@@ -291,6 +310,24 @@ pub async fn redeem_code(
 /// Orders that a shop hands over, again and again.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "orders": [{
+        "order": {
+            "id": "019cad21-cf00-7000-8000-c11e00000001", "channel": "store", "reference": "W-2345",
+            "store": "Westlands", "amount": { "minor": 2_400_000, "currency": "KES" },
+            "placed_at": "2026-03-02T05:52:00Z",
+            "lines": [{
+                "sku": "PHONE-A15", "title": "Phone A15, 128 GB", "category": "phones", "quantity": 1,
+                "amount_minor": 2_400_000,
+            }],
+        },
+        "customer": { "id": "019cad21-cf00-7000-8000-c11e00000020", "name": "Wanjiku Kamau" },
+        "events": [
+            { "kind": "paid", "at": "2026-03-02T06:10:00Z" }, { "kind": "delivered", "at": "2026-03-03T09:30:00Z" },
+            { "kind": "rated", "at": "2026-03-05T17:00:00Z", "stars": 5 },
+        ],
+    }],
+}))]
 pub struct OrderImport {
     #[schema(min_items = 1, max_items = 500)]
     orders: Vec<ImportedOrder>,

@@ -26,6 +26,7 @@ use crate::journey::plans::{self, InstalmentState, PlanView};
 #[into_params(parameter_in = Query)]
 pub struct AsOf {
     /// The day; today when it is left out.
+    #[param(example = "2026-04-10")]
     as_of: Option<Date>,
 }
 
@@ -85,6 +86,27 @@ pub async fn show(
 
 /// What falls due when, and how far each is paid.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "version": 1, "as_of": "2026-04-10",
+    "instalments": [
+        {
+            "n": 1, "due_date": "2026-04-02", "amount": { "minor": 477_000, "currency": "KES" },
+            "paid": { "minor": 477_000, "currency": "KES" }, "state": "paid",
+        },
+        {
+            "n": 2, "due_date": "2026-05-02", "amount": { "minor": 477_000, "currency": "KES" },
+            "paid": { "minor": 0, "currency": "KES" }, "state": "scheduled",
+        },
+        {
+            "n": 3, "due_date": "2026-06-02", "amount": { "minor": 477_000, "currency": "KES" },
+            "paid": { "minor": 0, "currency": "KES" }, "state": "scheduled",
+        },
+        {
+            "n": 4, "due_date": "2026-07-02", "amount": { "minor": 477_000, "currency": "KES" },
+            "paid": { "minor": 0, "currency": "KES" }, "state": "scheduled",
+        },
+    ],
+}))]
 pub struct ScheduleView {
     /// The version of the schedule; above 1 it was agreed anew.
     version: i64,

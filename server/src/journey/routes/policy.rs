@@ -52,6 +52,13 @@ pub async fn show(State(app): State<Arc<App>>) -> Result<Json<PolicyView>, Probl
 /// A policy to be put into force.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000015",
+    "rules": {
+        "amount_min_minor": 200_000, "amount_max_minor": 10_000_000, "accounts_max": 2, "dpd_max": 15,
+        "age_min": 18,
+    },
+}))]
 pub struct PolicyRequest {
     /// Its id, which its maker chose: sent again, it is the same policy.
     id: Uuid,

@@ -30,6 +30,12 @@ use crate::{on_db, visible_units};
 
 /// Money that goes back to a customer.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000013", "plan": "019cad21-cf00-7000-8000-000000000001",
+    "customer": "019cad21-cf00-7000-8000-c11e00000020", "amount": { "minor": 477_000, "currency": "KES" },
+    "state": "succeeded", "return": null, "replaces": null, "through": null, "channel": "BANK_TRANSFER",
+    "reference": "FT26061X7Q", "created_at": "2026-04-12T08:00:00Z", "ended_at": "2026-04-12T08:05:00Z",
+}))]
 pub struct RefundView {
     id: RefundId,
     plan: AccountId,
@@ -119,6 +125,10 @@ pub async fn list(
 /// A refund to be made: of a customer's credit on a plan, or in place of one that failed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000013", "plan": "019cad21-cf00-7000-8000-000000000001",
+    "amount": { "minor": 477_000, "currency": "KES" },
+}))]
 pub struct RefundRequest {
     /// Its id, which its maker chose: sent again, it is the same refund.
     id: RefundId,
@@ -210,6 +220,7 @@ async fn of_credit(
 /// What came of paying a refund out.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "outcome": "succeeded", "channel": "BANK_TRANSFER", "reference": "FT26061X7Q" }))]
 pub struct PayoutRequest {
     /// succeeded, submitted, unknown or failed.
     #[schema(example = "succeeded")]
@@ -291,6 +302,7 @@ pub async fn pay_out(
 /// A refund that is to go back the way the money came.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "payment": "019cad21-cf00-7000-8000-c11e00000004" }))]
 pub struct SendRequest {
     /// The payment on the refund's plan whose gateway gives the money back; not more than came by it.
     payment: PaymentId,

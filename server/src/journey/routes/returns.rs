@@ -33,6 +33,12 @@ const LINES_MAX: usize = 200;
 
 /// Goods that come back.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000007", "plan": "019cad21-cf00-7000-8000-000000000001",
+    "customer": "019cad21-cf00-7000-8000-c11e00000020", "amount": { "minor": 2_400_000, "currency": "KES" },
+    "reason": "The screen flickers.", "state": "requested", "refund_amount": null, "refund": null,
+    "requested_at": "2026-04-10T08:00:00Z", "decided_at": null, "received_at": null,
+}))]
 pub struct ReturnView {
     id: ReturnId,
     plan: AccountId,
@@ -89,6 +95,9 @@ pub struct ReturnLine {
 /// A request to give goods back: lines of the order, or an amount of it, or all when neither is said.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000007", "lines": [{ "n": 1 }], "reason": "The screen flickers.",
+}))]
 pub struct ReturnRequest {
     /// Its id, which its maker chose: sent again, it is the same return.
     id: ReturnId,
@@ -247,6 +256,7 @@ pub async fn list(
 /// A ruling on a return.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "ruling": "approve" }))]
 pub struct ReturnDecision {
     /// approve: the goods may come back; receive: they are here; reject: neither.
     #[schema(example = "approve")]

@@ -32,11 +32,17 @@ use crate::portfolio::settlement::{self, Agreement};
 #[into_params(parameter_in = Query)]
 pub struct On {
     /// The day of the payment; today when it is left out.
+    #[param(example = "2026-04-10")]
     on: Option<Date>,
 }
 
 /// What paying off costs on a day.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "on": "2026-04-10", "gross": { "minor": 1_431_000, "currency": "KES" },
+    "rebate": { "minor": 65_300, "currency": "KES" }, "figure": { "minor": 1_365_700, "currency": "KES" },
+    "valid_until": "2026-05-01", "hash": "163ad57f02c479aec97d748616ff55fbd24a1207645d9fc96e6172cee4ab14b1",
+}))]
 pub struct SettlementView {
     /// The day.
     on: Date,
@@ -104,6 +110,10 @@ pub async fn figure(
 /// A customer's word that he pays a figure.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000006", "on": "2026-04-10",
+    "hash": "163ad57f02c479aec97d748616ff55fbd24a1207645d9fc96e6172cee4ab14b1",
+}))]
 pub struct SettlementRequest {
     /// Its id, which its maker chose: sent again, it is the same agreement.
     id: SettlementId,
@@ -116,6 +126,11 @@ pub struct SettlementRequest {
 
 /// An agreement on what paying off costs.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000006", "plan": "019cad21-cf00-7000-8000-000000000001",
+    "on": "2026-04-10", "figure": { "minor": 1_365_700, "currency": "KES" }, "valid_until": "2026-05-01",
+    "hash": "163ad57f02c479aec97d748616ff55fbd24a1207645d9fc96e6172cee4ab14b1", "settled": false,
+}))]
 pub struct AgreementView {
     id: SettlementId,
     plan: AccountId,

@@ -45,10 +45,12 @@ pub struct OffersQuery {
     /// An order of the customer's; or else amount, currency and channel.
     order: Option<OrderId>,
     /// Minor units.
-    #[param(minimum = 1)]
+    #[param(minimum = 1, example = 2_400_000)]
     amount_minor: Option<i64>,
+    #[param(example = "KES")]
     currency: Option<Currency>,
     /// store, web or app; app when it is left out.
+    #[param(example = "app")]
     channel: Option<String>,
 }
 
@@ -66,6 +68,7 @@ pub struct OfferView {
 
 /// The offers for a purchase, the cheapest first.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = crate::journey::examples::offers)]
 pub struct OffersView {
     items: Vec<OfferView>,
 }
@@ -169,6 +172,10 @@ fn checked(amount: Money) -> Result<Money, Problem> {
 /// What is to be worked out.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "id": "019cad21-cf00-7000-8000-c11e00000002", "offer": "019cad21-cf00-7000-8000-c11e00000014",
+    "order": "019cad21-cf00-7000-8000-c11e00000001",
+}))]
 pub struct QuoteRequest {
     /// The quote's id, which its maker chose: sent again, it is the same quote.
     id: QuoteId,
