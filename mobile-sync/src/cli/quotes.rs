@@ -85,3 +85,50 @@ fn show_quote(out: &mut String, quoted: &OfflineQuote) {
         line!(out, "the office still asks: {}", quoted.left_to_server.join(", "));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use daybook_shared::quote::offered::{Audience, Conditions, Window};
+    use daybook_shared::quote::{Offered, Regime};
+
+    use super::*;
+
+    fn offer(n: u8, name: &str) -> OfferView {
+        let terms = serde_json::json!({
+            "currency": "UGX", "kind": "zero_percent", "instalments": 4, "due": { "months_after": 1 },
+            "increment_minor": 1, "early_settlement": "full_profit", "waterfall": "instalment_first",
+            "apr_method": "eu_ccd",
+        });
+        let window = Window { from: "2026-11-01".parse().unwrap(), to: None, season: None };
+        let (amount_min_minor, amount_max_minor, audience) = (1, 2, Audience::default());
+        let offered = Offered {
+            id: OfferId::from([n; 16]),
+            version: 1,
+            name: name.to_owned(),
+            terms: serde_json::from_value(terms).unwrap(),
+            conditions: Conditions { amount_min_minor, amount_max_minor, audience, window },
+            regime: Regime::open(),
+            priority: 0,
+        };
+        offered.into()
+    }
+
+    #[test]
+    fn an_offer_is_named_by_its_name_its_id_or_the_beginning_of_it() {
+        let offers = [offer(1, "Four"), offer(2, "Twelve"), offer(3, "Twelve")];
+        let ugx = "UGX".parse().ok();
+        let elsewhere = "09090909-0909-0909-0909-090909090909";
+        for (text, expected) in [
+            ("Four", Some((OfferId::from([1; 16]), ugx))),
+            ("0202", Some((OfferId::from([2; 16]), ugx))),
+            ("03030303-0303-0303-0303-030303030303", Some((OfferId::from([3; 16]), ugx))),
+            (elsewhere, Some((OfferId::from([9; 16]), None))),
+            ("Twelve", None),
+            ("020", None),
+            ("Five", None),
+            ("", None),
+        ] {
+            assert_eq!(named(&offers, text).ok(), expected, "{text}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ use daybook_shared::ids::{OfferId, OrderId, QuoteId};
 use daybook_shared::money::Money;
 use daybook_shared::quote::figures::Figures;
 use daybook_shared::quote::offered::{Channel, Ineligible, Purchase};
+use daybook_shared::quote::regime::BreachCode;
 use daybook_shared::quote::{Breach, Offered, PriceError, Quote, check_quote_of_anybody};
 use daybook_shared::time::Date;
 use rand::Rng;
@@ -165,7 +166,7 @@ impl View<'_> {
             return Err(QuoteError::Law(breaches));
         }
         let of_purchase = offer.conditions.left_open(&purchase).into_iter().map(Ineligible::code);
-        let of_customer = offer.regime.left_open().into_iter().map(|code| code.code());
+        let of_customer = offer.regime.left_open().into_iter().map(BreachCode::code);
         Ok(OfflineQuote {
             id,
             offer: offer.id,
@@ -247,7 +248,7 @@ mod tests {
     use daybook_shared::cbor;
     use daybook_shared::quote::offered::{Audience, Conditions, Segment, Window};
     use daybook_shared::quote::{Regime, Terms};
-    use daybook_shared::wire::catalogue::{CataloguePage, CatalogueRules};
+    use daybook_shared::wire::catalogue::{CatalogueHeld, CataloguePage, CatalogueRules};
     use daybook_shared::wire::exchange::Frame;
 
     use super::*;
@@ -306,7 +307,7 @@ mod tests {
     fn a_quote_says_all_that_the_server_would_and_what_is_to_be_posted() {
         let (server, mut phone) = told(&[offered(1).to_bytes()]);
         let asked = server.requests.last().unwrap().1.catalogue;
-        assert_eq!(asked, Some(Default::default()), "it said that it has none");
+        assert_eq!(asked, Some(CatalogueHeld::default()), "it said that it has none");
         let quoted = ask(&mut phone, &Wanted::today(id(1), kes(40_000))).unwrap();
         let expected = Quote::make(&offered(1).terms, kes(40_000), "2026-11-22".parse().unwrap()).unwrap();
         assert_eq!((&quoted.quote, &quoted.hash), (&expected, &expected.hash().to_string()));

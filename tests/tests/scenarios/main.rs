@@ -19,6 +19,7 @@ mod imports;
 mod journey;
 mod keeping;
 mod links;
+mod offers;
 mod office;
 mod payments;
 mod payments_kept;

@@ -209,6 +209,9 @@ pub async fn create_quote(
     Json(request): Json<QuoteRequest>,
 ) -> Result<Response, Problem> {
     let offline = request.offline.as_deref().map(read_offline).transpose()?;
+    if request.offer_version.is_some_and(|version| version < 1) {
+        return Err(Problem::invalid("/offer_version", "range", "A version is above zero."));
+    }
     let now = app.now();
     let mut tx = effect.begin().await?;
     if let Some(made) = quotes::find(&mut tx, request.id).await? {
