@@ -26,9 +26,9 @@ help: ## what there is
 
 run: ## build, make a demo lender in .daybook/demo.db, serve it on 127.0.0.1:8080
 	@scripts/need rust compiler
-	cargo build -p daybook-server -p daybook-mobile-sync -p daybook-tests --bin daybook --bin daybook-phone
+	cargo build -p daybook-server -p daybook-mobile-sync -p daybook-tests --bin daybook --bin daybook-phone --bin with-gateway
 	@mkdir -p .daybook
-	$(BIN)/daybook --db sqlite:.daybook/demo.db demo $(DEMO_ARGS)
+	$(BIN)/with-gateway $(BIN)/daybook --db sqlite:.daybook/demo.db demo $(DEMO_ARGS)
 
 test: ## all that CI runs: format, lints, docs, tests on SQLite and on a private PostgreSQL
 	@scripts/need rust compiler postgres python node

@@ -167,7 +167,7 @@ pub struct TimelineEvent {
     pub by: Option<String>,
 }
 
-/// The last events recorded online, newest first.
+/// The last that happened beside payments and promises, newest first by when it happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Timeline(#[n(0)] pub Vec<TimelineEvent>);

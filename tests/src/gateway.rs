@@ -14,6 +14,9 @@
 //!
 //! Any other amount waits for the payer: [`StubGateway::approve`], [`StubGateway::decline`]. What it charged is in its
 //! own books, for whoever compares. It takes a reference once. Its callbacks are not sent: the test delivers them.
+//!
+//! Money it gives back likewise: 01 it declines, 02, 03 and 10 it pays and does not say so before it is asked again, 04
+//! it never does, 08 is under way until [`StubGateway::arrive`]; any other amount it gives back at once.
 
 #![expect(clippy::missing_panics_doc, reason = "a test fails by a panic")]
 
@@ -62,6 +65,7 @@ struct Entry {
     standing: Standing,
     transaction: String,
     paid_at: Option<Timestamp>,
+    begun_at: Timestamp,
     expires_at: Timestamp,
     fee: Option<i64>,
     starts: u32,
@@ -76,9 +80,19 @@ impl Entry {
     }
 }
 
+/// Money given back, in the gateway's books.
+#[derive(Debug, Clone)]
+struct GivenBack {
+    payment: String,
+    amount_minor: i64,
+    status: &'static str,
+    asks: u32,
+}
+
 #[derive(Debug, Default)]
 struct Books {
     entries: BTreeMap<String, Entry>,
+    given_back: BTreeMap<String, GivenBack>,
     callbacks: u32,
     /// Tells what statements will call a payment as soon as it is begun.
     early_reference: bool,
@@ -143,6 +157,7 @@ impl StubGateway {
             .route("/v1/payments", post(begin_momo))
             .route("/v1/payments/{reference}", get(told_momo))
             .route("/v1/sessions", post(begin_card).get(told_card))
+            .route("/v1/refunds", post(give_back))
             .with_state(Arc::clone(&shared));
         let (stop, stopped) = oneshot::channel::<()>();
         std::thread::spawn(move || {
@@ -170,6 +185,16 @@ impl StubGateway {
         let entry = books.entries.get_mut(reference).expect("a payment that was begun");
         assert_eq!(entry.standing, Standing::Waiting);
         (entry.standing, entry.paid_at, entry.untold) = (Standing::Paid, Some(now), 1);
+    }
+
+    /// All payers confirm who were asked before `asked_before`, but for those who are too late whatever they do.
+    pub fn approve_all(&self, asked_before: Timestamp) {
+        let now = (self.shared.clock)();
+        let mut books = self.shared.books();
+        let waiting = books.entries.values_mut().filter(|entry| entry.standing == Standing::Waiting);
+        for entry in waiting.filter(|entry| entry.begun_at < asked_before && entry.code() != 8) {
+            (entry.standing, entry.paid_at, entry.untold) = (Standing::Paid, Some(now), 1);
+        }
     }
 
     /// The payer refuses.
@@ -201,6 +226,18 @@ impl StubGateway {
         self.shared.books().entries.get(reference).map_or(0, |entry| entry.starts)
     }
 
+    /// A refund that was under way has reached the payer.
+    pub fn arrive(&self, reference: &str) {
+        self.shared.books().given_back.get_mut(reference).expect("a refund it knows").status = "succeeded";
+    }
+
+    /// What it gave back, by refund: of which payment, and how much.
+    pub fn given_back(&self) -> BTreeMap<String, (String, i64)> {
+        let books = self.shared.books();
+        let paid = books.given_back.iter().filter(|(_, refund)| refund.status == "succeeded");
+        paid.map(|(reference, refund)| (reference.clone(), (refund.payment.clone(), refund.amount_minor))).collect()
+    }
+
     /// What statements call a payment, without the operator's code.
     pub fn transaction(&self, reference: &str) -> String {
         self.shared.books().entries[reference].transaction.clone()
@@ -227,10 +264,18 @@ impl StubGateway {
     }
 }
 
+/// The files of secrets of a server that asks this gateway: of mobile money, and of the card page.
+pub fn secrets() -> [String; 2] {
+    [MOMO_CALLBACK, CARD_CALLBACK].map(|callback| format!("bearer = \"{BEARER}\"\ncallback = [\"{callback}\"]\n"))
+}
+
 /// Settings and secrets of a server that asks this gateway, with deadlines that a test can wait for.
 pub fn options() -> GatewayOptions {
-    let deadlines =
-        Deadlines { start: Duration::from_millis(400), fetch: Duration::from_millis(400), ..Deadlines::default() };
+    let deadlines = Deadlines {
+        start: Duration::from_millis(400),
+        fetch: Duration::from_millis(400),
+        refund: Duration::from_millis(400),
+    };
     GatewayOptions {
         momo: Secrets::new(BEARER, &[MOMO_CALLBACK]),
         card: Secrets::new(BEARER, &[CARD_CALLBACK]),
@@ -306,7 +351,7 @@ async fn begin(
     }
 }
 
-fn new_entry(gateway: GatewayName, amount_minor: i64, asked: &Value) -> Entry {
+fn new_entry(gateway: GatewayName, amount_minor: i64, asked: &Value, now: Timestamp) -> Entry {
     Entry {
         gateway,
         amount_minor,
@@ -314,6 +359,7 @@ fn new_entry(gateway: GatewayName, amount_minor: i64, asked: &Value) -> Entry {
         standing: Standing::Waiting,
         transaction: String::new(),
         paid_at: None,
+        begun_at: now,
         expires_at: asked["expires_at"].as_str().expect("a time").parse().expect("a time"),
         fee: None,
         starts: 0,
@@ -334,7 +380,8 @@ fn status(entry: &Entry, waiting: &'static str, now: Timestamp) -> &'static str 
 async fn begin_momo(State(shared): State<Arc<Shared>>, Json(asked): Json<Value>) -> Response {
     let whole: i64 = asked["amount"].as_str().expect("a text").parse().expect("whole units");
     let reference = asked["reference"].as_str().expect("a reference").to_owned();
-    begin(&shared, reference, new_entry(GatewayName::MobileMoney, whole * 100, &asked), momo).await
+    let new = new_entry(GatewayName::MobileMoney, whole * 100, &asked, (shared.clock)());
+    begin(&shared, reference, new, momo).await
 }
 
 async fn told_momo(State(shared): State<Arc<Shared>>, Path(reference): Path<String>) -> Response {
@@ -366,7 +413,8 @@ fn momo(reference: &str, entry: &Entry, books: &Books, now: Timestamp) -> Value 
 async fn begin_card(State(shared): State<Arc<Shared>>, Json(asked): Json<Value>) -> Response {
     let minor = asked["amount_minor"].as_i64().expect("an amount");
     let reference = asked["merchant_reference"].as_str().expect("a reference").to_owned();
-    begin(&shared, reference, new_entry(GatewayName::Card, minor, &asked), card).await
+    let new = new_entry(GatewayName::Card, minor, &asked, (shared.clock)());
+    begin(&shared, reference, new, card).await
 }
 
 async fn told_card(State(shared): State<Arc<Shared>>, Query(asked): Query<BTreeMap<String, String>>) -> Json<Value> {
@@ -390,4 +438,42 @@ fn card(reference: &str, entry: &Entry, _: &Books, now: Timestamp) -> Value {
         told["payment"] = json!({ "id": id, "amount_minor": amount_minor, "currency": currency, "captured_at": at });
     }
     told
+}
+
+/// Gives money back, once for a reference and never more than came; both gateways, each in its words.
+async fn give_back(State(shared): State<Arc<Shared>>, Json(asked): Json<Value>) -> Response {
+    let text = |name: &str| asked[name].as_str().map(str::to_owned);
+    let key = if asked["merchant_reference"].is_null() { "reference" } else { "merchant_reference" };
+    let reference = text(key).expect("a reference");
+    let payment = text("payment").or_else(|| text("session_reference")).expect("a payment");
+    let whole = || text("amount").expect("a text").parse::<i64>().expect("whole units") * 100;
+    let amount_minor = asked["amount_minor"].as_i64().unwrap_or_else(whole);
+    let code = amount_minor / 100 % 100;
+    let (is_first, status) = {
+        let mut books = shared.books();
+        let Books { entries, given_back, .. } = &mut *books;
+        let came = entries.get(&payment).filter(|entry| entry.standing == Standing::Paid);
+        let gone = given_back.iter().filter(|(other, refund)| **other != reference && refund.payment == payment);
+        let gone: i64 =
+            gone.filter(|(_, refund)| refund.status != "failed").map(|(_, refund)| refund.amount_minor).sum();
+        if came.is_none_or(|entry| entry.amount_minor < gone + amount_minor) {
+            return StatusCode::UNPROCESSABLE_ENTITY.into_response();
+        }
+        match code {
+            1 => return (StatusCode::PAYMENT_REQUIRED, Json(json!({ "reason": "limit_exceeded" }))).into_response(),
+            4 => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            _ => {}
+        }
+        let status = if code == 8 { "pending" } else { "succeeded" };
+        let new = GivenBack { payment, amount_minor, status, asks: 0 };
+        let refund = given_back.entry(reference.clone()).or_insert(new);
+        refund.asks += 1;
+        (refund.asks == 1, refund.status)
+    };
+    match code {
+        2 if is_first => std::future::pending().await,
+        3 if is_first => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        10 if is_first => Html("<html>Thank you!</html>").into_response(),
+        _ => (StatusCode::ACCEPTED, Json(json!({ key: reference, "status": status }))).into_response(),
+    }
 }

@@ -15,6 +15,7 @@ use crate::auth::users::{self, Roster};
 use crate::auth::{Role, enrolment};
 use crate::on_db;
 use crate::portfolio::demo;
+use crate::settings::Settings;
 
 /// Fills a new database with a lender in Kenya (2 branches, 8 officers, 1,200 accounts, a year of
 /// history), serves it, and prints who can sign in and what to try. A demo that exists is served again.
@@ -29,6 +30,9 @@ pub(super) struct Demo {
     /// Make it, and do not serve it
     #[arg(long)]
     no_serve: bool,
+    /// A gateway that plays mobile money and a card page: customers of the demo pay in the app through it
+    #[arg(long, env = "DAYBOOK_DEMO_GATEWAY", value_name = "URL")]
+    gateway: Option<String>,
     #[command(flatten)]
     listen: Listen,
     #[command(flatten)]
@@ -51,7 +55,12 @@ impl Demo {
                 }
                 made => made?,
             };
-            // The demo has its own zone and currency: settings are read again.
+        }
+        if let Some(url) = &self.gateway {
+            use_gateway(&app, url).await?;
+        }
+        if !made || self.gateway.is_some() {
+            // The demo has its own zone and currency, and its gateway: settings are read again.
             app.db.close().await;
             app = config.open().await?;
         }
@@ -67,13 +76,23 @@ impl Demo {
     }
 }
 
+/// Payments in the app go through the gateway at this address.
+async fn use_gateway(app: &App, url: &str) -> anyhow::Result<()> {
+    let mut tx = app.db.write().await?;
+    for setting in [("momo_url", url), ("momo_code", "MPESA"), ("card_url", url), ("card_code", "CARD")] {
+        Settings::set(&mut tx, app.now(), Actor::OPERATOR, setting).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
 /// Who can sign in, codes for phones, and three commands.
 async fn invitation(app: &Arc<App>, config: &Config, url: &str) -> anyhow::Result<String> {
     let mut tx = app.db.write().await?;
     let roster = users::roster(&mut tx, ROSTER_MAX).await?;
     let mut lines = vec![
         format!("Everybody's password is {}\n", demo::PASSWORD),
-        format!("{:14}{:14}{:18}{:18}{}", "login", "role", "unit", "enrolment code", "name"),
+        format!("{:14}{:17}{:18}{:18}{}", "login", "role", "unit", "enrolment code", "name"),
     ];
     let mut example = None;
     for Roster { user, role, unit_name } in &roster {
@@ -81,7 +100,7 @@ async fn invitation(app: &Arc<App>, config: &Config, url: &str) -> anyhow::Resul
             Role::Officer => enrolment::issue_code(&mut tx, app.now(), app, Actor::OPERATOR, user).await?.code,
             _ => String::new(),
         };
-        lines.push(format!("{:14}{:14}{unit_name:18}{code:18}{}", user.login, role.code(), user.name));
+        lines.push(format!("{:14}{:17}{unit_name:18}{code:18}{}", user.login, role.code(), user.name));
         if example.is_none() && *role == Role::Officer {
             example = account_of(&mut tx, user.id).await?.map(|number| (code, number));
         }

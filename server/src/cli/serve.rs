@@ -13,6 +13,7 @@ use crate::auth::upkeep::keep_keys;
 use crate::gateways::GatewayName;
 use crate::http::serve::{Server, stop_signal};
 use crate::journey::payments::work;
+use crate::journey::refund_calls;
 use crate::{hints, http, jobs};
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.
@@ -78,6 +79,7 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> anyhow::Result<()> {
         tokio::spawn(keep_keys(Arc::clone(app))),
         tokio::spawn(hints::keep(Arc::clone(app))),
         tokio::spawn(work::keep(Arc::clone(app))),
+        tokio::spawn(refund_calls::keep(Arc::clone(app))),
     ];
     let stop = async {
         stop.await;

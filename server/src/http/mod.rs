@@ -307,6 +307,7 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/v1/refunds",                     May(P::PayRefunds),      SMALL,    || routes!(refunds::create),                REFUND),
     route(GET,  "/v1/refunds/{id}",                Party(P::ReadJourney),   SMALL,    || routes!(refunds::show),                  NONE),
     route(POST, "/v1/refunds/{id}/payout",         May(P::PayRefunds),      SMALL,    || routes!(refunds::pay_out),               PAYOUT),
+    route(POST, "/v1/refunds/{id}/sending",        May(P::PayRefunds),      SMALL,    || routes!(refunds::send),                  PAYOUT),
     route(POST, "/v1/plans/{id}/disputes",         Party(P::WriteJourney),  SMALL,    || routes!(complaints::open),               MADE),
     route(GET,  "/v1/disputes",                    May(P::ReadComplaints),  SMALL,    || routes!(complaints::list),               LIST),
     route(GET,  "/v1/disputes/{id}",               Party(P::ReadJourney),   SMALL,    || routes!(complaints::show),               NONE),

@@ -13,7 +13,7 @@
 //! * [`plans`]: accounts as their customers see them. [`upkeep`]: what time ends.
 //! * [`payments`]: what they pay in the app, and promise there.
 //! * [`late_fees`]: what being late costs. [`settling`]: paying off early, by agreement.
-//! * [`returns`], [`refunds`], [`payout`]: goods that come back, and money that goes back.
+//! * [`returns`], [`refunds`], [`refund_calls`]: goods that come back, and money that goes back.
 //! * [`complaints`]: what customers object to.
 //! * [`mod@routes`] is their REST.
 //!
@@ -30,11 +30,11 @@ pub mod late_fees;
 pub mod offers;
 pub mod orders;
 pub mod payments;
-pub mod payout;
 pub mod plans;
 pub mod policies;
 pub mod policy;
 pub mod quotes;
+pub mod refund_calls;
 pub mod refunds;
 pub mod regimes;
 pub mod resume;

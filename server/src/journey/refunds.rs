@@ -8,12 +8,12 @@
 //! A customer's credit that is paid out is a line of the schedule: he is owed less, as if he had bought money with it.
 //! So should the payment that made the credit turn out to be none, he owes what he was given.
 
-use daybook_shared::ids::{AccountId, CustomerId, DossierId, RefundId, ReturnId};
+use daybook_shared::entry::Channel;
+use daybook_shared::ids::{AccountId, CustomerId, DossierId, PaymentId, RefundId, ReturnId};
 use daybook_shared::money::Currency;
 use daybook_shared::schedule::DueLine;
 use daybook_shared::time::Timestamp;
 
-use super::payout::Paid;
 use super::returns;
 use crate::app::App;
 use crate::db::Tx;
@@ -90,6 +90,8 @@ pub struct RefundRow {
     pub channel: Option<String>,
     /// The bank's or operator's reference.
     pub reference: Option<String>,
+    /// The payment through whose gateway it goes back.
+    pub through: Option<PaymentId>,
     /// Its version.
     pub row_version: i64,
     /// When it was made.
@@ -104,9 +106,10 @@ macro_rules! columns {
     () => {
         "select f.id, f.uid, f.account_id, a.uid as account, a.customer_id, k.uid as customer, f.return_id,
            r.uid as goods_return, f.replaces_id, p.uid as replaces, f.amount_minor, f.currency, f.state, f.channel,
-           f.reference, f.row_version, f.created_at, f.created_by, f.ended_at
+           f.reference, c.payment_uid as through, f.row_version, f.created_at, f.created_by, f.ended_at
          from refund f join account a on a.id = f.account_id join customer k on k.id = a.customer_id
-           left join goods_return r on r.id = f.return_id left join refund p on p.id = f.replaces_id "
+           left join goods_return r on r.id = f.return_id left join refund p on p.id = f.replaces_id
+           left join refund_call c on c.refund_id = f.id "
     };
 }
 const SELECT: &str = concat!(columns!(), "where f.uid = $1");
@@ -257,6 +260,24 @@ pub async fn replace(tx: &mut Tx, now: Timestamp, failed: &RefundRow, uid: Refun
     insert(tx, now, &new).await
 }
 
+/// What came of paying a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payout {
+    /// It is on its way.
+    Submitted,
+    /// The customer has it; under this reference, from where this channel's money is.
+    Succeeded {
+        /// How.
+        channel: Channel,
+        /// The bank's, operator's or gateway's reference.
+        reference: String,
+    },
+    /// The customer does not have it and will not.
+    Failed,
+    /// Nobody knows.
+    Unknown,
+}
+
 const HEARD: &str = "update refund set state = $2, channel = $3, reference = $4, ended_at = $5, paid_by = $6,
        row_version = row_version + 1 where id = $1 and row_version = $7";
 
@@ -267,13 +288,13 @@ pub async fn must_be_payable(tx: &mut Tx, known: &RefundRow) -> Result<(), Probl
 }
 
 /// Writes down what came of paying; line 13b when the customer has it.
-pub async fn heard(tx: &mut Tx, app: &App, known: &RefundRow, (by, paid): (i64, Paid)) -> Result<(), Problem> {
+pub async fn heard(tx: &mut Tx, app: &App, known: &RefundRow, (by, paid): (i64, Payout)) -> Result<(), Problem> {
     let now = app.now();
     let (state, channel, reference) = match &paid {
-        Paid::Submitted => (RefundState::Submitted, None, None),
-        Paid::Succeeded { channel, reference } => (RefundState::Succeeded, Some(channel), Some(reference.as_str())),
-        Paid::Failed => (RefundState::Failed, None, None),
-        Paid::Unknown => (RefundState::Unknown, None, None),
+        Payout::Submitted => (RefundState::Submitted, None, None),
+        Payout::Succeeded { channel, reference } => (RefundState::Succeeded, Some(channel), Some(reference.as_str())),
+        Payout::Failed => (RefundState::Failed, None, None),
+        Payout::Unknown => (RefundState::Unknown, None, None),
     };
     if !known.state.may_become(state) {
         let detail = format!("The refund is {}: it does not become {state}.", known.state);

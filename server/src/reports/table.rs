@@ -17,6 +17,8 @@ enum Cell {
     Number(i64),
     /// Hundredths of a percent.
     Share(i64),
+    /// A mean, in hundredths.
+    Hundredths(i64),
     Nothing,
 }
 
@@ -46,6 +48,9 @@ const HEADINGS: &[&str] = &[
     "returns",
     "returns_by_value",
     "delivered",
+    "approval_to_delivery_minutes",
+    "rating",
+    "complained",
 ];
 
 fn cells(line: &Line) -> Vec<Cell> {
@@ -72,6 +77,9 @@ fn cells(line: &Line) -> Vec<Cell> {
         share(line.returns),
         share(line.returns_by_value),
         share(line.delivered),
+        line.experience.approval_to_delivery.minutes.into(),
+        line.experience.rating.hundredths.map_or(Cell::Nothing, Cell::Hundredths),
+        share(line.experience.complained),
     ]
 }
 
@@ -95,7 +103,9 @@ fn text(cell: Cell) -> String {
     match cell {
         Cell::Text(text) => text,
         Cell::Number(number) => number.to_string(),
-        Cell::Share(bp) => format!("{}.{:02}", bp / 100, bp % 100),
+        Cell::Share(hundredths) | Cell::Hundredths(hundredths) => {
+            format!("{}.{:02}", hundredths / 100, hundredths % 100)
+        }
         Cell::Nothing => String::new(),
     }
 }
@@ -104,6 +114,7 @@ fn text(cell: Cell) -> String {
 pub fn workbook(funnels: &[Funnel]) -> Result<Vec<u8>, XlsxError> {
     let mut workbook = Workbook::new();
     let (bold, percent) = (Format::new().set_bold(), Format::new().set_num_format("0.00%"));
+    let decimals = Format::new().set_num_format("0.00");
     for funnel in funnels {
         let sheet = workbook.add_worksheet().set_name(format!("by {}", funnel.by))?;
         for (column, heading) in (0..).zip(HEADINGS) {
@@ -115,6 +126,7 @@ pub fn workbook(funnels: &[Funnel]) -> Result<Vec<u8>, XlsxError> {
                     Cell::Text(text) => sheet.write(row, column, text)?,
                     Cell::Number(number) => sheet.write(row, column, number)?,
                     Cell::Share(bp) => sheet.write_with_format(row, column, fraction(bp), &percent)?,
+                    Cell::Hundredths(mean) => sheet.write_with_format(row, column, fraction(mean * 100), &decimals)?,
                     Cell::Nothing => continue,
                 };
             }
@@ -144,6 +156,7 @@ mod tests {
             (Cell::Share(1_953), "19.53"),
             (Cell::Share(5), "0.05"),
             (Cell::Share(10_000), "100.00"),
+            (Cell::Hundredths(409), "4.09"),
             (Cell::Nothing, ""),
             (Cell::Number(-3), "-3"),
         ];

@@ -49,7 +49,8 @@ const SELECT_PROMISES: &str =
        order by q.captured_at desc, q.entry_uid desc limit 5)";
 const SELECT_EVENTS: &str = "select t.dossier_id, t.version, t.at, t.code, t.amount_minor, u.name
      from v join timeline_event t on t.dossier_id = v.id left join app_user u on u.id = t.user_id
-     where t.version in (select s.version from timeline_event s where s.dossier_id = v.id order by s.version desc limit 10)";
+     where t.version in (select s.version from timeline_event s where s.dossier_id = v.id
+       order by s.at desc, s.version desc limit 10)";
 const SELECT_AGENTS: &str = "select g.id, g.uid, g.code, g.name, g.outlet from v join agent g on g.id = v.id";
 
 /// What the sections of some dossiers are rendered from.
@@ -142,7 +143,8 @@ async fn load_events(tx: &mut Tx, dossiers: &[i64], rows: &mut Rows) -> sqlx::Re
         rows.events.entry(dossier_id).or_default().push((version, TimelineEvent { at, code, amount_minor, by }));
     }
     for events in rows.events.values_mut() {
-        events.sort_unstable_by_key(|(version, _)| std::cmp::Reverse(*version));
+        // By when they happened, not by when they came: what a phone hands in late takes its place.
+        events.sort_unstable_by_key(|(version, event)| std::cmp::Reverse((event.at, *version)));
         events.truncate(EVENTS_SHOWN);
     }
     Ok(())

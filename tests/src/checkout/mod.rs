@@ -29,6 +29,8 @@ use crate::sim::{Answer, Engine, Who, World};
 const INSTALMENTS_MAX: u16 = 24;
 /// Of a thousand applications so many are approved, by the seed.
 const APPROVED_PER_MILLE: u64 = 900;
+/// Nothing is offered for less, minor units.
+const OFFERED_FROM_MINOR: i64 = 100;
 
 /// Which orders, on which engine.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +50,9 @@ pub struct Options<'a> {
 pub struct Report {
     /// Orders that went through a checkout.
     pub orders: usize,
-    /// Of these, paid by card in instalments.
+    /// Of these, of too little for any offer.
+    pub too_little: usize,
+    /// Paid by card in instalments.
     pub instalments: i64,
     /// Contracts that were signed, each an account.
     pub contracts: i64,
@@ -163,7 +167,7 @@ impl Shop {
             "apr_method": "eu_ccd",
         });
         let offer = json!({
-            "id": uid, "name": format!("{n} times"), "regime": "open", "terms": terms, "amount_min_minor": 100,
+            "id": uid, "name": format!("{n} times"), "regime": "open", "terms": terms, "amount_min_minor": OFFERED_FROM_MINOR,
             "amount_max_minor": 100_000_000, "valid_from": self.world.today(),
         });
         expect(&self.world.rest(self.partner, Method::POST, "/v1/offers-admin", &offer), 201)?;
@@ -204,8 +208,9 @@ impl Shop {
         let path = format!("/v1/offers?order={}", order_id(order));
         answer = self.call(order, Method::GET, &path, &Value::Null, 200)?;
         let shown = !answer["items"].as_array().is_some_and(Vec::is_empty);
-        ensure!(shown, "nothing was offered");
-        self.count.shown(self.day(), order);
+        ensure!(shown || order.minor < OFFERED_FROM_MINOR, "nothing was offered");
+        self.report.too_little += usize::from(!shown);
+        self.count.placed(self.day(), order, shown);
         Ok(())
     }
 
@@ -233,7 +238,7 @@ impl Shop {
         let answer = self.call(order, Method::POST, "/v1/applications", &body, 201)?;
         let approved = answer["state"] == "approved";
         self.report.instalments += 1;
-        self.count.applied(order, approved);
+        self.count.applied(now, order, approved);
         if !approved {
             self.report.rejected += 1;
             return Ok(());
@@ -266,7 +271,7 @@ impl Shop {
         let event = json!({ "kind": kind, "at": self.world.now(), "stars": stars });
         let answer = self.hand_over(order, &[event])?;
         ensure!(answer["known"] == 1 && answer["events"] == 1, "{kind} was not taken: {answer}");
-        self.count.told(order, kind);
+        self.count.told(self.world.now(), order, (kind, stars));
         Ok(())
     }
 

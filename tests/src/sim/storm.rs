@@ -25,6 +25,8 @@ const STEPS: u32 = 600;
 const MOVES_MAX: u32 = 25;
 /// Lines of the trace that are shown of a seed that fails.
 const TRACE_SHOWN: usize = 60;
+/// What clocks say that lost their battery or were set by hand.
+pub const WRONG_CLOCKS: [&str; 2] = ["1970-01-01T00:00:00Z", "2030-06-01T00:00:00Z"];
 /// Restores of a phone: with its first, four installs a month.
 const RESTORES_MAX: usize = 2;
 /// Losses of the server's database in one storm.
@@ -45,7 +47,8 @@ fn tell(engine: Engine, seed: u64, story: fn(&mut World)) {
     let mut world = World::with_settings(engine, seed, &[("lease_days", "14"), ("cash_limit_minor", "300000")]);
     let done = catch_unwind(AssertUnwindSafe(|| story(&mut world)));
     if let Err(panic) = done {
-        for line in world.trace.iter().skip(world.trace.len().saturating_sub(TRACE_SHOWN)) {
+        let shown = std::env::var("SIM_TRACE").ok().and_then(|text| text.parse().ok()).unwrap_or(TRACE_SHOWN);
+        for line in world.trace.iter().skip(world.trace.len().saturating_sub(shown)) {
             eprintln!("  {line}");
         }
         eprintln!("seed {seed} on {engine:?} fails; to see it again:");
@@ -295,8 +298,8 @@ impl Storm {
 fn reboot(world: &mut World, on: On) {
     let at = |text: &str| Wall::At(text.parse::<Timestamp>().expect("a time"));
     let wall = match world.rng.random_range(0..16) {
-        0 => at("1970-01-01T00:00:00Z"),
-        1 => at("2030-06-01T00:00:00Z"),
+        0 => at(WRONG_CLOCKS[0]),
+        1 => at(WRONG_CLOCKS[1]),
         2 => Wall::Off(world.rng.random_range(-6..6) * daybook_shared::time::DAY_MS),
         _ => Wall::Off(world.rng.random_range(-300_000..300_000)),
     };

@@ -85,6 +85,7 @@ fn case(there: &There, route: &Route) -> (String, &'static str, Value) {
         "/v1/orders/{id}/resume-codes" => of(&there.order, json!({})),
         "/v1/returns/{id}/decision" => of(&there.goods_return, json!({ "ruling": "reject" })),
         "/v1/refunds/{id}/payout" => of(&there.refund, json!({ "outcome": "failed" })),
+        "/v1/refunds/{id}/sending" => of(&there.refund, json!({ "payment": there.payment })),
         "/v1/disputes/{id}/answers" => of(&there.dispute, with(decision, json!({ "words": "It is looked at." }))),
         "/v1/disputes/{id}/decision" => {
             of(&there.dispute, with(decision, json!({ "upheld": false, "words": "It was right." })))

@@ -6,7 +6,7 @@ use daybook_server::reports::table::WORKBOOK;
 use daybook_shared::ids::{CampaignId, ReportId};
 use serde_json::{Value, json};
 
-use crate::journey::{apply, four, offer, order, quote, shop, sign};
+use crate::journey::{apply, four, id, offer, order, quote, shop, sign};
 use crate::on_every_engine;
 
 #[test]
@@ -23,7 +23,14 @@ fn figures_are_counted_frozen_and_compared() {
             if minor == 40_000 {
                 let made = quote(&mut world, asha, free, order).json();
                 let application = apply(&mut world, asha, &made).json();
-                assert_eq!(sign(&world, asha, application["id"].as_str().unwrap()).status, 201);
+                let signed = sign(&world, asha, application["id"].as_str().unwrap());
+                assert_eq!(signed.status, 201);
+                // He objects to it twice.
+                let path = format!("/v1/plans/{}/disputes", signed.json()["plan"].as_str().unwrap());
+                for about in ["delivery", "charge"] {
+                    let body = json!({ "id": id(&mut world), "about": about, "words": "No." });
+                    assert_eq!(world.rest(asha, Method::POST, &path, &body).status, 201);
+                }
             }
         }
         world.pass_days(40);
@@ -39,12 +46,17 @@ fn figures_are_counted_frozen_and_compared() {
             "{line}"
         );
         assert_eq!(line["selection"], json!({ "bp": 3_333, "n": 3 }));
+        let experience = &line["experience"];
+        assert_eq!(experience["complained"], json!({ "bp": 10_000, "n": 1 }));
+        assert_eq!(experience["complaints"], json!({ "opened": 2 }));
+        assert_eq!(experience["rating"], json!({ "hundredths": null, "n": 0 }));
         assert_eq!(line["cart_others"], json!({ "minor": 55_000, "n": 2 }), "between the two others");
         let by_day = world.rest(shop.partner, Method::GET, &path("day"), &Value::Null).json();
         assert_eq!(by_day["lines"].as_array().unwrap().len(), 2);
         // For somebody outside, so few are hidden.
         let outside = world.rest(shop.partner, Method::GET, &(path("none") + "&outside=true"), &Value::Null).json();
         assert_eq!(outside["lines"][0]["selection"], json!({ "bp": null, "n": 3 }));
+        assert_eq!(outside["lines"][0]["experience"]["complaints"], json!({}));
         // As CSV and as a workbook.
         let csv = world.rest_accepting(shop.partner, &path("offer"), "text/csv");
         assert_eq!(csv.headers[header::CONTENT_TYPE], "text/csv");

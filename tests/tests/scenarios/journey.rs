@@ -233,6 +233,53 @@ fn every_write_of_the_journey_is_safe_to_repeat_and_its_id_stands_for_one_thing(
     });
 }
 
+/// Goal: wherever a server stops, a signature makes one plan that is in the books once. Method: it is killed at every
+/// reading of its clock within the request; the customer's phone sends it again.
+#[test]
+fn a_server_that_stops_anywhere_signs_once() {
+    on_every_engine(|mut world| {
+        let shop = shop(&mut world);
+        let asha = shop.customer;
+        // With a case and in the books at once, and held back by a down payment.
+        let offers = [(offer(&mut world, &shop, &murabaha()), 44_000), (offer(&mut world, &shop, &four(true)), 0)];
+        for (offer, receivable) in offers {
+            let (mut plans, mut killed) = (0, 0);
+            let before = (plan_count(&world, asha), balance(&world, "plan_recv"));
+            loop {
+                let order = order(&mut world, asha, 40_000);
+                let made = quote(&mut world, asha, offer, order).json();
+                let application = apply(&mut world, asha, &made).json()["id"].as_str().unwrap().to_owned();
+                let path = format!("/v1/applications/{application}");
+                let agreement = world.rest(asha, Method::GET, &format!("{path}/agreement"), &Value::Null);
+                let hash = agreement.headers["etag"].to_str().unwrap().trim_matches('"').to_owned();
+                let body = json!({ "document_hash": hash, "method": "app" });
+                let request = world.request(asha, Method::POST, &format!("{path}/acceptance"), &body);
+                let answer = world.server.call_until(request, plans + 1);
+                let again = sign(&world, asha, &application);
+                assert!([200, 201].contains(&again.status), "{}", again.json());
+                plans += 1;
+                assert_eq!(plan_count(&world, asha), before.0 + usize::try_from(plans).unwrap());
+                assert_eq!(balance(&world, "plan_recv"), before.1 + plans * receivable, "killed at {plans}");
+                let shown = world.rest(asha, Method::GET, &path, &Value::Null).json();
+                assert_eq!(shown["plan"], again.json()["plan"]);
+                if let Some(answer) = answer {
+                    assert_eq!((answer.status, answer.json()["plan"].clone()), (201, again.json()["plan"].clone()));
+                    break;
+                }
+                killed += 1;
+                assert!(killed < 60, "it is never through");
+            }
+            assert!(killed >= 4, "killed {killed} times only");
+        }
+        world.check_all(&[]);
+    });
+}
+
+fn plan_count(world: &World, customer: Who) -> usize {
+    let page = world.rest(customer, Method::GET, "/v1/plans?limit=100", &Value::Null).json();
+    page["items"].as_array().unwrap().len()
+}
+
 fn statuses(answers: &[Answer]) -> Vec<u16> {
     answers.iter().map(|answer| answer.status).collect()
 }

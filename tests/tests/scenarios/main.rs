@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod after_sale;
+mod after_sale_storms;
 mod attachments;
 mod boards_and_cases;
 mod captures;
@@ -19,6 +20,7 @@ mod imports;
 mod journey;
 mod keeping;
 mod links;
+mod money_back;
 mod offers;
 mod office;
 mod payments;

@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use daybook_shared::entry::Channel;
-use daybook_shared::ids::{AccountId, CustomerId, RefundId, ReturnId};
+use daybook_shared::ids::{AccountId, CustomerId, PaymentId, RefundId, ReturnId};
 use daybook_shared::money::Money;
 use daybook_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,8 @@ use crate::http::extract::{Json, Path};
 use crate::http::idempotency::Effect;
 use crate::http::paging::{Page, PageQuery, Paging};
 use crate::http::problem::{Code, Problem};
-use crate::journey::payout::{ByHand, Order, Paid, Payout as _};
-use crate::journey::refunds::{self, NewRefund, RefundRow};
+use crate::journey::refund_calls;
+use crate::journey::refunds::{self, NewRefund, Payout, RefundRow};
 use crate::{on_db, visible_units};
 
 /// Money that goes back to a customer.
@@ -46,6 +46,8 @@ pub struct RefundView {
     channel: Option<String>,
     /// The bank's or operator's reference.
     reference: Option<String>,
+    /// The payment through whose gateway it goes back; null when it is paid by hand.
+    through: Option<PaymentId>,
     created_at: Timestamp,
     ended_at: Option<Timestamp>,
 }
@@ -62,6 +64,7 @@ impl From<&RefundRow> for RefundView {
             state: row.state.code(),
             channel: row.channel.clone(),
             reference: row.reference.clone(),
+            through: row.through,
             created_at: row.created_at,
             ended_at: row.ended_at,
         }
@@ -220,11 +223,11 @@ pub struct PayoutRequest {
 }
 
 impl PayoutRequest {
-    fn paid(&self) -> Result<Paid, Problem> {
+    fn paid(&self) -> Result<Payout, Problem> {
         match (self.outcome.as_str(), &self.channel, &self.reference) {
-            ("submitted", None, None) => Ok(Paid::Submitted),
-            ("unknown", None, None) => Ok(Paid::Unknown),
-            ("failed", None, None) => Ok(Paid::Failed),
+            ("submitted", None, None) => Ok(Payout::Submitted),
+            ("unknown", None, None) => Ok(Payout::Unknown),
+            ("failed", None, None) => Ok(Payout::Failed),
             ("succeeded", Some(channel), Some(reference)) => {
                 words("/reference", reference, 64)?;
                 let channel = Channel::from_code(channel);
@@ -232,7 +235,7 @@ impl PayoutRequest {
                     let detail = "A refund goes out by BANK_TRANSFER, MOBILE_MONEY or CARD.";
                     return Err(Problem::invalid("/channel", "unknown", detail));
                 }
-                Ok(Paid::Succeeded { channel, reference: reference.clone() })
+                Ok(Payout::Succeeded { channel, reference: reference.clone() })
             }
             _ => {
                 let detail = "succeeded has a channel and a reference; submitted, unknown and failed have neither.";
@@ -270,14 +273,62 @@ pub async fn pay_out(
     let known = refunds::reached(&mut tx, scope, id).await?.ok_or_else(Problem::not_found)?;
     two_people(known.created_by, by.id)?;
     meant.check(&of_version(known.row_version))?;
-    if paid != Paid::Failed {
+    if refund_calls::is_asked(&mut tx, known.id).await? {
+        let detail = "It goes back through a gateway, which is asked what became of it. Wait until it is known.";
+        let problem = Problem::new(Code::IllegalTransition, detail);
+        return Err(problem.with("from", known.state.code()).with("event", "payout"));
+    }
+    if paid != Payout::Failed {
         refunds::must_be_payable(&mut tx, &known).await?;
     }
-    let order = Order { refund: known.uid, amount: Money::new(known.amount_minor, known.currency) };
-    let paid = ByHand(paid).pay(order).await;
     refunds::heard(&mut tx, &app, &known, (by.id, paid)).await?;
     let detail = json!({ "outcome": request.outcome });
     audit::record(&mut tx, app.now(), by.actor(), "refund.paid", id, detail).await?;
+    let row = refunds::find(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
+    effect.commit(tx, Answer::ok(&RefundView::from(&row)).tagged(of_version(row.row_version))).await
+}
+
+/// A refund that is to go back the way the money came.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SendRequest {
+    /// The payment on the refund's plan whose gateway gives the money back; not more than came by it.
+    payment: PaymentId,
+}
+
+/// Has a refund paid through the gateway that took a payment: it is submitted, and the gateway is asked until it says
+/// what became of it. Whoever made the refund owed does not send it.
+#[utoipa::path(
+    post,
+    path = "/v1/refunds/{id}/sending",
+    tag = "refunds",
+    params(
+        ("id" = RefundId, Path, description = "The refund."),
+        ("If-Match" = String, Header, description = "The version that is meant, or *.")
+    ),
+    request_body = SendRequest,
+    responses((status = 200, description = "The refund.", body = RefundView))
+)]
+pub async fn send(
+    State(app): State<Arc<App>>,
+    Extension(by): Extension<User>,
+    effect: Effect,
+    Path(id): Path<RefundId>,
+    meant: IfMatch,
+    Json(request): Json<SendRequest>,
+) -> Result<Response, Problem> {
+    let mut tx = effect.begin().await?;
+    crate::recovery::may_pay_out(&mut tx).await?;
+    let scope = (by.id, Permission::PayRefunds.role_list());
+    let known = refunds::reached(&mut tx, scope, id).await?.ok_or_else(Problem::not_found)?;
+    two_people(known.created_by, by.id)?;
+    if known.through != Some(request.payment) {
+        meant.check(&of_version(known.row_version))?;
+        refunds::must_be_payable(&mut tx, &known).await?;
+        refund_calls::send(&mut tx, &app, &known, (by.id, request.payment)).await?;
+        let detail = json!({ "payment": request.payment });
+        audit::record(&mut tx, app.now(), by.actor(), "refund.sent", id, detail).await?;
+    }
     let row = refunds::find(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
     effect.commit(tx, Answer::ok(&RefundView::from(&row)).tagged(of_version(row.row_version))).await
 }

@@ -5,8 +5,9 @@
 //! of it counts for that day, whenever it happened, so that every line is of the same orders. Undecided and
 //! cancelled are outside of the rate of approval and shown beside it.
 //!
-//! * [`rows`]: what is counted, in SQL. [`rates`]: what the counts come to.
+//! * [`rows`], [`mod@experience`]: what is counted, in SQL. [`rates`]: what the counts come to.
 
+pub mod experience;
 pub mod rates;
 pub mod rows;
 
@@ -16,6 +17,7 @@ use daybook_shared::time::Date;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use self::experience::Experience;
 use self::rates::{Median, Rate};
 use crate::app::App;
 use crate::db::Tx;
@@ -116,6 +118,8 @@ pub struct Line {
     pub returns_by_value: Rate,
     /// Delivered, of plans that began.
     pub delivered: Rate,
+    /// What customers met with, of plans that began.
+    pub experience: Experience,
 }
 
 /// A funnel.
@@ -138,11 +142,12 @@ pub async fn funnel(tx: &mut Tx, app: &App, (from, to): (Date, Date), by: By) ->
     let applications = rows::applications(tx, &periods, by).await?;
     let reasons = rows::reasons(tx, &periods, by).await?;
     let carts = rows::carts(tx, &periods, by).await?;
+    let mut experiences = experience::experience(tx, &periods, by).await?;
     let keys = checkouts.keys().chain(applications.keys()).chain(carts.keys().map(|(key, _)| key));
     let mut keys: Vec<_> = keys.cloned().collect();
     keys.sort_unstable();
     keys.dedup();
-    let line = |key: String| {
+    let mut line = |key: String| {
         let reached = matches!(by, By::Nothing | By::Day | By::Channel);
         let checkouts = reached.then(|| checkouts.get(&key).copied().unwrap_or_default());
         let applications = applications.get(&key).copied().unwrap_or_default();
@@ -150,9 +155,12 @@ pub async fn funnel(tx: &mut Tx, app: &App, (from, to): (Date, Date), by: By) ->
         let of_key = reasons.iter().filter(|((of, _), _)| *of == key);
         let reasons = of_key.map(|((_, reason), n)| (reason.clone(), *n)).collect();
         let carts = (cart(true), cart(false));
-        Line::of(key, checkouts, applications, reasons, carts)
+        let (experience, complained) = experiences.remove(&key).unwrap_or_default();
+        let complained = Rate::of(complained, applications.activated);
+        let line = Line::of(key, checkouts, applications, reasons, carts);
+        Line { experience: Experience { complained, ..experience }, ..line }
     };
-    Ok(Funnel { from, to, by: by.to_string(), lines: keys.into_iter().map(line).collect() })
+    Ok(Funnel { from, to, by: by.to_string(), lines: keys.into_iter().map(&mut line).collect() })
 }
 
 impl Line {
@@ -186,6 +194,7 @@ impl Line {
             returns: Rate::of(of.returned, of.activated),
             returns_by_value: Rate::of(of.returned_minor, of.activated_minor),
             delivered: Rate::of(of.delivered, of.activated),
+            experience: Experience::default(),
         }
     }
 
@@ -210,6 +219,15 @@ impl Line {
         ] {
             hide(rate);
         }
+        let Experience { approval_to_delivery, rating, complained, complaints } = &mut self.experience;
+        hide(complained);
+        if approval_to_delivery.n < N_MIN {
+            approval_to_delivery.minutes = None;
+        }
+        if rating.n < N_MIN {
+            rating.hundredths = None;
+        }
+        complaints.retain(|_, n| *n >= N_MIN);
         self.rejections.values_mut().chain(&mut self.selection).chain(&mut self.conversion_of_checkouts).for_each(hide);
         for median in [&mut self.cart_instalments, &mut self.cart_others] {
             if median.n < N_MIN {

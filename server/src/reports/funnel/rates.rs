@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// A share, in ten-thousandths, and of how many it is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Rate {
     /// Hundredths of a percent, rounded half up; null of none.
     pub bp: Option<i64>,
@@ -39,6 +39,40 @@ impl Median {
     pub const NONE: Self = Self { minor: None, n: 0 };
 }
 
+/// A middle time, and of how many it is one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Wait {
+    /// Minutes; the mean of the two in the middle of an even number, downwards; null of none.
+    pub minutes: Option<i64>,
+    /// Of how many.
+    pub n: i64,
+}
+
+impl Wait {
+    /// Of `n`, between the two in the middle, in milliseconds.
+    pub fn between(shorter_ms: i64, longer_ms: i64, n: i64) -> Self {
+        let minutes = || (shorter_ms + (longer_ms - shorter_ms) / 2).div_euclid(60_000);
+        Self { minutes: (n > 0).then(minutes), n }
+    }
+}
+
+/// A mean, and of how many it is one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Mean {
+    /// Hundredths, rounded half up; null of none.
+    pub hundredths: Option<i64>,
+    /// Of how many.
+    pub n: i64,
+}
+
+impl Mean {
+    /// Of `n` that sum up to so much, which is not negative.
+    pub fn of(sum: i64, n: i64) -> Self {
+        let mean = (n > 0).then(|| (i128::from(sum) * 200 + i128::from(n)) / (i128::from(n) * 2));
+        Self { hundredths: mean.and_then(|mean| i64::try_from(mean).ok()), n }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +97,15 @@ mod tests {
         assert_eq!(Median::between(5, 5, 3).minor, Some(5));
         assert_eq!(Median::between(5, 8, 2).minor, Some(6));
         assert_eq!(Median::between(0, 0, 0), Median::NONE);
+        assert_eq!(Wait::between(60_000, 240_000, 2), Wait { minutes: Some(2), n: 2 });
+        assert_eq!(Wait::between(-1, -1, 1).minutes, Some(-1), "delivered before it was approved");
+        assert_eq!(Wait::between(0, 0, 0), Wait::default());
+    }
+
+    #[test]
+    fn a_mean_is_rounded_once_and_nothing_of_none() {
+        for (sum, n, hundredths) in [(0, 0, None), (9, 2, Some(450)), (5, 3, Some(167)), (1, 200, Some(1))] {
+            assert_eq!(Mean::of(sum, n), Mean { hundredths, n }, "{sum} of {n}");
+        }
     }
 }

@@ -47,6 +47,7 @@ macro_rules! checkouts_from {
            join shop_order o on o.id = s.order_id "
     };
 }
+pub(super) use checkouts_from;
 macro_rules! checkouts {
     ($key:literal) => {
         concat!(
@@ -72,6 +73,7 @@ macro_rules! applications_from {
         )
     };
 }
+pub(super) use applications_from;
 macro_rules! applications {
     ($key:literal) => {
         concat!(
@@ -235,15 +237,17 @@ pub async fn carts(tx: &mut Tx, periods: &[Period], by: By) -> sqlx::Result<BTre
 }
 
 /// What lines are called: offers by their ids, everything else as it is.
-struct Names(BTreeMap<String, String>);
+pub struct Names(BTreeMap<String, String>);
 
 impl Names {
-    fn of(&self, line: &str) -> String {
+    /// What a line is called.
+    pub fn of(&self, line: &str) -> String {
         self.0.get(line).cloned().unwrap_or_else(|| line.to_owned())
     }
 }
 
-async fn names<'a>(tx: &mut Tx, by: By, lines: impl Iterator<Item = &'a str>) -> sqlx::Result<Names> {
+/// What these lines are called.
+pub async fn names<'a>(tx: &mut Tx, by: By, lines: impl Iterator<Item = &'a str>) -> sqlx::Result<Names> {
     if by != By::Offer {
         return Ok(Names(BTreeMap::new()));
     }

@@ -1,7 +1,7 @@
 //! I9: what ledger and facts come to, in a form in which two histories of one database can be compared.
 //!
 //! Left out is what depends on the arrival by design (I3): flags that say what a payment met when it came, which
-//! payment's journal has what is above the debt (the balances are the same), the day of a payment whose phone's
+//! payment's journal has what is above the debt (the balances are the same), when something was captured whose phone's
 //! clock ran ahead of its arrival, and versions, which count arrivals.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +39,8 @@ pub struct Books {
     pub promises: BTreeSet<(EntryId, String)>,
     /// What a new phone of each officer is told of each dossier.
     pub facts: BTreeMap<(usize, DossierId), Facts>,
-    /// Dossiers of accounts with a payment that says it was taken after it came: it counts for that day.
+    /// Dossiers with a capture that says it was made after it came, or a payment like that on their accounts: it
+    /// counts for when it came.
     pub ahead: BTreeSet<DossierId>,
 }
 
@@ -73,8 +74,8 @@ pub fn of(world: &mut World, officers: &[Who]) -> Books {
     books.balances.extend(balances.into_iter().map(|(gl, subject, currency, minor)| ((gl, subject, currency), minor)));
     let cash: Vec<(i64, String, i64)> = world.server.rows("select user_id, currency, minor from officer_cash");
     books.cash.extend(cash.into_iter().filter(|(.., minor)| *minor != 0));
-    let ahead = "select distinct d.uid from payment p join entry e on e.uid = p.uid join dossier d
-         on d.account_id = p.account_id where e.captured_at = e.received_at";
+    let ahead = "select distinct d.uid from entry e left join payment p on p.uid = e.uid
+         join dossier d on d.account_id = p.account_id or d.id = e.dossier_id where e.captured_at = e.received_at";
     books.ahead.extend(world.server.rows::<(DossierId,)>(ahead).into_iter().map(|(uid,)| uid));
     books.promises.extend(world.server.rows::<(EntryId, String)>("select entry_uid, status from promise"));
     for officer in officers {
@@ -109,22 +110,22 @@ impl Books {
         all.extend(differ("journal", &self.journals, &other.journals));
         all.extend(differ("balance", &self.balances, &other.balances));
         let ahead: BTreeSet<DossierId> = self.ahead.union(&other.ahead).copied().collect();
-        all.extend(differ("facts", &without_days(&self.facts, &ahead), &without_days(&other.facts, &ahead)));
+        all.extend(differ("facts", &without_times(&self.facts, &ahead), &without_times(&other.facts, &ahead)));
         all.extend(self.cash.symmetric_difference(&other.cash).map(|row| format!("cash {row:?}")));
         all.extend(self.promises.symmetric_difference(&other.promises).map(|row| format!("promise {row:?}")));
         all
     }
 }
 
-/// The same without the day of the last payment of these dossiers.
-fn without_days(
+/// The same without the day of the last payment and the timeline of these dossiers.
+fn without_times(
     facts: &BTreeMap<(usize, DossierId), Facts>,
     ahead: &BTreeSet<DossierId>,
 ) -> BTreeMap<(usize, DossierId), Facts> {
     let mut facts = facts.clone();
-    for ((_, dossier), sections) in &mut facts {
-        let of_state = |(kind, _): &&mut (u8, Vec<u8>)| *kind == SectionKind::State.number();
-        for (_, bytes) in sections.iter_mut().filter(of_state).filter(|_| ahead.contains(dossier)) {
+    for (_, sections) in facts.iter_mut().filter(|((_, dossier), _)| ahead.contains(dossier)) {
+        sections.retain(|(kind, _)| *kind != SectionKind::Timeline.number());
+        for (_, bytes) in sections.iter_mut().filter(|(kind, _)| *kind == SectionKind::State.number()) {
             let state: State = minicbor::decode(bytes).expect("a phone keeps what it can read");
             *bytes = minicbor::to_vec(State { last_paid_on: None, ..state }).expect("memory has room");
         }

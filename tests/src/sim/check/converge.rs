@@ -10,11 +10,12 @@ use daybook_shared::wire::outcome::Outcome;
 
 use crate::sim::phone::Phone;
 use crate::sim::says::words;
+use crate::sim::storm::WRONG_CLOCKS;
 use crate::sim::world::{On, Who, World};
 
 /// A body that says nothing new may have so many bytes (sync.md 6), for up to 8 caseloads.
 const IDLE_BYTES_MAX: u64 = 300;
-/// Days around the world's present that an officer's own days may have.
+/// Days around the present, and around what wrong clocks say, that an officer's own days may have.
 const DAYS: i32 = 400;
 
 /// All that a phone holds of one dossier.
@@ -86,7 +87,9 @@ fn same(world: &World, on: On, fresh: On) {
 }
 
 fn own_days(world: &World, user: UserId) -> BTreeSet<DossierId> {
-    (-DAYS..=DAYS).map(|days| DossierId::day(user, world.today().plus_days(days))).collect()
+    let present = [world.now()].into_iter().chain(WRONG_CLOCKS.map(|text| text.parse().expect("a time")));
+    let around = |at| (-DAYS..=DAYS).map(move |days| world.server.app().settings.zone.date_of(at).plus_days(days));
+    present.flat_map(around).map(|day| DossierId::day(user, day)).collect()
 }
 
 /// The yardstick against the rows themselves.
