@@ -32,6 +32,7 @@ use crate::messages::send::AT_ONCE_MAX;
 use crate::messages::{Gateway, GatewayError};
 use crate::on_db;
 use crate::settings::{Settings, SettingsError};
+use crate::sync::catalogue::Newest;
 use crate::sync::health::{Answered, FleetAge};
 use crate::sync::routes::DEPOSITS_A_MINUTE_MAX;
 use crate::sync::writer::Writer;
@@ -89,6 +90,8 @@ pub struct App {
     pub fleet_age: FleetAge,
     /// Bytes of answers to phones that are not in the database yet.
     pub answered: Answered,
+    /// The offers that phones get, as they were last read.
+    pub catalogue: Newest,
     /// Room for the bodies of all requests, as they come.
     pub body_room: BodyRoom,
     /// Room for the bodies of all requests of phones, once inflated.
@@ -263,6 +266,7 @@ impl App {
             alarm: Alarm::default(),
             fleet_age: FleetAge::default(),
             answered: Answered::default(),
+            catalogue: Newest::default(),
             body_room: BodyRoom::new(BODY_ROOM_BYTES),
             inflated_room: BodyRoom::new(INFLATED_PERMITS_BYTES),
         }))

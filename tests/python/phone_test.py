@@ -240,6 +240,29 @@ class PhoneTest(unittest.TestCase):
             mine.capture(repayment(case, AMOUNT), [daybook.File(bytes=b"", mime="image/jpeg")])
         mine.shut()
 
+    def test_a_quote_needs_no_network(self):
+        mine = self.enrolled(self.home(), self.officers[0])
+        shown = json.loads(mine.offers())
+        self.assertEqual((len(shown["offers"]), shown["left_out"], shown["unreadable"]), (2, 0, []))
+        offer = shown["offers"][0]
+        least, currency = offer["amount_min"]["minor"], offer["terms"]["currency"]
+        quoted = json.loads(mine.quote(offer["id"], least, currency))
+        self.assertEqual(sum(due["amount"]["minor"] for due in quoted["instalments"])
+                         + quoted["at_acceptance"]["minor"], quoted["total"]["minor"])
+        self.assertEqual(quoted["request"]["offer_version"], offer["version"])
+        again = json.loads(mine.quote(offer["id"], least, currency, anchor=quoted["anchor"], channel="app"))
+        self.assertEqual((again["hash"], again["id"] == quoted["id"]), (quoted["hash"], False))
+        with self.failed("amount_too_low"):
+            mine.quote(offer["id"], least - 1, currency)
+        with self.failed("unknown_offer"):
+            mine.quote("01a3ffac-9f00-7281-9257-9b2ed10dc80f", least, currency)
+        with self.failed("anchor"):
+            mine.quote(offer["id"], least, currency, anchor="2020-01-01")
+        for arguments in [("four", least, currency), (offer["id"], least, "shillings")]:
+            with self.failed("argument"):
+                mine.quote(*arguments)
+        mine.shut()
+
     def test_every_language_has_every_call(self):
         generated = Path(daybook.__file__).parent.parent
         kotlin = (generated / "kotlin/uniffi/daybook/daybook.kt").read_text()

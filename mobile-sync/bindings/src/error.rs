@@ -6,7 +6,7 @@ use daybook_mobile_sync::client::ClientError;
 use daybook_mobile_sync::enrol::EnrolError;
 use daybook_mobile_sync::session::SessionError;
 use daybook_mobile_sync::store::ChangeHandsError;
-use daybook_mobile_sync::view::ViewError;
+use daybook_mobile_sync::view::{QuoteError, ViewError};
 
 /// Why a call did nothing. There is one kind, told apart by its code.
 #[derive(Debug, thiserror::Error, uniffi::Error)]
@@ -102,14 +102,13 @@ impl From<EditBoardError> for PhoneError {
 
 impl From<ViewError> for PhoneError {
     fn from(error: ViewError) -> Self {
-        let code = match &error {
-            ViewError::Store(error) => error.code(),
-            ViewError::NotEnrolled => "not_enrolled",
-            ViewError::Wiped => "wiped",
-            ViewError::LeaseLapsed => "login_required",
-            ViewError::Locked(_) => "locked",
-        };
-        Self::of(code, error)
+        Self::of(error.code(), error)
+    }
+}
+
+impl From<QuoteError> for PhoneError {
+    fn from(error: QuoteError) -> Self {
+        Self::of(error.code(), error)
     }
 }
 

@@ -1,11 +1,12 @@
 //! What an app shows, as the JSON that `daybook-phone --json` prints.
 
-use daybook_mobile_sync::view::{Position, View};
+use daybook_mobile_sync::view::{Position, View, Wanted};
+use daybook_shared::money::Money;
 use serde::Serialize;
 
 use crate::error::PhoneError;
 use crate::host::moment;
-use crate::phone::Phone;
+use crate::phone::{Open, Phone};
 
 impl Phone {
     fn shown<T: Serialize, E: Into<PhoneError>>(
@@ -81,6 +82,34 @@ impl Phone {
     /// Cash in the officer's hand, and what a hand-over now would name.
     pub fn cash(&self) -> Result<String, PhoneError> {
         self.shown(|view| view.cash())
+    }
+
+    /// Offers to quote from today.
+    pub fn offers(&self) -> Result<String, PhoneError> {
+        self.shown(|view| view.offers())
+    }
+
+    /// Works an offer out without a connection: what it costs, its hash, and under `request` the body to post to
+    /// `POST /v1/quotes` later. `anchor` is the day of the acceptance, today if none is given; `channel` (`store`,
+    /// `web`, `app`) says where the goods are bought while there is no order. Keep what comes: the phone does not.
+    #[uniffi::method(default(anchor = None, channel = None, order = None))]
+    pub fn quote(
+        &self,
+        offer: String,
+        price_minor: i64,
+        currency: String,
+        anchor: Option<String>,
+        channel: Option<String>,
+        order: Option<String>,
+    ) -> Result<String, PhoneError> {
+        let wanted = Wanted {
+            offer: id(&offer)?,
+            price: Money::new(price_minor, id(&currency)?),
+            anchor: anchor.as_deref().map(id).transpose()?,
+            channel: channel.as_deref().map(id).transpose()?,
+            order: order.as_deref().map(id).transpose()?,
+        };
+        self.with(|Open { store, rng }| json(&store.quote(&wanted, moment(&*self.host), rng)?))
     }
 
     /// All agents with a file here.

@@ -58,6 +58,8 @@ A day with a phone:
   daybook-phone contact KE-1001 PHONE +254711000002 --source NEIGHBOUR --consent
   daybook-phone weekly AG-17 --check branding=Y --check float_ok=N --gps -1.286,36.817
   daybook-phone note KE-1001 'gate is behind the school'
+  daybook-phone offers                             what you can offer today
+  daybook-phone quote 'Twelve months' 12000        what it costs; --json has the body for POST /v1/quotes
   daybook-phone cash                               what is in your hand
   daybook-phone handover --to CASHIER              all of it
   daybook-phone sync                               hand everything in
@@ -115,6 +117,27 @@ pub(crate) enum Command {
     Case {
         /// The case.
         case: String,
+    },
+    /// The offers that are made today, as far as this phone knows.
+    Offers,
+    /// Work an offer out, without a connection: the schedule, the cost, and what is to be posted later.
+    Quote {
+        /// The offer's id or its beginning, or its name.
+        offer: String,
+        /// What the goods cost, for example 12000 or 11999.50
+        price: String,
+        /// The currency of the price, when it is another than the lender's.
+        #[arg(long)]
+        currency: Option<String>,
+        /// The day of the acceptance, at most seven days back; today when absent.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: Option<String>,
+        /// Where the goods are bought, while there is no order: store, web or app.
+        #[arg(long, conflicts_with = "order")]
+        channel: Option<String>,
+        /// The customer's order.
+        #[arg(long, value_name = "ID")]
+        order: Option<String>,
     },
     /// The agents of this phone.
     Agents,

@@ -8,6 +8,7 @@ mod args;
 mod captures;
 pub mod clock;
 pub mod home;
+mod quotes;
 mod records;
 mod shows;
 
@@ -66,6 +67,8 @@ fn run(args: &Args) -> Result<()> {
         Command::List { near } => phone.list(near.as_deref()),
         Command::Find { text } => phone.find(&text.join(" ")),
         Command::Case { case } => phone.case(case),
+        Command::Offers => phone.offers(),
+        Command::Quote { .. } => phone.quote(&args.command),
         Command::Agents => phone.agents(),
         Command::Agent { agent } => phone.agent(agent),
         Command::Day { date } => phone.day(date.as_deref()),

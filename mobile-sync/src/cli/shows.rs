@@ -15,6 +15,7 @@ macro_rules! line {
         $out.push('\n');
     }};
 }
+pub(super) use line;
 
 impl Phone<'_> {
     pub(super) fn list(&self, near: Option<&str>) -> Result<()> {
@@ -183,7 +184,7 @@ impl Phone<'_> {
     }
 
     /// JSON for programs, else what the closure writes.
-    fn show(&self, value: &impl Serialize, write: impl FnOnce(&mut String)) -> Result<()> {
+    pub(super) fn show(&self, value: &impl Serialize, write: impl FnOnce(&mut String)) -> Result<()> {
         if self.args.json {
             return say(&serde_json::to_string_pretty(value)?);
         }

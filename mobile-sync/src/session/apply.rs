@@ -14,7 +14,7 @@ use rand::Rng;
 
 use super::request::Sent;
 use crate::Moment;
-use crate::store::{Db, Enrolment, StoreError};
+use crate::store::{Db, Enrolment, PageTaken, StoreError};
 
 /// Why a frame was not applied. Nothing of it is in the file.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +98,7 @@ pub(super) fn frame(
         applying.caseloads(frame, rng)?;
         applying.dossiers(frame, rng)?;
         applying.cursors(frame)?;
+        applying.catalogue(frame, rng)?;
     }
     if frame.end == Some(End::Complete) && whole && !db.phone()?.login_required {
         applying.complete(frame, rng)?;
@@ -393,6 +394,16 @@ impl Applying<'_> {
                 self.applied.news |= self.db.set_cursor(id, &new.cursor)?;
             }
         }
+        Ok(())
+    }
+
+    /// A page of the offers to quote from.
+    fn catalogue(&mut self, frame: &Frame, rng: &mut dyn Rng) -> Result<(), ApplyError> {
+        let Some(page) = &frame.catalogue else { return Ok(()) };
+        if self.db.add_catalogue_page(page, rng)? == PageTaken::OutOfPlace {
+            return Err(ApplyError::Protocol("offers that do not follow those that are here"));
+        }
+        self.applied.news = true;
         Ok(())
     }
 

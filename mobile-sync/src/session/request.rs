@@ -122,6 +122,7 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         unsettled: None,
         unsent: None,
         wiped: wiped.then_some(true),
+        catalogue: None,
     };
     request.have = if phone.send_have || phone.relearn { Some(db.held()?) } else { None };
     if !deposit {
@@ -135,6 +136,7 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         request.caseloads_hash = phone.caseloads_hash;
         request.news_seen = phone.news_seen;
         request.receipt_last = db.newest_block_last(phone.install)?;
+        request.catalogue = Some(db.catalogue_held()?);
         request.receipts_left = u32::try_from(db.receipt_numbers_left(phone.install)?).unwrap_or(u32::MAX);
     }
     let held = if deposit { phone.acked_number } else { 0 };

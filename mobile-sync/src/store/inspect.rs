@@ -110,6 +110,11 @@ impl Store {
         self.read().caseloads()
     }
 
+    /// The offers to quote from, in the server's order, as they travelled.
+    pub fn offers(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.read().catalogue().map(|catalogue| catalogue.offers)
+    }
+
     /// The lender's currency; `None` before enrolment.
     pub fn currency(&self) -> Result<Option<Currency>, StoreError> {
         Ok(self.read().phone()?.enrolment.map(|enrolment| enrolment.currency))

@@ -21,6 +21,7 @@
 
 mod attachments;
 mod boards;
+mod catalogue;
 mod dossiers;
 mod entries;
 mod envelopes;
@@ -55,6 +56,7 @@ pub(crate) use attachments::DueFile;
 pub use attachments::StoredFile;
 pub(crate) use boards::PendingChange;
 pub use boards::{Draft, WorkingBoard};
+pub(crate) use catalogue::PageTaken;
 pub(crate) use entries::NewEntry;
 pub use entries::{EntryState, StoredEntry};
 pub(crate) use envelopes::{KeptEnvelope, entry_id};
@@ -72,7 +74,7 @@ use crate::time::build_time;
 
 /// Migrations, oldest first; a file's `user_version` says how many it has had. Never edited once
 /// released: add one.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../../../migrations/device/0001_store.sql"),
     include_str!("../../../migrations/device/0002_upload_budget.sql"),
     include_str!("../../../migrations/device/0003_envelope_key.sql"),
@@ -81,6 +83,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../../../migrations/device/0006_attachments.sql"),
     include_str!("../../../migrations/device/0007_wiped.sql"),
     include_str!("../../../migrations/device/0008_erasure.sql"),
+    include_str!("../../../migrations/device/0009_catalogue.sql"),
 ];
 const CHECK_VALUE: &[u8] = b"daybook/device/store/1";
 /// What a phone asks for at first, in bytes of compressed response.

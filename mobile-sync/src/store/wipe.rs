@@ -64,7 +64,7 @@ impl Db<'_> {
     }
 }
 
-const ERASED: [&str; 19] = [
+const ERASED: [&str; 21] = [
     "delete from entry",
     "delete from attachment",
     "delete from attachment_piece",
@@ -84,6 +84,8 @@ const ERASED: [&str; 19] = [
     "delete from kept_cash",
     "delete from kept_handover",
     "delete from erasing",
+    "delete from catalogue",
+    "delete from offer",
 ];
 
 #[cfg(test)]

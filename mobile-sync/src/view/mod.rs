@@ -12,6 +12,8 @@ pub mod cash;
 mod entry;
 mod files;
 mod near;
+mod offers;
+mod quote;
 mod said;
 pub mod words;
 
@@ -31,6 +33,8 @@ pub use case::{BoardShown, CaseSummary, CaseView, Due, PromiseView, TaskShown, T
 pub use entry::EntryView;
 pub use files::{AgentSummary, AgentView, DayView};
 pub use near::{Position, metres};
+pub use offers::{OfferView, Offers};
+pub use quote::{OfflineQuote, QuoteError, Wanted};
 
 use crate::Moment;
 use crate::store::{Db, Draft, Store, StoreError, StoredFile};
@@ -53,6 +57,19 @@ pub enum ViewError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl ViewError {
+    /// The stable code, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::NotEnrolled => "not_enrolled",
+            Self::Wiped => "wiped",
+            Self::LeaseLapsed => "login_required",
+            Self::Locked(_) => "locked",
+        }
+    }
 }
 
 /// How this phone stands. Names no customer, so it is always shown.

@@ -51,7 +51,13 @@ pub fn coverage(offers: &[Offer], currency: Currency, edges: &[i64], today: Date
                 let on = month.plus_days(14).max(today);
                 for (i, edge) in edges.iter().enumerate() {
                     let amount = Money::new(*edge, currency);
-                    let purchase = Purchase { amount, channel: *channel, segment: *segment, categories: [].into(), on };
+                    let purchase = Purchase {
+                        amount,
+                        channel: Some(*channel),
+                        segment: Some(*segment),
+                        categories: Some([].into()),
+                        on,
+                    };
                     coverage.cells += 1;
                     if !offers.iter().any(|offer| covers(offer, &purchase)) {
                         let to = edges.get(i + 1).map(|to| Money::new(*to, currency));

@@ -6,6 +6,7 @@
 
 use daybook_shared::ids::{CustomerId, Hash, OrderId, sha256};
 use daybook_shared::money::{Currency, Money};
+pub use daybook_shared::quote::offered::Channel;
 use daybook_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -18,16 +19,6 @@ use crate::{batch_row, on_db};
 pub const LINES_MAX: usize = 200;
 
 spelled! {
-    /// Where an order was placed.
-    Channel {
-        /// In a store.
-        Store = "store",
-        /// In a web shop.
-        Web = "web",
-        /// In an app.
-        App = "app",
-    }
-
     /// What happens to an order.
     EventKind {
         /// Its customer was shown at least one offer.

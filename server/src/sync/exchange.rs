@@ -1,7 +1,7 @@
 //! `POST /v1/sync` and `POST /v1/deposit`: what a request goes through, in one place.
 //!
 //! inflate within bounds -> is this the history the phone knows? -> envelopes, one after the other, each durable before the next -> answers,
-//! acknowledgement, officer block -> the feed, read in one snapshot after all of it.
+//! acknowledgement, officer block -> the feed, read in one snapshot after all of it -> offers to quote from.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use daybook_shared::wire::sign::{Acknowledgement, Context, DeviceState, Signed, 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::arrived::{Arrived, NotTaken};
+use super::catalogue;
 use super::cursor::Cursor;
 use super::effects::AcknowledgementRow;
 use super::finish::{Finish, Finished};
@@ -522,7 +523,8 @@ async fn download(
     let changed = caseloads_hash(&list) != request.caseloads_hash;
     let news =
         rows.iter().any(|row| Cursor::decode(row.cursor_bytes.as_deref().unwrap_or_default(), row.seq).done < row.seq);
-    if !changed && !news {
+    let lacking = catalogue::lacking(&mut tx, app, request.catalogue).await?;
+    if !changed && !news && lacking.is_none() {
         let mut frames = FrameWriter::new();
         frames.push(&Frame { end: Some(End::Complete), ..head });
         return Ok(frames.finish());
@@ -539,6 +541,10 @@ async fn download(
         if end == End::More {
             break;
         }
+    }
+    // Work comes first: offers follow once a phone has all of its cases.
+    if let Some(lacking) = lacking.filter(|_| end == End::Complete) {
+        end = frames.catalogue(lacking);
     }
     Ok(frames.finish(end))
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use daybook_shared::ids::{CaseloadId, DossierId, EntryId, UserId};
-use daybook_shared::wire::exchange::{Delta, Drop, Frame, Gone, NewCursor, Person};
+use daybook_shared::wire::exchange::{Delta, Drop, End, Frame, Gone, NewCursor, Person};
 use daybook_shared::wire::framing::FrameWriter;
 use daybook_shared::wire::limits::FRAME_BYTES_AIM;
 
+use super::catalogue::Lacking;
 use super::cursor::Cursor;
 use super::read::Item;
 use crate::batch_row;
@@ -151,6 +152,24 @@ impl Frames {
         self.frame.drop.get_or_insert_default().push(Drop { dossier, entries });
     }
 
+    /// Adds what a phone lacks of the catalogue, a page a frame; `More` when the budget ended before that did. One
+    /// page goes whatever the budget, once nothing else is to be sent.
+    pub fn catalogue(&mut self, mut lacking: Lacking) -> End {
+        let mut first = true;
+        while let Some(page) = lacking.next_page(FRAME_BYTES_AIM, first) {
+            if self.size > 0 {
+                if self.writer.len() + self.size / 4 >= self.budget_end {
+                    return End::More;
+                }
+                self.flush();
+            }
+            self.size += 32 + page.offers.iter().map(|offer| offer.len() + 3).sum::<usize>();
+            self.frame.catalogue = Some(page);
+            first = false;
+        }
+        End::Complete
+    }
+
     /// Says how far a caseload is read once this frame is applied.
     pub fn cursor(&mut self, caseload: CaseloadId, cursor: &Cursor) {
         let number = self.caseload(caseload);
@@ -183,7 +202,7 @@ impl Frames {
     }
 
     /// The response's body.
-    pub fn finish(mut self, end: daybook_shared::wire::exchange::End) -> Vec<u8> {
+    pub fn finish(mut self, end: End) -> Vec<u8> {
         self.frame.end = Some(end);
         self.flush();
         self.writer.finish()

@@ -4,10 +4,11 @@
 //!
 //! [`exchange::sync`] -> [`arrived::Arrived::verify`] -> [`writer::write`] ->
 //! [`take::take`] -> [`judge::judge`] -> [`money::pay`] -> [`persist::persist`], and back down:
-//! [`exchange::sync`] -> [`read::news`] -> [`frames::Frames`].
+//! [`exchange::sync`] -> [`read::news`] -> [`catalogue::lacking`] -> [`frames::Frames`].
 
 pub mod arrived;
 pub mod boards;
+pub mod catalogue;
 pub mod compact;
 pub mod cursor;
 pub mod effects;

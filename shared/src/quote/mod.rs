@@ -13,17 +13,20 @@
 //! * [`apr`]: the effective rate with its method; [`worth`] solves it, [`reg_z`] in the American way.
 //! * [`settle`]: paying off early.
 //! * [`refund`] and [`provider_fee`]: what is given back, and what a provider charges us.
-//! * [`content`]: a quote's bytes, its hash, and how two quotes differ.
+//! * [`content`]: a quote's bytes, its hash, and how two quotes differ; [`figures`] are what it says in JSON.
+//! * [`offered`]: to whom an offer is made, for how much and when, and an offer as a phone has it.
 //!
-//! What is deliberately not here: who may get an offer and when (channel, segment, season, range of
-//! amounts), how long a quote stands, and anything that is decided or stored.
+//! What is deliberately not here: which offers are in force, how long a quote stands, and anything that is
+//! decided or stored.
 
 pub mod apr;
 pub mod closed;
 pub mod content;
 pub mod due;
 pub mod faults;
+pub mod figures;
 mod lines;
+pub mod offered;
 mod portions;
 pub mod price;
 #[cfg(test)]
@@ -41,8 +44,9 @@ mod worth;
 pub use apr::{Apr, AprMethod};
 pub use due::{DueRule, Grace};
 pub use faults::TermsFault;
+pub use offered::{Conditions, Offered};
 pub use price::{PriceError, Quote};
-pub use regime::{Breach, Regime, check_offer, check_quote};
+pub use regime::{Breach, Regime, check_offer, check_quote, check_quote_of_anybody};
 pub use settle::Settlement;
 pub use terms::Terms;
 pub use worth::NoRate;

@@ -3,6 +3,7 @@
 //! Another country is another value, written in JSON among the lender's settings; the code stays. What
 //! breaks a limit is listed with the limit and what was used of it, so that it can be told to people.
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use super::closed::closed;
@@ -52,40 +53,52 @@ closed! {
 }
 
 /// The least age of a customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cbor(array)]
 pub struct AgeMin {
     /// So many years.
+    #[n(0)]
     pub years: u8,
     /// Of this calendar.
+    #[n(1)]
     pub calendar: Calendar,
 }
 
 /// What a regulator allows.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cbor(array)]
 pub struct Regime {
     /// Its name in offers and settings.
+    #[n(0)]
     pub code: Box<str>,
     /// The only currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(1)]
     pub currency: Option<Currency>,
     /// Fees of the customer; what being late costs is none.
+    #[n(2)]
     pub consumer_fees: Permission,
     /// Profit, or any other cost of the term that the customer pays.
+    #[n(3)]
     pub profit: Permission,
     /// Collecting cash.
+    #[n(4)]
     pub cash_collection: Permission,
     /// The most instalments of one quote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(5)]
     pub instalments_max: Option<u16>,
     /// The most a customer may owe in all, minor units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(6)]
     pub outstanding_max_minor: Option<i64>,
     /// The least age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(7)]
     pub age_min: Option<AgeMin>,
 }
 
@@ -151,6 +164,12 @@ impl Regime {
         }
     }
 
+    /// What it may forbid a customer of whom nothing is known.
+    pub fn left_open(&self) -> Vec<BreachCode> {
+        let outstanding = self.outstanding_max_minor.map(|_| BreachCode::Outstanding);
+        outstanding.into_iter().chain(self.age_min.map(|_| BreachCode::Age)).collect()
+    }
+
     /// What collecting cash breaks.
     pub fn cash_breach(&self) -> Option<Breach> {
         (self.cash_collection == Permission::Forbidden).then(|| Breach::of(BreachCode::Cash, 0, 1))
@@ -214,13 +233,23 @@ pub fn check_offer(terms: &Terms, regime: &Regime) -> Vec<Breach> {
 /// What of a quote a regime forbids for a customer who owes `outstanding_minor` already, in all and in
 /// the quote's currency. Offers change and so do regimes: what an offer is asked is asked again.
 pub fn check_quote(quote: &Quote, outstanding_minor: i64, birth_date: Option<Date>, regime: &Regime) -> Vec<Breach> {
+    let mut breaches = quote_breaches(quote, outstanding_minor, regime);
+    breaches.extend(regime.age_breach(birth_date, quote.anchor));
+    breaches
+}
+
+/// What of a quote a regime forbids whoever the customer is; [`Regime::left_open`] is what else it asks.
+pub fn check_quote_of_anybody(quote: &Quote, regime: &Regime) -> Vec<Breach> {
+    quote_breaches(quote, 0, regime)
+}
+
+fn quote_breaches(quote: &Quote, outstanding_minor: i64, regime: &Regime) -> Vec<Breach> {
     let breaches = [
         regime.currency_breach(quote.currency),
         forbidden(regime.consumer_fees, BreachCode::ConsumerFee, quote.fee_minor),
         forbidden(regime.profit, BreachCode::Profit, quote.profit_minor),
         regime.instalments_breach(quote.instalments.len()),
         regime.outstanding_breach(outstanding_minor.saturating_add(quote.receivable_minor())),
-        regime.age_breach(birth_date, quote.anchor),
     ];
     breaches.into_iter().flatten().collect()
 }
@@ -265,6 +294,12 @@ mod tests {
         let with_fee = Terms { fee: Some(fee(FeeKind::Spread)), ..zero_percent(13) };
         assert_eq!(codes(&check(&quote(&with_fee, 100_000), 0, adult)), ["CONSUMER_FEE", "INSTALMENTS"]);
         assert_eq!(check_quote(&four, i64::MAX, None, &Regime::open()), []);
+        // Of a customer of whom nothing is known, what holds for anybody is said, and what else is asked.
+        let of_anybody = |quote: &Quote| codes(&check_quote_of_anybody(quote, &Regime::sama_bnpl()));
+        assert_eq!(of_anybody(&four), [""; 0]);
+        assert_eq!(of_anybody(&quote(&zero_percent(4), 500_001)), ["OUTSTANDING"]);
+        assert_eq!(Regime::sama_bnpl().left_open(), [BreachCode::Outstanding, BreachCode::Age]);
+        assert_eq!(Regime::open().left_open(), []);
     }
 
     #[test]

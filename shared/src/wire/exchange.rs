@@ -6,6 +6,7 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
+use super::catalogue::{CatalogueHeld, CataloguePage};
 use super::limits::{CASELOADS_MAX, REQUEST_ENVELOPES_MAX};
 use super::outcome::{BoardVerdict, Outcome};
 use super::sign::Signed;
@@ -100,6 +101,9 @@ pub struct Request {
     /// The phone has erased itself by order; what it still sends is all it has.
     #[n(18)]
     pub wiped: Option<bool>,
+    /// The offers it has to quote from; absent from a phone that keeps none.
+    #[n(19)]
+    pub catalogue: Option<CatalogueHeld>,
 }
 
 /// Captures that a request leaves on the phone.
@@ -480,6 +484,9 @@ pub struct Frame {
     /// The order that this phone erase itself (a signed [`super::sign::WipeOrder`]).
     #[n(23)]
     pub wipe: Option<Signed>,
+    /// The next part of the offers to quote from, once everything else is here.
+    #[n(24)]
+    pub catalogue: Option<CataloguePage>,
 }
 
 /// How a response ended.

@@ -56,3 +56,8 @@ pub const SHOWN_ACKNOWLEDGEMENTS_MAX: usize = 1_024;
 pub const SHOWN_BLOCKS_MAX: usize = 64;
 /// Dossiers of one request that a phone says it holds.
 pub const HELD_DOSSIERS_MAX: usize = 10_000;
+/// Offers that phones get to quote from, those of the highest priority and the newest first; of how many more
+/// are in force a phone is told the number, and their quotes are made online.
+pub const CATALOGUE_OFFERS_MAX: usize = 200;
+/// Bytes of all of them before compression, for a phone on a slow link.
+pub const CATALOGUE_BYTES_MAX: usize = 64 * 1024;

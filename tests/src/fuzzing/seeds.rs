@@ -3,6 +3,7 @@
 use daybook_shared::cbor;
 use daybook_shared::entry::Entry;
 use daybook_shared::ids::{CaseloadId, DossierId, EntryId, EnvelopeId, Epoch, UserId};
+use daybook_shared::wire::catalogue::{CatalogueHeld, CataloguePage, CatalogueRules};
 use daybook_shared::wire::envelope::{Anchor, BoardChange, Body, Header, seal};
 use daybook_shared::wire::exchange::{
     Answer, CaseloadCursor, CursorBytes, Delta, End, EnvelopeAnswer, FeedEntry, Frame, Held, NewCursor, NewOutcome,
@@ -178,6 +179,14 @@ fn bulk() -> Frame {
     }
 }
 
+/// Offers as they come: what a phone cannot read is bytes to it.
+fn offers() -> Frame {
+    let rules = CatalogueRules { left_out: 2, offline_days: 7, quote_hours: 24 };
+    let offers = vec![vec![0x87, 0x50].into(), vec![].into(), vec![0x9f; 40].into()];
+    let page = CataloguePage { catalogue: 0x1122_3344_5566_7788, from: 0, count: 3, rules, offers };
+    Frame { catalogue: Some(page), end: Some(End::Complete), ..Frame::default() }
+}
+
 fn response(frames: &[Frame]) -> Vec<u8> {
     let mut writer = FrameWriter::new();
     for frame in frames {
@@ -197,6 +206,7 @@ fn frames() -> Vec<Seed> {
     vec![
         seed("answered", response(&[answered()])),
         seed("bulk", response(&[bulk()])),
+        seed("offers", response(&[answered(), offers()])),
         seed("whole", whole.clone()),
         seed("nothing", response(&[])),
         seed("many_empty", many.finish()),
@@ -235,15 +245,17 @@ fn requests() -> Vec<Seed> {
     let plain = cbor::to_vec(&request(envelopes[1..3].to_vec()));
     let who = (DEVICE.into(), [3; 16].into(), 12);
     let proof = RequestProof::make(&phone(), deployment(), who, ("POST", "/v1/sync", b"body"));
-    // Seven fields that today's phones leave out, and one of tomorrow's.
+    let with_offers = Request { catalogue: Some(CatalogueHeld { catalogue: 42, count: 3 }), ..idle.clone() };
+    // Eight fields that today's phones may leave out, and one of tomorrow's.
     let newer = |tail: &[u8]| {
         let mut bytes = cbor::to_vec(&idle);
-        bytes[0] += 8;
-        [bytes.as_slice(), &[0xf6; 7], tail].concat()
+        bytes[0] += 9;
+        [bytes.as_slice(), &[0xf6; 8], tail].concat()
     };
     vec![
         seed("idle", deflate(&cbor::to_vec(&idle))),
         seed("idle_plain", cbor::to_vec(&idle)),
+        seed("with_offers", cbor::to_vec(&with_offers)),
         seed("full", deflate(&plain)),
         seed("full_plain", plain.clone()),
         seed("sixty_five", cbor::to_vec(&request(vec![vec![]; 65]))),

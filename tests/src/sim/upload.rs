@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use daybook_mobile_sync::session::HttpRequest;
 use daybook_shared::entry::Entry;
 use daybook_shared::ids::{EntryId, EnvelopeId};
+use daybook_shared::wire::catalogue::{CatalogueHeld, CataloguePage};
 use daybook_shared::wire::envelope::Envelope;
 use daybook_shared::wire::exchange::{Answer as Word, Frame, Request};
 use daybook_shared::wire::framing::{FrameReader, inflate};
@@ -109,5 +110,19 @@ fn check_progress(asked: &Request, frames: &[Frame]) {
         }
         let has_news = frame.deltas.iter().flatten().next().is_some() || frame.gone.iter().flatten().next().is_some();
         assert!(moved || !has_news, "I8: a frame with news that moves no cursor");
+    }
+    check_offers(asked, frames);
+}
+
+/// I8: a page of offers follows what the phone has, so that no offer is skipped, and brings the list forward.
+fn check_offers(asked: &Request, frames: &[Frame]) {
+    let mut held = asked.catalogue;
+    for page in frames.iter().filter_map(|frame| frame.catalogue.as_ref()) {
+        let CataloguePage { catalogue, from, count, offers, .. } = page;
+        let before = held.expect("I8: offers for a phone that keeps none");
+        let follows = *from == 0 || before == CatalogueHeld { catalogue: *catalogue, count: *from };
+        assert!(follows && (*count == 0 || !offers.is_empty()), "I8: a page of offers that brings nothing forward");
+        let come = u16::try_from(offers.len()).expect("a page has few offers");
+        held = Some(CatalogueHeld { catalogue: *catalogue, count: from + come });
     }
 }

@@ -21,6 +21,7 @@ mod journey;
 mod keeping;
 mod links;
 mod money_back;
+mod offers;
 mod office;
 mod payments;
 mod payments_kept;

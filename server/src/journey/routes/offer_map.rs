@@ -24,7 +24,7 @@ use crate::http::extract::{Json, Path};
 use crate::http::idempotency::Effect;
 use crate::http::paging::{Page, PageQuery, Paging};
 use crate::http::problem::{Code, Problem};
-use crate::journey::offers::{self, Audience, DayOfYear, Offer, OfferState, Window};
+use crate::journey::offers::{self, Audience, Conditions, DayOfYear, Offer, OfferState, Window};
 use crate::journey::regimes;
 
 /// The most words of an audience's list.
@@ -63,15 +63,15 @@ pub struct OfferAdminView {
 
 impl From<Offer> for OfferAdminView {
     fn from(offer: Offer) -> Self {
-        let Offer { audience, window, .. } = offer;
+        let Conditions { amount_min_minor, amount_max_minor, audience, window } = offer.conditions;
         Self {
             id: offer.uid,
             name: offer.name,
             state: offer.state.code(),
             regime: offer.regime,
             terms: offer.terms,
-            amount_min_minor: offer.amount_min_minor,
-            amount_max_minor: offer.amount_max_minor,
+            amount_min_minor,
+            amount_max_minor,
             channels: audience.channels.iter().map(|channel| channel.code()).collect(),
             segments: audience.segments.iter().map(|segment| segment.code()).collect(),
             categories: audience.categories.into_iter().collect(),
@@ -181,10 +181,12 @@ impl OfferRequest {
             state: OfferState::Draft,
             regime: self.regime,
             terms: self.terms,
-            amount_min_minor: self.amount_min_minor,
-            amount_max_minor: self.amount_max_minor,
-            audience,
-            window: Window { from: self.valid_from, to: self.valid_to, season },
+            conditions: Conditions {
+                amount_min_minor: self.amount_min_minor,
+                amount_max_minor: self.amount_max_minor,
+                audience,
+                window: Window { from: self.valid_from, to: self.valid_to, season },
+            },
             priority: self.priority,
             row_version: 1,
             created_at: app.now(),
@@ -222,12 +224,12 @@ pub async fn create(
         let answer = Answer::created(&OfferAdminView::from(known)).at(location).tagged(etag);
         return effect.commit(tx, answer).await;
     }
-    let same = known.terms == offer.terms
-        && known.regime == offer.regime
-        && known.audience == offer.audience
-        && known.window.from == offer.window.from
-        && known.window.season == offer.window.season
-        && (known.amount_min_minor, known.amount_max_minor) == (offer.amount_min_minor, offer.amount_max_minor);
+    // Until when it is made may have changed since.
+    let conditions = |offer: &Offer| Conditions {
+        window: Window { to: None, ..offer.conditions.window },
+        ..offer.conditions.clone()
+    };
+    let same = known.terms == offer.terms && known.regime == offer.regime && conditions(&known) == conditions(&offer);
     if !same {
         return Err(Problem::new(Code::IdTaken, "The offer's id was used for another offer."));
     }
@@ -327,10 +329,10 @@ pub async fn change(
         offer.name = name;
     }
     if let Some(valid_to) = request.valid_to {
-        if valid_to < offer.window.from {
+        if valid_to < offer.conditions.window.from {
             return Err(Problem::invalid("/valid_to", "range", "It is not before valid_from."));
         }
-        offer.window.to = Some(valid_to);
+        offer.conditions.window.to = Some(valid_to);
     }
     if let Some(priority) = request.priority {
         if !(-1000..=1000).contains(&priority) {

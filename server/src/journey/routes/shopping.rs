@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daybook_shared::ids::{OfferId, OrderId, QuoteId};
 use daybook_shared::money::{Currency, Money};
-use daybook_shared::quote::content::differences;
+use daybook_shared::quote::content::{Difference, differences};
 use daybook_shared::quote::{Breach, Quote};
 use daybook_shared::time::Date;
 use serde::{Deserialize, Serialize};
@@ -29,13 +29,13 @@ use crate::http::etag::{IfNoneMatch, of_content, of_version};
 use crate::http::extract::{Json, Path, Query};
 use crate::http::idempotency::Effect;
 use crate::http::problem::{Code, Problem};
-use crate::journey::offers::{self, Offer, Purchase};
+use crate::journey::offers::{self, Conditions, Ineligible, Offer, OfferState, Purchase};
 use crate::journey::orders::{self, Channel, EventKind, NewEvent, OrderRow};
 use crate::journey::quotes::{self, Figures, NewQuote, QuoteView};
 use crate::journey::{regimes, standing};
 
 /// How many days ago a phone without a connection may have made a quote.
-const OFFLINE_DAYS_MAX: i32 = 7;
+pub const OFFLINE_DAYS_MAX: u16 = 7;
 
 /// What is to be bought.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -152,13 +152,13 @@ async fn purchase(
     };
     let amount = checked(Money::new(minor, currency))?;
     let channel = query.channel.as_deref().map_or(Ok(Channel::App), |code| parse_code("?channel", code))?;
-    Ok(Purchase { amount, channel, segment, categories: BTreeSet::new(), on })
+    Ok(Purchase { amount, channel: Some(channel), segment: Some(segment), categories: Some(BTreeSet::new()), on })
 }
 
 async fn of_order(tx: &mut Tx, order: &OrderRow, (segment, on): (offers::Segment, Date)) -> Result<Purchase, Problem> {
     let categories = orders::lines(tx, order.id).await?.into_iter().filter_map(|line| line.category).collect();
     let amount = Money::new(order.amount_minor, order.currency);
-    Ok(Purchase { amount, channel: order.channel, segment, categories, on })
+    Ok(Purchase { amount, channel: Some(order.channel), segment: Some(segment), categories: Some(categories), on })
 }
 
 fn checked(amount: Money) -> Result<Money, Problem> {
@@ -192,6 +192,9 @@ pub struct QuoteRequest {
     /// the same comes out here; otherwise the answer says what differs.
     #[schema(max_length = 12000)]
     offline: Option<String>,
+    /// The version of the offer that it was made from: where the offer has changed, the answer says so.
+    #[schema(minimum = 1)]
+    offer_version: Option<i64>,
 }
 
 /// Works an offer out: exact schedule, total cost, effective rate and a hash of it all, which stands until it
@@ -213,6 +216,9 @@ pub async fn create_quote(
     Json(request): Json<QuoteRequest>,
 ) -> Result<Response, Problem> {
     let offline = request.offline.as_deref().map(read_offline).transpose()?;
+    if request.offer_version.is_some_and(|version| version < 1) {
+        return Err(Problem::invalid("/offer_version", "range", "A version is above zero."));
+    }
     let now = app.now();
     let mut tx = effect.begin().await?;
     if let Some(made) = quotes::find(&mut tx, request.id).await? {
@@ -229,10 +235,7 @@ pub async fn create_quote(
     let (purchase, order_id) = wanted(&mut tx, &app, &party, &request).await?;
     let offer = offers::find(&mut tx, request.offer).await?.ok_or_else(unknown_offer)?;
     let anchor = offline.as_ref().map_or(Ok(purchase.on), |quote| offline_anchor(quote, purchase.on))?;
-    offer.fits(&Purchase { on: anchor, ..purchase.clone() }).map_err(|why| {
-        Problem::new(Code::OfferNotEligible, format!("The offer is not for this purchase: {why}."))
-            .with("reason", why.code())
-    })?;
+    offer.fits(&Purchase { on: anchor, ..purchase.clone() }).map_err(|why| not_for(&offer, why, &request))?;
     let quote = Quote::make(&offer.terms, purchase.amount, anchor).map_err(|error| {
         Problem::new(Code::OfferNotEligible, format!("The offer cannot be worked out for this amount: {error}."))
             .with("reason", "price")
@@ -273,6 +276,31 @@ fn unknown_offer() -> Problem {
     Problem::invalid("/offer", "unknown", "There is no such offer.")
 }
 
+/// The offer is not for a purchase. Who quoted from what he knew of the offer is told what is so now.
+fn not_for(offer: &Offer, why: Ineligible, request: &QuoteRequest) -> Problem {
+    let problem = Problem::new(Code::OfferNotEligible, format!("The offer is not for this purchase: {why}."))
+        .with("reason", why.code());
+    if request.offline.is_none() || offer.state == OfferState::Draft {
+        return problem;
+    }
+    let differs = |path: &str, theirs: String, ours: String| {
+        (theirs != ours).then(|| Difference { path: path.to_owned(), theirs, ours })
+    };
+    let held = request.offer_version.unwrap_or(offer.row_version);
+    // Phones get offers that are active, and no others.
+    let differences = [
+        differs("/offer/version", held.to_string(), offer.row_version.to_string()),
+        differs("/offer/state", OfferState::Active.to_string(), offer.state.to_string()),
+    ];
+    let differences: Vec<_> = differences.into_iter().flatten().collect();
+    let Conditions { amount_min_minor, amount_max_minor, window, .. } = &offer.conditions;
+    let now = json!({
+        "version": offer.row_version, "state": offer.state.code(), "valid_from": window.from, "valid_to": window.to,
+        "amount_min_minor": amount_min_minor, "amount_max_minor": amount_max_minor,
+    });
+    problem.with("differences", json!(differences)).with("offer", now)
+}
+
 fn read_offline(text: &str) -> Result<Quote, Problem> {
     let bytes = STANDARD.decode(text);
     let bytes =
@@ -283,7 +311,7 @@ fn read_offline(text: &str) -> Result<Quote, Problem> {
 
 fn offline_anchor(quote: &Quote, today: Date) -> Result<Date, Problem> {
     let days = today.days_since(quote.anchor);
-    if (0..=OFFLINE_DAYS_MAX).contains(&days) {
+    if (0..=i32::from(OFFLINE_DAYS_MAX)).contains(&days) {
         return Ok(quote.anchor);
     }
     let detail =
@@ -320,7 +348,8 @@ async fn wanted(
         (None, Some(amount)) => {
             let amount = checked(amount)?;
             let channel = request.channel.as_deref().map_or(Ok(Channel::App), |code| parse_code("/channel", code))?;
-            Ok((Purchase { amount, channel, segment, categories: BTreeSet::new(), on }, None))
+            let categories = Some(BTreeSet::new());
+            Ok((Purchase { amount, channel: Some(channel), segment: Some(segment), categories, on }, None))
         }
         (None, None) => Err(Problem::invalid("/order", "missing", "Name an order or an amount.")),
     }

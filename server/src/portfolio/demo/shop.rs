@@ -12,7 +12,7 @@ use super::{DemoError, Hiring};
 use crate::auth::roles::Role;
 use crate::auth::units::Unit;
 use crate::db::Tx;
-use crate::journey::offers::{self, Audience, Offer, OfferState, Window};
+use crate::journey::offers::{self, Audience, Conditions, Offer, OfferState, Window};
 use crate::journey::policies::{self, InForce};
 use crate::journey::policy::Policy;
 
@@ -60,10 +60,12 @@ pub(super) async fn open(
             state: OfferState::Active,
             regime: "open".to_owned(),
             terms,
-            amount_min_minor: least,
-            amount_max_minor: FINANCED_MAX_MINOR,
-            audience: Audience::default(),
-            window: Window { from: market.today.plus_days(-30), to: None, season: None },
+            conditions: Conditions {
+                amount_min_minor: least,
+                amount_max_minor: FINANCED_MAX_MINOR,
+                audience: Audience::default(),
+                window: Window { from: market.today.plus_days(-30), to: None, season: None },
+            },
             priority: 0,
             row_version: 1,
             created_at: now,

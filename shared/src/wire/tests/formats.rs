@@ -88,6 +88,8 @@ fn later_samples() -> Vec<Sample> {
         sample("request_with_more", samples::request_with_more()),
         sample("frame_of_a_loss", samples::frame_of_a_loss()),
         sample("wipe_order", samples::wipe_order()),
+        sample("request_with_offers", samples::request_with_offers()),
+        sample("frame_of_offers", samples::frame_of_offers()),
     ]
 }
 
@@ -118,7 +120,14 @@ fn what_version_1_wrote_is_read_for_ever() {
 /// A newer peer adds fields at the end of an array and keys to a map; an older one skips them.
 #[test]
 fn fields_of_a_newer_version_are_skipped() {
-    for name in ["request_with_more", "frame", "acknowledgement_of_a_chain", "outcome_posted", "facts_state"] {
+    for name in [
+        "request_with_offers",
+        "frame",
+        "frame_of_offers",
+        "acknowledgement_of_a_chain",
+        "outcome_posted",
+        "facts_state",
+    ] {
         let sample = samples().into_iter().chain(later_samples()).find(|sample| sample.name == name).unwrap();
         let mut newer = sample.bytes;
         let (kind, count) = (newer[0] & 0xe0, newer[0] & 0x1f);
@@ -127,6 +136,14 @@ fn fields_of_a_newer_version_are_skipped() {
         newer.extend_from_slice(if kind == 0xa0 { &[0x18, 99, 0x81, 0x01] } else { &[0x81, 0x01] });
         assert!((sample.reads_as_this)(&newer), "{name}");
     }
+}
+
+/// What an older phone says is what it always said, and one that keeps offers says little more.
+#[test]
+fn a_request_that_names_offers_is_a_few_bytes_longer() {
+    let (without, with) = (cbor::to_vec(&samples::idle_request()), cbor::to_vec(&samples::request_with_offers()));
+    assert_eq!(without[1..], with[1..without.len()]);
+    assert!(with.len() - without.len() <= 20, "{} bytes more", with.len() - without.len());
 }
 
 /// Goal: a phone that knows nothing of the head's place in the chain reads the rest. Method: what version 1

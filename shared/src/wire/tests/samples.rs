@@ -10,6 +10,7 @@ use crate::ids::{
 use crate::money::{Currency, Money};
 use crate::schedule::{DueLine, Portions};
 use crate::time::{Date, Timestamp};
+use crate::wire::catalogue::{CatalogueHeld, CataloguePage, CatalogueRules};
 use crate::wire::envelope::{Anchor, BoardChange, Body, FORMAT, Header, PhoneTime};
 use crate::wire::exchange::{
     Answer, Audience, BoardNews, CaseloadCursor, CaseloadInfo, CursorBytes, Delta, Drop, End, EnvelopeAnswer,
@@ -131,6 +132,19 @@ pub fn rewind_frame() -> Frame {
 /// The request of a phone that cannot send all it has at once.
 pub fn request_with_more() -> Request {
     Request { unsent: Some(Unsent { count: 140, oldest_at: at(-7_200) }), wiped: Some(true), ..request() }
+}
+
+/// The request of a phone that has nothing to say but which offers it has.
+pub fn request_with_offers() -> Request {
+    Request { catalogue: Some(CatalogueHeld { catalogue: 0x1122_3344_5566_7788, count: 3 }), ..idle_request() }
+}
+
+/// The last of its offers.
+pub fn frame_of_offers() -> Frame {
+    let rules = CatalogueRules { left_out: 2, offline_days: 7, quote_hours: 24 };
+    let offers = vec![ByteVec::from(vec![0x81, 0x01])];
+    let page = CataloguePage { catalogue: 0x1122_3344_5566_7788, from: 3, count: 4, rules, offers };
+    Frame { catalogue: Some(page), end: Some(End::Complete), ..Frame::default() }
 }
 
 /// The request of a phone that has nothing to say.

@@ -76,6 +76,8 @@ fn same(world: &World, on: On, fresh: On) {
         }
         assert_eq!(found.board, expected.board, "I4: {name}: board of {dossier}");
     }
+    let offers = |phone: &Phone| phone.store().offers().expect("the store can be read");
+    assert_eq!(offers(phone), offers(world.phone(fresh)), "I4: {name}: offers");
     let user = world.people[phone.owner].uid;
     let days = own_days(world, user);
     for dossier in mine.keys().filter(|dossier| !theirs.contains_key(*dossier)) {
