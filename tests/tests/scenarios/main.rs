@@ -21,6 +21,7 @@ mod keeping;
 mod links;
 mod office;
 mod payments;
+mod payments_at_once;
 mod payments_kept;
 mod receipts;
 mod records;
