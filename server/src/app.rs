@@ -10,7 +10,7 @@ use daybook_shared::wire::limits::INFLATED_PERMITS_BYTES;
 use rand::rngs::SysRng;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::attachments::routes::PIECES_A_MINUTE_MAX;
 use crate::audit::seal::KnownHead;
@@ -27,6 +27,7 @@ use crate::hints::Hub;
 use crate::hints::routes::STREAMS_A_MINUTE_MAX;
 use crate::http::extract::BodyRoom;
 use crate::http::idempotency::InFlight;
+use crate::journey::payments::callbacks::Inbox;
 use crate::keys::{self, Identity, Keys, KeysError};
 use crate::messages::send::AT_ONCE_MAX;
 use crate::messages::{Gateway, GatewayError};
@@ -72,6 +73,10 @@ pub struct App {
     pub message_room: Arc<Semaphore>,
     /// The gateways that customers pay through.
     pub gateways: Gateways,
+    /// Callbacks of gateways on their way into the database.
+    pub callbacks: Inbox,
+    /// Says that a payment in the app is due, to who does what is.
+    pub payments_due: Notify,
     /// Slows down devices that may only hand in.
     pub deposits: Throttle,
     /// Tells who is online that something moved.
@@ -257,6 +262,8 @@ impl App {
             messages,
             message_room: Arc::new(Semaphore::new(AT_ONCE_MAX)),
             gateways,
+            callbacks: Inbox::default(),
+            payments_due: Notify::new(),
             deposits: Throttle::new(DEPOSITS_A_MINUTE_MAX),
             hints: Hub::default(),
             streams: Throttle::new(STREAMS_A_MINUTE_MAX),

@@ -9,7 +9,8 @@ mod tests;
 
 use daybook_shared::time::Timestamp;
 
-use crate::db::Tx;
+use crate::batch_row;
+use crate::db::{Tx, batch};
 use crate::on_db;
 
 /// Who acts: a person over REST or at the command line, or a device.
@@ -64,6 +65,46 @@ pub async fn record(
             .await
             .map(|_| ())
     })
+}
+
+batch_row! {
+    /// A row of the trail, as [`record`] has it.
+    pub struct Record {
+        /// When.
+        at: Timestamp => "timestamptz",
+        /// Key of the user.
+        user_id: Option<i64> => "int8",
+        /// Key of the device.
+        device_id: Option<i64> => "int8",
+        /// What was done.
+        action: String => "text",
+        /// To what.
+        subject: String => "text",
+        /// A JSON object.
+        detail: String => "text",
+    }
+}
+
+impl Record {
+    /// A row.
+    pub fn new(
+        at: Timestamp,
+        Actor { user_id, device_id }: Actor,
+        action: &str,
+        subject: impl std::fmt::Display,
+        detail: &serde_json::Value,
+    ) -> Self {
+        let (action, subject, detail) = (action.to_owned(), subject.to_string(), detail.to_string());
+        Self { at, user_id, device_id, action, subject, detail }
+    }
+}
+
+const INSERT_ALL: &str = "insert into audit (at, user_id, device_id, action, subject, detail)
+     select at, user_id, device_id, action, subject, detail from v where true";
+
+/// Writes several rows, in their order.
+pub async fn record_all(tx: &mut Tx, records: &[Record]) -> sqlx::Result<()> {
+    batch::execute(tx, records, INSERT_ALL).await.map(drop)
 }
 
 const HAPPENED: &str = "select cast(count(*) as bigint) from (select 1 from audit where action = $1 limit 1) found";

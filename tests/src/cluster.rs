@@ -124,6 +124,11 @@ impl Cluster {
         run("pg_ctl", &mut stop)
     }
 
+    /// One of PostgreSQL's programs, to be run as whom the cluster belongs to.
+    pub fn program(&self, name: &str) -> Command {
+        program(&self.bin.join(name), self.owner, self.dir.path())
+    }
+
     /// The URL of its maintenance database, of the kind [`fresh_database`] takes.
     pub fn url(&self) -> String {
         format!("postgres:///postgres?host={}&user={USER}", self.dir.path().display())

@@ -178,6 +178,13 @@ impl StubGateway {
         self.shared.books().early_reference = true;
     }
 
+    /// The payments that wait for their payers.
+    pub fn waiting(&self) -> Vec<String> {
+        let books = self.shared.books();
+        let waiting = books.entries.iter().filter(|(_, entry)| entry.standing == Standing::Waiting);
+        waiting.map(|(reference, _)| reference.clone()).collect()
+    }
+
     /// The payer confirms.
     pub fn approve(&self, reference: &str) {
         let now = (self.shared.clock)();
@@ -238,6 +245,13 @@ impl StubGateway {
         paid.map(|(reference, refund)| (reference.clone(), (refund.payment.clone(), refund.amount_minor))).collect()
     }
 
+    /// From now on statements call a payment by this.
+    pub fn name(&self, reference: &str, transaction: &str) {
+        let mut books = self.shared.books();
+        let entry = books.entries.get_mut(reference).expect("a payment that was begun");
+        transaction.clone_into(&mut entry.transaction);
+    }
+
     /// What statements call a payment, without the operator's code.
     pub fn transaction(&self, reference: &str) -> String {
         self.shared.books().entries[reference].transaction.clone()
@@ -281,6 +295,13 @@ pub fn options() -> GatewayOptions {
         card: Secrets::new(BEARER, &[CARD_CALLBACK]),
         deadlines,
     }
+}
+
+/// Writes what [`options`] say of mobile money into a file, as a server process reads it.
+pub fn secrets_file(dir: &std::path::Path) -> std::io::Result<std::path::PathBuf> {
+    let path = dir.join("momo.toml");
+    std::fs::write(&path, format!("bearer = \"{BEARER}\"\ncallback = [\"{MOMO_CALLBACK}\"]\n"))?;
+    Ok(path)
 }
 
 fn mac(key: &[u8], text: &str) -> [u8; 32] {

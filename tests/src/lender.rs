@@ -89,6 +89,7 @@ impl Lender {
             clock: Some(clock),
             log: dir.path().join("server.log"),
             file_bytes_max: None,
+            momo_secrets: None,
         };
         let mut lender = Self { officers: Vec::new(), now, settings, dir };
         let app = lender.open(true).await?;

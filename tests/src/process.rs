@@ -30,6 +30,8 @@ pub struct Settings {
     pub log: PathBuf,
     /// No file that it writes may grow beyond this, as on a disk that is full.
     pub file_bytes_max: Option<u64>,
+    /// The file of what it shows its mobile-money gateway, where it has one.
+    pub momo_secrets: Option<PathBuf>,
 }
 
 /// A server that runs, and runs again after it was killed, at the same address.
@@ -137,10 +139,13 @@ async fn spawn(settings: Settings, address: SocketAddr) -> anyhow::Result<(Child
 }
 
 fn spawn_blocking(settings: &Settings, address: SocketAddr) -> anyhow::Result<(Child, SocketAddr)> {
-    let Settings { program, db_url, keys, clock, log, file_bytes_max } = settings;
+    let Settings { program, db_url, keys, clock, log, file_bytes_max, momo_secrets } = settings;
     let log_file = File::options().create(true).append(true).open(log)?;
     let mut command = bounded(program, *file_bytes_max);
     command.args(["--db", db_url, "--log-format", "json", "--keys"]).arg(keys);
+    if let Some(secrets) = momo_secrets {
+        command.arg("--momo-secrets-file").arg(secrets);
+    }
     command.args(["serve", "--listen", &address.to_string()]);
     if let Some(clock) = clock {
         command.arg("--test-clock").arg(clock);

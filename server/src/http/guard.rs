@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::Response;
+use daybook_shared::time::Timestamp;
 
 use super::extract::BodyLimit;
 use super::problem::Problem;
@@ -36,15 +37,17 @@ pub async fn check(
         Access::May(permission) | Access::Party(permission) => Some(Some(permission)),
     };
     if let Some(permission) = asked {
-        let (user, bearer) = signed_in(&app, request.headers()).await?;
+        let (now, bearer) = bearer(&app, request.headers())?;
+        let mut tx = app.db.read().await?;
+        let user = users::signed_in(&mut tx, now, bearer).await?.ok_or_else(Problem::unauthenticated)?;
         if permission.is_some_and(|permission| !user.may(permission)) {
             return Err(Problem::forbidden());
         }
         if let Access::Party(_) = route.access {
-            let mut tx = app.db.read().await?;
             let party = party::find(&mut tx, &user, &route.method, request.headers()).await?;
             request.extensions_mut().insert(party);
         }
+        drop(tx);
         request.extensions_mut().insert(user);
         request.extensions_mut().insert(bearer);
     }
@@ -59,11 +62,9 @@ pub async fn check(
     if cfg!(debug_assertions) { Err(Problem::internal(&"an answer that is not described")) } else { Ok(response) }
 }
 
-/// The active user whose token the request carries.
-async fn signed_in(app: &App, headers: &HeaderMap) -> Result<(users::User, token::Bearer), Problem> {
+/// Whose token the request carries, now.
+fn bearer(app: &App, headers: &HeaderMap) -> Result<(Timestamp, token::Bearer), Problem> {
     let (now, token) = (app.now(), device::bearer(headers).ok_or_else(Problem::unauthenticated)?);
     let bearer = token::check(app, token, now).ok_or_else(Problem::unauthenticated)?;
-    let mut tx = app.db.read().await?;
-    let user = users::signed_in(&mut tx, now, bearer).await?.ok_or_else(Problem::unauthenticated)?;
-    Ok((user, bearer))
+    Ok((now, bearer))
 }

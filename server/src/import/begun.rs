@@ -97,6 +97,23 @@ pub async fn of_lines(tx: &mut Tx, lines: &[Line]) -> sqlx::Result<BTreeMap<Line
 }
 
 batch_row! {
+    struct BegunKey { uid: PaymentId => "uuid" }
+}
+
+/// In the order in which others lock them that are about several.
+const LOCK: &str = "select b.payment_uid from v join app_payment b on b.payment_uid = v.uid
+     order by b.payment_uid for no key update of b";
+
+/// Locks the rows of payments that were begun, after their accounts.
+pub async fn lock<'a>(tx: &mut Tx, begun: impl Iterator<Item = &'a Begun>) -> sqlx::Result<()> {
+    let keys: Vec<_> = begun.map(|begun| BegunKey { uid: begun.uid }).collect();
+    if tx.is_postgres() {
+        batch::fetch::<_, (PaymentId,)>(tx, &keys, LOCK).await?;
+    }
+    Ok(())
+}
+
+batch_row! {
     /// A payment that has its money.
     pub struct Settled {
         /// The payment.

@@ -133,6 +133,7 @@ pub async fn receive(tx: &mut Tx, app: &App, scope: &Scope, lines: &[Line]) -> R
     };
     let expected = take.expected(lines);
     load::payments(tx, &mut take.world, &expected).await?;
+    begun::lock(tx, take.begun.values()).await?;
     let results = lines.iter().map(|line| take.one(line)).collect::<Result<Vec<_>, _>>()?;
     let waited: BTreeSet<i64> =
         take.begun.values().filter(|begun| begun.held_back()).map(|begun| begun.account_id).collect();

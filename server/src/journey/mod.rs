@@ -15,8 +15,6 @@
 //! * [`late_fees`]: what being late costs. [`settling`]: paying off early, by agreement.
 //! * [`returns`], [`refunds`], [`refund_calls`]: goods that come back, and money that goes back.
 //! * [`complaints`], [`evidence`]: what customers object to, and the files they add.
-//! * [`mod@routes`] is their REST.
-//! * [`complaints`]: what customers object to.
 //! * [`mod@routes`] is their REST. [`examples`]: what its description shows of a purchase.
 //!
 //! An account is an account like any other from then on: where money goes, ageing, collection and the ledger are

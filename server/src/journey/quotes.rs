@@ -64,21 +64,25 @@ const SELECT_BY_KEY: &str = concat!(columns!(), "where q.id = $1");
 const INSERT: &str =
     "insert into quote (uid, customer_id, order_id, offer_id, amount_minor, currency, bytes, hash, offline,
        created_at, expires_at, by_user)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (uid) do nothing";
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (uid) do nothing returning id";
 
 /// A quote to be written down.
 #[derive(Debug, Clone)]
-pub struct NewQuote<'a> {
+pub struct NewQuote {
     /// Id, which its maker chose.
     pub uid: QuoteId,
     /// Key of the customer.
     pub customer_id: i64,
     /// Key of the order.
     pub order_id: Option<i64>,
+    /// The order.
+    pub order: Option<OrderId>,
     /// Key of the offer.
     pub offer_id: i64,
+    /// The offer.
+    pub offer: OfferId,
     /// What it says.
-    pub quote: &'a Quote,
+    pub quote: Quote,
     /// Whether a phone made it without a connection.
     pub offline: bool,
     /// Until when an application may use it.
@@ -98,10 +102,11 @@ pub async fn by_key(tx: &mut Tx, id: i64) -> sqlx::Result<Made> {
     read(on_db!(tx, conn => sqlx::query_as(SELECT_BY_KEY).bind(id).fetch_one(conn).await)?)
 }
 
-/// Writes a quote down; false when its id came to be in use meanwhile.
-pub async fn insert(tx: &mut Tx, now: Timestamp, new: &NewQuote<'_>) -> sqlx::Result<bool> {
-    let inserted = on_db!(tx, conn => {
-        sqlx::query(INSERT)
+/// Writes a quote down; none when its id came to be in use meanwhile.
+pub async fn insert(tx: &mut Tx, now: Timestamp, new: NewQuote) -> sqlx::Result<Option<Made>> {
+    let hash = new.quote.hash();
+    let id: Option<i64> = on_db!(tx, conn => {
+        sqlx::query_scalar(INSERT)
             .bind(new.uid)
             .bind(new.customer_id)
             .bind(new.order_id)
@@ -109,16 +114,18 @@ pub async fn insert(tx: &mut Tx, now: Timestamp, new: &NewQuote<'_>) -> sqlx::Re
             .bind(new.quote.price_minor)
             .bind(new.quote.currency)
             .bind(new.quote.to_bytes())
-            .bind(new.quote.hash())
+            .bind(hash)
             .bind(new.offline)
             .bind(now)
             .bind(new.expires_at)
             .bind(new.by_user)
-            .execute(conn)
+            .fetch_optional(conn)
             .await
-            .map(|done| done.rows_affected())
     })?;
-    Ok(inserted == 1)
+    let NewQuote { uid, customer_id, order_id, order, offer_id, offer, quote, expires_at, .. } = new;
+    let made =
+        |id| Made { id, uid, customer_id, order_id, order, offer_id, offer, quote, hash, created_at: now, expires_at };
+    Ok(id.map(made))
 }
 
 fn read(row: QuoteRow) -> sqlx::Result<Made> {

@@ -8,6 +8,7 @@ pub mod document;
 pub mod figures;
 pub mod fresh;
 pub mod growth;
+pub mod journey;
 pub mod lab;
 pub mod link;
 pub mod phone;

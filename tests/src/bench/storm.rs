@@ -54,6 +54,7 @@ pub async fn run(setup: &Setup) -> anyhow::Result<Figures> {
         clock: None,
         log: setup.dir.join("server.log"),
         file_bytes_max: None,
+        momo_secrets: None,
     };
     let (mut servers, mut clients) = (Vec::new(), Vec::new());
     for number in 0..setup.servers {

@@ -14,6 +14,7 @@ Benches:
   storm     100,000 accounts; 200 phones come back at once, 50 captures each, to a real server process
   growth    one more capture on a case with 50, 500, 5,000 entries
   document  a case with 10,000 entries as one Automerge document
+  journey   payments from a gateway's callback into the ledger beside TPC-B, and quotes; on PostgreSQL only
   phone     capturing on a phone with 500 cases, beside a bare fsync on the same disk; its memory and size
   all       all of them, as a table; the storm on PostgreSQL too, with one server and with two
 
@@ -57,6 +58,7 @@ enum Bench {
     Storm,
     Growth,
     Document,
+    Journey,
     Phone,
     All,
 }
@@ -92,7 +94,9 @@ async fn main() -> anyhow::Result<()> {
 /// What runs, in order, on which engine and with how many servers.
 fn planned(cli: &Cli) -> Vec<(Bench, Engine, u8)> {
     if cli.bench != Bench::All {
-        return vec![(cli.bench, cli.engine, cli.servers)];
+        // TPC-B is pgbench's, which knows one engine.
+        let engine = if cli.bench == Bench::Journey { Engine::Postgres } else { cli.engine };
+        return vec![(cli.bench, engine, cli.servers)];
     }
     let each = [Bench::Link, Bench::Fresh, Bench::Storm, Bench::Growth, Bench::Document, Bench::Phone];
     let mut planned = each.map(|bench| (bench, cli.engine, 1)).to_vec();
@@ -100,6 +104,7 @@ fn planned(cli: &Cli) -> Vec<(Bench, Engine, u8)> {
         planned.push((Bench::Storm, Engine::Postgres, 1));
     }
     planned.push((Bench::Storm, Engine::Postgres, 2));
+    planned.push((Bench::Journey, Engine::Postgres, 1));
     planned
 }
 
@@ -110,6 +115,7 @@ async fn run(bench: Bench, setup: &Setup) -> anyhow::Result<Figures> {
         Bench::Storm => bench::storm::run(setup).await,
         Bench::Growth => bench::growth::run(setup).await,
         Bench::Document => bench::document::run(setup).await,
+        Bench::Journey => bench::journey::run(setup, bench::journey::FULL).await,
         Bench::Phone | Bench::All => bench::phone::run(setup).await,
     }
 }

@@ -98,6 +98,7 @@ pub async fn run(options: &Options, progress: &ProgressBar) -> anyhow::Result<Re
         clock: Some(office.clock.clone()),
         log: dir.path().join("server.log"),
         file_bytes_max: None,
+        momo_secrets: None,
     };
     let server = Arc::new(Server::start(settings).await?);
     let (links, phones) = connect(options, &dir, &plan, &server).await?;

@@ -24,6 +24,7 @@ mod money_back;
 mod offers;
 mod office;
 mod payments;
+mod payments_at_once;
 mod payments_kept;
 mod receipts;
 mod records;

@@ -153,7 +153,7 @@ impl Scene {
         self.world.server.run(async |app| import(app, &row).await)
     }
 
-    fn statement(&self, id: PaymentId, account: &str) -> String {
+    pub fn statement(&self, id: PaymentId, account: &str) -> String {
         let reference = self.gateway.transaction(&id.to_string());
         let minor = self.gateway.charged().get(&id.to_string()).copied().unwrap_or_default();
         let today = self.world.today();
@@ -192,7 +192,7 @@ impl Scene {
 }
 
 /// Imports a file of M-Pesa's statement with one line.
-async fn import(app: &App, file: &str) -> LineResult {
+pub async fn import(app: &App, file: &str) -> LineResult {
     let kind = Kind::Statement("MPESA".to_owned());
     let rows = Rows::body(file.as_bytes().to_vec(), kind.columns()).unwrap();
     let zone = app.settings.zone.clone();

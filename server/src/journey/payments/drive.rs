@@ -1,13 +1,20 @@
-//! One step of a payment in the app: take it in hand, ask its gateway, write down what follows.
+//! One step of payments in the app: take them in hand, ask their gateways, write down what follows.
 //!
 //! Each of the three is durable before the next begins, so a server may stop between any two. A row whose call was
 //! begun says so before the call: whoever finds it later asks what the gateway has, and never for money again.
+//!
+//! What several were answered is written in one transaction, or one by one when that fails, so that nobody suffers
+//! for a neighbour. Money is apart from what only moves rows: its locks come in the order of
+//! [`receive`](crate::import::receive), the others' in the order of payments.
+
+use std::collections::BTreeSet;
 
 use daybook_shared::ids::PaymentId;
 use daybook_shared::time::Timestamp;
 use serde_json::json;
+use uuid::Uuid;
 
-use super::rows::{self, AppPayment, Move, channel_of};
+use super::rows::{self, AppPayment, Move, Rest, channel_of};
 use super::state::{Stage, Step, after_fetch, after_start, pay_until};
 use crate::app::App;
 use crate::audit::{self, Actor};
@@ -26,22 +33,51 @@ const RETRIES_MAX: usize = 20;
 /// How long a payment waits whose gateway is not configured any more.
 const ABSENT_MS: i64 = 3_600_000;
 
+/// A payment in hand.
+#[derive(Debug)]
+pub struct InHand {
+    row: AppPayment,
+    /// Until when.
+    until: Timestamp,
+}
+
+/// What its gateway said of a payment in hand.
+#[derive(Debug)]
+pub struct Told {
+    row: AppPayment,
+    in_hand: Timestamp,
+    step: Step,
+    /// What else was said.
+    news: Option<Remote>,
+}
+
 /// Does the next step of a payment, if it is due and nobody else does it.
 pub async fn step(app: &App, payment: PaymentId) -> Result<(), ImportError> {
     let mut tx = app.db.write().await?;
     let Some(row) = rows::find(&mut tx, payment).await? else { return Ok(()) };
-    let Some(in_hand) = rows::take(&mut tx, &row, app.now()).await? else { return Ok(()) };
+    let Some(until) = rows::take(&mut tx, &row, app.now()).await? else { return Ok(()) };
     tx.commit().await?;
-    let Some(gateway) = app.gateways.get(row.gateway) else {
-        tracing::warn!(%payment, gateway = %row.gateway, "a payment's gateway is not configured");
-        return absent(app, &row, in_hand).await;
-    };
-    let (step, news) = ask(app, gateway, &row).await;
-    apply(app, &row, in_hand, step, news).await
+    alone(app, &ask(app, InHand { row, until }).await).await
 }
 
-/// Asks for money, or for what there is; what follows, and what else was told.
-async fn ask(app: &App, gateway: &Connected, row: &AppPayment) -> (Step, Option<Remote>) {
+/// Takes some of the payments in hand that are due.
+pub async fn take_due(app: &App, limit: i64) -> sqlx::Result<Vec<InHand>> {
+    let mut tx = app.db.write().await?;
+    let (taken, until) = rows::take_due(&mut tx, app.now(), limit).await?;
+    tx.commit().await?;
+    Ok(taken.into_iter().map(|row| InHand { row, until }).collect())
+}
+
+/// Asks its gateway for the money, or for what there is.
+pub async fn ask(app: &App, InHand { row, until }: InHand) -> Told {
+    let (step, news) = match app.gateways.get(row.gateway) {
+        Some(gateway) => asked(app, gateway, &row).await,
+        None => (absent(app, &row), None),
+    };
+    Told { row, in_hand: until, step, news }
+}
+
+async fn asked(app: &App, gateway: &Connected, row: &AppPayment) -> (Step, Option<Remote>) {
     if row.stage == Stage::Created {
         let course = super::state::Course { stage: Stage::Starting, ..row.course() };
         let start = row.start_request().filter(|_| app.now() < pay_until(row.expires_at));
@@ -65,110 +101,154 @@ fn log(row: &AppPayment, call: &str, error: Option<&CallError>) {
 }
 
 /// Nothing was asked, so nothing changed: a start goes back to where it was.
-async fn absent(app: &App, row: &AppPayment, in_hand: Timestamp) -> Result<(), ImportError> {
+fn absent(app: &App, row: &AppPayment) -> Step {
+    tracing::warn!(payment = %row.payment, gateway = %row.gateway, "a payment's gateway is not configured");
     let at = app.now().plus_ms(ABSENT_MS);
-    let step = match row.stage {
+    match row.stage {
         Stage::Created if at >= pay_until(row.expires_at) => Step::Fail(Failure::Unreachable),
         stage => Step::Ask { stage, tries: row.tries, at },
-    };
-    apply(app, row, in_hand, step, None).await
+    }
 }
 
-async fn apply(
-    app: &App,
-    row: &AppPayment,
-    in_hand: Timestamp,
-    step: Step,
-    news: Option<Remote>,
-) -> Result<(), ImportError> {
+/// Writes down what follows from what was said. What cannot be written is logged, and asked for again when nobody has
+/// it in hand any more.
+pub async fn apply(app: &App, told: Vec<Told>) {
+    // Of two under one reference the second finds what became of the first.
+    let mut references = BTreeSet::new();
+    let (paid, rest): (Vec<_>, Vec<_>) = told.into_iter().partition(|told| match &told.step {
+        Step::Pay(paid) => references.insert((told.row.gateway, paid.external_ref.clone())),
+        _ => false,
+    });
+    let (twice, mut moved): (Vec<_>, Vec<_>) = rest.into_iter().partition(|told| matches!(told.step, Step::Pay(_)));
+    moved.sort_by_key(|told| told.row.payment);
+    for group in [paid, moved] {
+        together(app, &group).await;
+    }
+    for told in &twice {
+        together(app, std::slice::from_ref(told)).await;
+    }
+}
+
+/// In one transaction; one by one when it fails.
+async fn together(app: &App, told: &[Told]) {
+    if told.len() > 1 {
+        match once(app, told).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(payments = told.len(), %error, "steps of payments failed and are done one by one");
+            }
+        }
+    }
+    for one in told {
+        if let Err(error) = alone(app, one).await {
+            tracing::error!(payment = %one.row.payment, %error, "a step of a payment in the app failed");
+        }
+    }
+}
+
+async fn alone(app: &App, told: &Told) -> Result<(), ImportError> {
     let mut tries = 0;
     loop {
         tries += 1;
-        match once(app, row, in_hand, &step, news.as_ref()).await {
+        match once(app, std::slice::from_ref(told)).await {
             Err(ImportError::Sql(error)) if db::is_transient(&error) && tries < RETRIES_MAX => {}
             other => return other,
         }
     }
 }
 
-async fn once(
-    app: &App,
-    row: &AppPayment,
-    in_hand: Timestamp,
-    step: &Step,
-    news: Option<&Remote>,
-) -> Result<(), ImportError> {
-    let now = app.now();
-    // What was created was taken in hand as starting.
-    let from = if row.stage == Stage::Created { Stage::Starting } else { row.stage };
-    let to = |to, next_at, tries, failure| Move {
-        payment: row.payment,
-        from,
-        to,
-        in_hand,
-        next_at,
-        tries,
-        failure,
-        redirect_url: news.and_then(|news| news.redirect_url.clone()),
-        external_ref: news.and_then(|news| news.external_ref.clone()),
-        at: now,
-    };
+async fn once(app: &App, told: &[Told]) -> Result<(), ImportError> {
+    if told.is_empty() {
+        return Ok(());
+    }
     let mut tx = app.db.write().await?;
-    match step {
-        Step::Ask { stage, tries, at } => {
-            rows::move_on(&mut tx, &to(*stage, Some(*at), *tries, None)).await?;
-        }
-        Step::Fail(failure) => {
-            if rows::move_on(&mut tx, &to(Stage::Failed, None, 0, Some(*failure))).await? {
-                note(&mut tx, now, row, "payment.failed", json!({ "failure": failure.code() })).await?;
-            }
-        }
-        Step::Expire(look_again_at) => {
-            if rows::move_on(&mut tx, &to(Stage::Expired, Some(*look_again_at), 0, None)).await? {
-                note(&mut tx, now, row, "payment.expired", json!({})).await?;
-            }
-        }
-        Step::Pay(paid) => confirm(&mut tx, app, row, paid, in_hand).await?,
-        Step::Rest => rows::rest(&mut tx, row.payment, in_hand).await?,
+    let paid: Vec<_> = told.iter().filter_map(Told::paid).collect();
+    if !paid.is_empty() {
+        confirm(&mut tx, app, &paid).await?;
+    }
+    for one in told {
+        one.move_on(&mut tx, app.now()).await?;
     }
     tx.commit().await?;
     app.hints.nudge();
     Ok(())
 }
 
-async fn note(
-    tx: &mut Tx,
-    now: Timestamp,
-    row: &AppPayment,
-    action: &str,
-    mut detail: serde_json::Value,
-) -> sqlx::Result<()> {
-    detail["gateway"] = json!(row.gateway.code());
-    audit::record(tx, now, Actor::OPERATOR, action, row.payment, detail).await
+impl Told {
+    fn paid(&self) -> Option<(&Self, &Paid)> {
+        if let Step::Pay(paid) = &self.step { Some((self, paid)) } else { None }
+    }
+
+    fn rest(&self) -> Rest {
+        Rest { payment: self.row.payment, in_hand: self.in_hand }
+    }
+
+    /// Where its row goes; what was paid is not here.
+    async fn move_on(&self, tx: &mut Tx, now: Timestamp) -> sqlx::Result<()> {
+        let Self { row, in_hand, step, news } = self;
+        let to = |to, next_at, tries, failure| Move {
+            payment: row.payment,
+            // What was created was taken in hand as starting.
+            from: if row.stage == Stage::Created { Stage::Starting } else { row.stage },
+            to,
+            in_hand: *in_hand,
+            next_at,
+            tries,
+            failure,
+            redirect_url: news.as_ref().and_then(|news| news.redirect_url.clone()),
+            external_ref: news.as_ref().and_then(|news| news.external_ref.clone()),
+            at: now,
+        };
+        match step {
+            Step::Ask { stage, tries, at } => {
+                rows::move_on(tx, &to(*stage, Some(*at), *tries, None)).await?;
+            }
+            Step::Fail(failure) => {
+                if rows::move_on(tx, &to(Stage::Failed, None, 0, Some(*failure))).await? {
+                    let note = self.note(now, "payment.failed", json!({ "failure": failure.code() }));
+                    audit::record_all(tx, &[note]).await?;
+                }
+            }
+            Step::Expire(look_again_at) => {
+                if rows::move_on(tx, &to(Stage::Expired, Some(*look_again_at), 0, None)).await? {
+                    audit::record_all(tx, &[self.note(now, "payment.expired", json!({}))]).await?;
+                }
+            }
+            Step::Rest => rows::rest(tx, &[self.rest()]).await?,
+            Step::Pay(_) => {}
+        }
+        Ok(())
+    }
+
+    fn note(&self, now: Timestamp, action: &str, mut detail: serde_json::Value) -> audit::Record {
+        detail["gateway"] = json!(self.row.gateway.code());
+        audit::Record::new(now, Actor::OPERATOR, action, self.row.payment, &detail)
+    }
 }
 
-/// The money is there: it is booked like a line of a statement, once.
-async fn confirm(tx: &mut Tx, app: &App, row: &AppPayment, paid: &Paid, in_hand: Timestamp) -> Result<(), ImportError> {
+/// The money is there: it is booked like lines of a statement, each once.
+async fn confirm(tx: &mut Tx, app: &App, paid: &[(&Told, &Paid)]) -> Result<(), ImportError> {
     let now = app.now();
-    let line = line_of(app, row, paid);
-    let results = receive(tx, app, &Scope::OPERATOR, std::slice::from_ref(&line)).await?;
-    let came = results.first().map(|result| result.came);
-    book_fee(tx, app, row, &line, paid).await?;
-    rows::rest(tx, row.payment, in_hand).await?;
-    if row.stage != Stage::Paid {
-        let detail = json!({ "came": came, "asked_minor": row.amount_minor, "paid_minor": paid.amount.minor,
-                             "was": row.stage.code() });
-        note(tx, now, row, "payment.paid", detail).await?;
-    }
+    let lines: Vec<_> = paid.iter().zip(0..).map(|((told, paid), n)| line_of(app, n, &told.row, paid)).collect();
+    let results = receive(tx, app, &Scope::OPERATOR, &lines).await?;
+    book_fees(tx, app, paid, &lines).await?;
+    rows::rest(tx, &paid.iter().map(|(told, _)| told.rest()).collect::<Vec<_>>()).await?;
+    let news = paid.iter().zip(results).filter(|((told, _), _)| told.row.stage != Stage::Paid);
+    let notes = news.map(|((told, paid), result)| {
+        let detail = json!({ "came": result.came, "asked_minor": told.row.amount_minor,
+                             "paid_minor": paid.amount.minor, "was": told.row.stage.code() });
+        told.note(now, "payment.paid", detail)
+    });
+    audit::record_all(tx, &notes.collect::<Vec<_>>()).await?;
     Ok(())
 }
 
-fn line_of(app: &App, row: &AppPayment, paid: &Paid) -> Line {
+fn line_of(app: &App, line: u64, row: &AppPayment, paid: &Paid) -> Line {
     let day = |at| app.settings.zone.date_of(at);
     // The gateway's clock is its own: no day after today, and none before the payment was begun.
     let value_date = day(paid.at).min(day(app.now())).max(day(row.begun_at).plus_days(-1));
     Line {
-        line: 0,
+        line,
         source: PaymentSource::App,
         channel: channel_of(row.gateway),
         external_ref: paid.external_ref.clone(),
@@ -182,17 +262,23 @@ fn line_of(app: &App, row: &AppPayment, paid: &Paid) -> Line {
     }
 }
 
-/// What the gateway keeps, once.
-async fn book_fee(tx: &mut Tx, app: &App, row: &AppPayment, line: &Line, paid: &Paid) -> Result<(), ImportError> {
-    let Some(fee_minor) = paid.fee_minor else { return Ok(()) };
-    let booked = journal::read(tx, row.payment.0).await?;
-    if booked.iter().any(|journal| journal.kind() == JournalKind::ChannelCost) {
-        return Ok(());
+/// What gateways keep, once for each payment.
+async fn book_fees(tx: &mut Tx, app: &App, paid: &[(&Told, &Paid)], lines: &[Line]) -> Result<(), ImportError> {
+    let kept =
+        paid.iter().zip(lines).filter_map(|((told, paid), line)| Some((told.row.payment.0, line, paid.fee_minor?)));
+    let kept: Vec<_> = kept.collect();
+    let events: Vec<_> = kept.iter().map(|(id, ..)| *id).collect();
+    let booked = journal::read_many(tx, &events).await?;
+    let is_booked = |id: &Uuid| {
+        let journals = booked.get(id).into_iter().flatten();
+        journals.into_iter().any(|journal| journal.kind() == JournalKind::ChannelCost)
+    };
+    let mut journals = Vec::new();
+    for (id, line, fee_minor) in kept.into_iter().filter(|(id, ..)| !is_booked(id)) {
+        let booked_on = judge::booked_on(&app.settings, line.value_date);
+        let event = Event { id, correlation: id, booked_on, currency: line.amount.currency };
+        journals.push(posting::channel_cost(event, money::source_of(&line.channel, 0), fee_minor)?);
     }
-    let booked_on = judge::booked_on(&app.settings, line.value_date);
-    let (id, currency) = (row.payment.0, paid.amount.currency);
-    let event = Event { id, correlation: id, booked_on, currency };
-    let source = money::source_of(&line.channel, 0);
-    journal::insert(tx, &[posting::channel_cost(event, source, fee_minor)?], app.now()).await?;
+    journal::insert(tx, &journals, app.now()).await?;
     Ok(())
 }

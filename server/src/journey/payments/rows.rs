@@ -4,13 +4,16 @@
 //! It moves from the stage that was read or not at all, so of two who know something the slower one's word is
 //! dropped, and asked for again.
 
+use std::collections::BTreeSet;
+
 use daybook_shared::entry::Channel;
 use daybook_shared::ids::PaymentId;
 use daybook_shared::money::{Currency, Money};
 use daybook_shared::time::Timestamp;
 
 use super::state::{Course, Purpose, Stage};
-use crate::db::Tx;
+use crate::batch_row;
+use crate::db::{Tx, batch};
 use crate::gateways::{Failure, GatewayName, StartRequest};
 use crate::on_db;
 
@@ -83,16 +86,27 @@ macro_rules! select {
 }
 
 const ONE: &str = concat!(select!(), "where b.payment_uid = $1");
-const DUE: &str = concat!(select!(), "where b.next_at <= $1 order by b.next_at, b.payment_uid limit $2");
+
+macro_rules! due {
+    ($lock:literal) => {
+        concat!(
+            "with due as (select o.payment_uid as uid from app_payment o where o.next_at <= $1
+               order by o.next_at, o.payment_uid limit $2",
+            $lock,
+            ") ",
+            select!(),
+            "join due on due.uid = b.payment_uid"
+        )
+    };
+}
+
+const DUE: &str = due!("");
+// What somebody else has in hand at this moment is not waited for.
+const DUE_LOCKED: &str = due!(" for no key update skip locked");
 
 /// One of them.
 pub async fn find(tx: &mut Tx, payment: PaymentId) -> sqlx::Result<Option<AppPayment>> {
     on_db!(tx, conn => sqlx::query_as(ONE).bind(payment).fetch_optional(conn).await)
-}
-
-/// Those that are to be asked for.
-pub async fn due(tx: &mut Tx, now: Timestamp, limit: i64) -> sqlx::Result<Vec<AppPayment>> {
-    on_db!(tx, conn => sqlx::query_as(DUE).bind(now).bind(limit).fetch_all(conn).await)
 }
 
 /// A payment to be written down.
@@ -147,6 +161,40 @@ pub async fn take(tx: &mut Tx, row: &AppPayment, now: Timestamp) -> sqlx::Result
             .map(|done| done.rows_affected())
     })?;
     Ok((taken == 1).then_some(until))
+}
+
+batch_row! {
+    struct TakeRow {
+        payment: PaymentId => "uuid",
+        from_stage: Stage => "text",
+        to_stage: Stage => "text",
+        now: Timestamp => "timestamptz",
+        until: Timestamp => "timestamptz",
+    }
+}
+
+const TAKE_ALL: &str = "update app_payment set stage = v.to_stage, next_at = v.until from v
+     where app_payment.payment_uid = v.payment and app_payment.stage = v.from_stage and app_payment.next_at <= v.now
+     returning app_payment.payment_uid";
+
+/// Takes some of the rows in hand that are due, the longest due first: they, and until when.
+pub async fn take_due(tx: &mut Tx, now: Timestamp, limit: i64) -> sqlx::Result<(Vec<AppPayment>, Timestamp)> {
+    let until = now.plus_ms(IN_HAND_MS);
+    let sql = if tx.is_postgres() { DUE_LOCKED } else { DUE };
+    let mut due: Vec<AppPayment> =
+        on_db!(&mut *tx, conn => sqlx::query_as(sql).bind(now).bind(limit).fetch_all(conn).await)?;
+    let rows = due.iter().map(|row| TakeRow {
+        payment: row.payment,
+        from_stage: row.stage,
+        to_stage: if row.stage == Stage::Created { Stage::Starting } else { row.stage },
+        now,
+        until,
+    });
+    let taken: Vec<(PaymentId,)> = batch::fetch(tx, &rows.collect::<Vec<_>>(), TAKE_ALL).await?;
+    let taken: BTreeSet<_> = taken.into_iter().map(|(payment,)| payment).collect();
+    due.retain(|row| taken.contains(&row.payment));
+    due.sort_by_key(|row| (row.next_at, row.payment));
+    Ok((due, until))
 }
 
 /// Where a row goes from what was read of it.
@@ -218,10 +266,21 @@ pub async fn move_on(tx: &mut Tx, step: &Move) -> sqlx::Result<bool> {
     Ok(true)
 }
 
-const REST: &str = "update app_payment set tries = 0, next_at = case when next_at = $2 then null else next_at end
-     where payment_uid = $1";
+batch_row! {
+    /// A payment about which there is nothing left to ask.
+    pub struct Rest {
+        /// The payment.
+        payment: PaymentId => "uuid",
+        /// Until when it was in hand.
+        in_hand: Timestamp => "timestamptz",
+    }
+}
+
+const REST: &str = "update app_payment set tries = 0,
+       next_at = case when app_payment.next_at = v.in_hand then null else app_payment.next_at end
+     from v where app_payment.payment_uid = v.payment";
 
 /// There is nothing left to ask, unless a hint came meanwhile.
-pub async fn rest(tx: &mut Tx, payment: PaymentId, in_hand: Timestamp) -> sqlx::Result<()> {
-    on_db!(tx, conn => sqlx::query(REST).bind(payment).bind(in_hand).execute(conn).await.map(|_| ()))
+pub async fn rest(tx: &mut Tx, rows: &[Rest]) -> sqlx::Result<()> {
+    batch::execute(tx, rows, REST).await.map(drop)
 }

@@ -253,17 +253,15 @@ pub async fn create_quote(
         uid: request.id,
         customer_id: party.customer.id,
         order_id,
+        order: request.order,
         offer_id: offer.id,
-        quote: &quote,
+        offer: offer.uid,
+        quote,
         offline: offline.is_some(),
         expires_at,
         by_user: party.user.id,
     };
-    if !quotes::insert(&mut tx, now, &new).await? {
-        return Err(Problem::met_another());
-    }
-    let made =
-        quotes::find(&mut tx, request.id).await?.ok_or_else(|| Problem::internal(&"a quote that is not there"))?;
+    let made = quotes::insert(&mut tx, now, new).await?.ok_or_else(Problem::met_another)?;
     if party.is_acting() {
         party.audit(&mut tx, now, "quote.made", request.id, json!({ "offer": request.offer })).await?;
     }

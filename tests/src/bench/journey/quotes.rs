@@ -1,0 +1,42 @@
+//! Quotes over HTTP: each is worked out, written down and answered.
+
+use std::time::Duration;
+
+use axum::http::Method;
+use daybook_shared::ids::QuoteId;
+use futures_util::future::try_join_all;
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha20Rng;
+
+use super::Size;
+use super::connection::Connection;
+use super::shop::Shop;
+use crate::bench::bare;
+
+/// How long each took, in milliseconds.
+pub async fn ask(shop: &Shop, size: Size) -> anyhow::Result<Vec<f64>> {
+    let mut connections = Connection::open_many(shop.address(), size.clients).await?;
+    let (begun, whole) = (bare::start(), Duration::from_secs(size.seconds));
+    let asked = connections.iter_mut().enumerate().map(async |(n, connection)| {
+        let mut rng = ChaCha20Rng::seed_from_u64(n as u64);
+        let mut latencies = Vec::new();
+        let customers = shop.customers.iter().cycle().skip(n).step_by(size.clients);
+        for customer in customers {
+            if begun.elapsed() >= whole {
+                break;
+            }
+            let body = shop.quote(QuoteId::new(shop.now(), &mut rng));
+            let asked = bare::start();
+            let answer = connection.send(shop.request(*customer, Method::POST, "/v1/quotes", &body)).await?;
+            answer.expect(201)?;
+            latencies.push(milliseconds(asked.elapsed()));
+        }
+        anyhow::Ok(latencies)
+    });
+    Ok(try_join_all(asked).await?.concat())
+}
+
+#[expect(clippy::float_arithmetic, reason = "a figure in milliseconds")]
+fn milliseconds(took: Duration) -> f64 {
+    took.as_secs_f64() * 1000.0
+}
