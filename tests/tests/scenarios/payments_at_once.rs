@@ -16,7 +16,9 @@ impl Scene {
     /// So many payments of the account, begun and confirmed by their payer.
     fn confirmed(&mut self, count: i64) -> Vec<PaymentId> {
         let ids: Vec<_> = (0..count).map(|n| self.begin(amount(50 + n), By::Phone)).collect();
-        ids.iter().for_each(|id| self.gateway.approve(&id.to_string()));
+        for id in &ids {
+            self.gateway.approve(&id.to_string());
+        }
         ids
     }
 
@@ -53,7 +55,7 @@ fn the_same_callbacks_at_the_same_moment_have_one_effect() {
         assert_eq!(kept[0].0, 3);
         let done = scene.world.server.run(async |app| {
             let work = || async { work::what_is_due(app).await.unwrap() };
-            futures_util::future::join3(work(), work(), work()).await
+            Box::pin(futures_util::future::join3(work(), work(), work())).await
         });
         assert_eq!(done.0 + done.1 + done.2, 3, "each payment was one's");
         assert!(ids.iter().all(|id| scene.state(*id) == "posted"));

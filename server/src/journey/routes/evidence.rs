@@ -30,8 +30,8 @@ use crate::journey::evidence::{self, BYTES_MAX, FILES_MAX, FileRow, MediaType};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "id": "01978b6e-1c00-7d3a-9e52-6f1f7c2b4a10", "media_type": "application/pdf",
-    "sha256": "d19e0c4c85bf4dadfdc83a71a1a0fa4d7c3dc3b0b4fce0b7e5f9aac1d5f2a7c5", "content": "JVBERi0xLjcK"
+    "id": "019cad21-cf00-7000-8000-c11e00000031", "media_type": "application/pdf",
+    "sha256": "0716f9264c9fe19f5d7455276107f3ddcc1d3497f63d60689a73558ae8a1bf5e", "content": "JVBERi0xLjcK"
 }))]
 pub struct FileRequest {
     /// Its id, which its maker chose: sent again, it is the same file.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use daybook_shared::ids::QuoteId;
+use daybook_shared::time::{Clock as _, SystemClock};
 use futures_util::future::try_join_all;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
@@ -25,7 +26,7 @@ pub async fn ask(shop: &Shop, size: Size) -> anyhow::Result<Vec<f64>> {
             if begun.elapsed() >= whole {
                 break;
             }
-            let body = shop.quote(QuoteId::new(shop.now(), &mut rng));
+            let body = shop.quote(QuoteId::new(SystemClock.now(), &mut rng));
             let asked = bare::start();
             let answer = connection.send(shop.request(*customer, Method::POST, "/v1/quotes", &body)).await?;
             answer.expect(201)?;

@@ -90,11 +90,6 @@ impl Shop {
         self.server.address()
     }
 
-    /// Now.
-    pub fn now(&self) -> Timestamp {
-        SystemClock.now()
-    }
-
     /// Its server has stopped.
     pub async fn stop(&self) -> anyhow::Result<()> {
         self.server.stop().await
@@ -102,7 +97,7 @@ impl Shop {
 
     /// A policy that approves everybody, and an offer.
     async fn sell_on_instalments(&self, seed: u64) -> anyhow::Result<()> {
-        let now = self.now();
+        let now = SystemClock.now();
         let rules = json!({ "sample": { "seed": seed, "per_mille": 1_000 } });
         let policy = json!({ "id": QuoteId::new(now, &mut ChaCha20Rng::seed_from_u64(seed)), "rules": rules });
         let terms = json!({
@@ -126,7 +121,7 @@ impl Shop {
 
     /// Makes the plans and begins their payments; how many there are.
     pub async fn payments(&mut self, seed: u64, size: Size) -> anyhow::Result<usize> {
-        let (now, rng) = (self.now(), &mut ChaCha20Rng::seed_from_u64(seed.wrapping_add(1)));
+        let (now, rng) = (SystemClock.now(), &mut ChaCha20Rng::seed_from_u64(seed.wrapping_add(1)));
         let orders: Vec<_> = (0..size.plans).map(|_| (CustomerId::new(now, rng), OrderId::new(now, rng))).collect();
         self.customers = orders.iter().map(|(customer, _)| *customer).collect();
         let mut connections = Connection::open_many(self.address(), size.clients).await?;
@@ -142,7 +137,7 @@ impl Shop {
         });
         let plans = plans.await?;
         for round in 0..size.payments {
-            let now = self.now();
+            let now = SystemClock.now();
             let payments = plans.iter().map(|(customer, plan)| (PaymentId::new(now, rng), *customer, plan.as_str()));
             deal(&mut connections, payments.collect(), async |connection, (id, customer, plan)| {
                 let amount = json!({ "minor": PAYMENT_MINOR, "currency": "KES" });
@@ -158,7 +153,7 @@ impl Shop {
 
     /// A customer's way to a plan; gives its path.
     async fn buy(&self, connection: &mut Connection, customer: CustomerId, seed: u64) -> anyhow::Result<String> {
-        let (now, rng) = (self.now(), &mut ChaCha20Rng::seed_from_u64(seed));
+        let (now, rng) = (SystemClock.now(), &mut ChaCha20Rng::seed_from_u64(seed));
         let mut post = async |path: &str, body: Value| {
             let answer = connection.send(self.request(customer, Method::POST, path, &body)).await?;
             answer.expect(201)?;
