@@ -136,7 +136,7 @@ def write_config(name, ids):
     # Wanted on a write to what has a version; the tool knows no such answer.
     lines = ["hooks = \"hooks.py\"", "[checks.missing_required_header]", "expected-statuses = [400, 401, 403, 404, 406, 415, 422, 428]", ""]
     # It takes good orders and names bad ones in its answer, whatever is wrong with those.
-    lines += ["[[operations]]", "include-path = \"/v1/imports/orders\"", "checks.negative_data_rejection.enabled = false", ""]
+    lines += ["[[operations]]", "include-path = \"/v1/imports/orders\"", "checks.negative_data_rejection.expected-statuses = [200, 400, 401, 403, 404, 406, 409, 415, 422, 428, 429]", ""]
     for path in DOCUMENT["paths"]:
         kind = path.split("/")[2] if path.startswith("/v1/") and "{id}" in path else None
         if kind in ids:

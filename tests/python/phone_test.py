@@ -241,7 +241,7 @@ class PhoneTest(unittest.TestCase):
         mine.shut()
 
     def test_a_quote_needs_no_network(self):
-        mine = self.enrolled(self.home(), self.officers[0])
+        mine = self.enrolled(self.home(), self.officers[5])
         shown = json.loads(mine.offers())
         self.assertEqual((len(shown["offers"]), shown["left_out"], shown["unreadable"]), (2, 0, []))
         offer = shown["offers"][0]
