@@ -28,9 +28,6 @@ const SQLITE_BATCH_ROWS: usize = 64;
 const POOL_CONNECTIONS: u32 = 8;
 /// How long a request waits for a connection that is free.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
-/// A connection to PostgreSQL that was given back so recently, when it was seen to work, is used without a question:
-/// no server has ended and begun again in so short a time.
-const FRESH: Duration = Duration::from_millis(100);
 /// For the first connection to PostgreSQL, before which nobody knows whether there is one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -231,15 +228,7 @@ impl Db {
         if absent == Absent::Refuse && !is_there {
             return Err(OpenError::Absent { place });
         }
-        let pool = PgPoolOptions::new()
-            .max_connections(POOL_CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, known| {
-                Box::pin(async move {
-                    if known.idle_for < FRESH { Ok(true) } else { connection.ping().await.map(|()| true) }
-                })
-            });
+        let pool = PgPoolOptions::new().max_connections(POOL_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
         let pool = pool.connect_with(options).await.map_err(failed)?;
         let migrated = POSTGRES_MIGRATIONS.run_to(migration, &pool).await;
         migrated.map_err(|error| OpenError::Migrate { place: place.clone(), error })?;

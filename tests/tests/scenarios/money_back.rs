@@ -180,7 +180,7 @@ fn no_more_goes_back_through_a_payment_than_came_by_it() {
         // Odd amounts do not go back as mobile money.
         let odd = owed.made(5_001);
         assert_eq!(owed.send(owed.sends, &odd, owed.payment.0).code(), "validation");
-        // What was taken back does not go back again.
+        // Of a payment by which less came, not more goes back.
         owed.scene.world.server.execute("update payment set amount_minor = 14000 where source = 'app'");
         let more = owed.send(owed.sends, &refund, owed.payment.0);
         assert_eq!((more.status, more.code().as_str()), (409, "limit-exceeded"), "{}", more.json());

@@ -244,6 +244,7 @@ async fn known(tx: &mut Tx, said: &[Said]) -> sqlx::Result<BTreeSet<(PaymentId, 
     let known: Vec<(PaymentId, GatewayName)> = batch::fetch(tx, &named, &select).await?;
     Ok(known.into_iter().collect())
 }
+
 /// How often callbacks are forgotten.
 pub const EVERY: Duration = Duration::from_hours(6);
 /// How many days a callback is kept: longer than any gateway sends one again.
