@@ -90,7 +90,8 @@ pub struct Date(i32);
 impl Date {
     /// The last day a `Date` can hold, 9999-12-31.
     pub const MAX: Self = Self(2_932_896);
-    const MIN: Self = Self(-719_528 + 366);
+    /// The first day a `Date` can hold, 0001-01-01.
+    pub const MIN: Self = Self(-719_528 + 366);
 
     /// From days since 1970-01-01, kept within the years 1 to 9999.
     pub fn from_days(days: i32) -> Self {

@@ -134,7 +134,7 @@ const ONE: &str = concat!(
         ("If-None-Match" = Option<String>, Header, description = "The file the caller has.")
     ),
     responses(
-        (status = 200, description = "The file, of the type that its phone named.", body = FileBytes, content_type = "application/octet-stream", headers(("ETag" = String, description = "Its hash."))),
+        (status = 200, description = "The file, of the type that its phone named.", body = FileBytes, content_type = "*/*", headers(("ETag" = String, description = "Its hash."))),
         (status = 304, description = "The caller has it.")
     )
 )]

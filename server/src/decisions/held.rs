@@ -29,6 +29,8 @@ use crate::sync::effects::{ChangedOutcome, Effects, PaymentRow};
 use crate::sync::judge::{self, Capture, Release};
 use crate::sync::load::{self, Expected, Needs, outcome_of};
 use crate::sync::persist;
+use crate::sync::world::line_key_of;
+use crate::sync::writer::{self, Beside, Subject};
 use crate::{on_db, visible_units};
 
 /// A held entry, as lists show it. Names and phone numbers are with the case, not here.
@@ -267,6 +269,11 @@ async fn judge_again(
     needs.device(held.device_id, held.install_uid);
     needs.entry(entry);
     needs.dossier(recorded);
+    if let Body::Repayment(repayment) = &entry.body {
+        // Else neither it nor the line that says its money would see the other.
+        let subject = line_key_of(repayment).map(Subject::Reference);
+        writer::lock(tx, &Beside::Others(subject.into_iter().collect())).await?;
+    }
     let mut world = load::world(tx, &needs).await?;
     must_be_held(tx, held).await?;
     if !world.dossiers.contains_key(&entry.head.dossier) {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use daybook_shared::ids::PaymentId;
 use daybook_shared::messages::Language;
@@ -25,8 +25,8 @@ use super::{Access, ROUTES, Route, idempotency};
 struct Answers {
     /// The codes of its problems.
     codes: BTreeSet<&'static str>,
-    /// The statuses of its other answers.
-    statuses: BTreeSet<u16>,
+    /// The media types of its other answers, by status; none where an answer has no content.
+    media_types: BTreeMap<u16, BTreeSet<String>>,
 }
 
 /// The description, made once.
@@ -50,14 +50,24 @@ pub fn document() -> &'static Value {
 
 /// Whether an answer of a route is one that its description names.
 pub fn is_described(route: &Route, response: &Response) -> bool {
-    let Some(Answers { codes, statuses }) = description().answers.get(&(route.method.as_str(), route.path)) else {
+    let Some(Answers { codes, media_types }) = description().answers.get(&(route.method.as_str(), route.path)) else {
         return false;
     };
     match response.extensions().get::<Code>() {
         Some(code) => codes.contains(code.code()),
         // A kept refusal is the one that was given first.
-        None => {
-            statuses.contains(&response.status().as_u16()) || response.headers().contains_key(idempotency::REPLAYED)
+        None if response.headers().contains_key(idempotency::REPLAYED) => true,
+        None => media_types.get(&response.status().as_u16()).is_some_and(|named| is_one_of(named, response.headers())),
+    }
+}
+
+/// Whether the content is of one of these media types, whatever its parameters; `*/*` names all.
+fn is_one_of(named: &BTreeSet<String>, headers: &HeaderMap) -> bool {
+    match headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes) {
+        None => named.is_empty(),
+        Some(sent) => {
+            let sent = sent.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            named.iter().any(|named| named == "*/*" || named.as_bytes() == sent)
         }
     }
 }
@@ -168,9 +178,9 @@ fn describe() -> Description {
     for route in ROUTES {
         let operation = &mut document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
         assert!(operation.is_object(), "{} {} is described under another path or method", route.method, route.path);
-        let statuses = statuses(operation);
+        let media_types = media_types(operation);
         let codes = complete(route, operation);
-        answers.insert((route.method.as_str(), route.path), Answers { codes, statuses });
+        answers.insert((route.method.as_str(), route.path), Answers { codes, media_types });
     }
     let json = document.to_string();
     let etag = of_content(json.as_bytes());
@@ -187,10 +197,11 @@ const ABOUT: &str = "REST of a Daybook server.
 * Amounts are integers in the currency's minor unit.
 * Where a body has an `id`, its client makes it (UUIDv7) and keeps it before it sends: the same again is the same thing. In the examples, ids that a client makes have `c11e` in them.";
 
-/// The statuses a handler's own description names.
-fn statuses(operation: &Value) -> BTreeSet<u16> {
-    let named = operation["responses"].as_object().into_iter().flat_map(Map::keys);
-    named.filter_map(|status| status.parse().ok()).collect()
+/// The media types a handler's own description names, by the status of their answer.
+fn media_types(operation: &Value) -> BTreeMap<u16, BTreeSet<String>> {
+    let named = operation["responses"].as_object().into_iter().flatten();
+    let types = |answer: &Value| answer["content"].as_object().into_iter().flat_map(Map::keys).cloned().collect();
+    named.filter_map(|(status, answer)| Some((status.parse().ok()?, types(answer)))).collect()
 }
 
 /// Adds what follows from the route table; returns the codes of its problems.

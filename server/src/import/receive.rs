@@ -35,7 +35,7 @@ use crate::sync::effects::{ChangedOutcome, Effects, PaymentRow};
 use crate::sync::judge::{self, Capture, Release};
 use crate::sync::load::{self, Expected, Needs, outcome_of};
 use crate::sync::world::{LineKey, LineMoney, ProviderLine, World, line_key};
-use crate::sync::writer::{self, Beside};
+use crate::sync::writer::{self, Beside, Subject};
 use crate::sync::{money, persist};
 
 /// What a line came to.
@@ -92,8 +92,17 @@ impl Note {
 
 /// Takes lines, in their order, in the caller's transaction.
 pub async fn receive(tx: &mut Tx, app: &App, scope: &Scope, lines: &[Line]) -> Result<Vec<LineResult>, ImportError> {
-    // Else neither a line nor the capture that it is to confirm would see the other.
-    writer::lock(tx, Beside::None).await?;
+    // Else neither a line nor the capture that it is to confirm would see the other. What gateways say comes all day,
+    // and little at a time.
+    let beside = if lines.iter().all(|line| line.begun.is_some()) {
+        // Of accounts too: one that waits for its down payment has no row that others wait for.
+        let accounts = lines.iter().filter_map(|line| line.account_number.clone()).map(Subject::Account);
+        let references = lines.iter().map(|line| Subject::Reference(line_key(&line.channel, &line.external_ref)));
+        Beside::Others(references.chain(accounts).collect())
+    } else {
+        Beside::None
+    };
+    writer::lock(tx, &beside).await?;
     let known = known_lines(tx, lines).await?;
     let accounts = accounts(tx, lines).await?;
     let tills = tills(tx, lines).await?;

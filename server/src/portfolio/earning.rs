@@ -4,6 +4,7 @@
 //! account, version and instalment: however often and late the job runs, on however many replicas, each is booked
 //! once, on its own day. Whether it is paid is another matter.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use daybook_shared::ids::AccountId;
@@ -23,27 +24,40 @@ use crate::sync::judge;
 
 /// How often it is looked: a day begins when it begins, and a server may have been down.
 pub const EVERY: Duration = Duration::from_hours(1);
-/// Instalments of one transaction.
-const LOT: i64 = 500;
+/// Instalments whose accounts one transaction locks.
+const LOT: u16 = 500;
 
-/// Earns what has come due, a lot at a time; how many instalments it was.
+/// Earns what has come due; how many instalments it was.
 pub async fn turn(app: &App) -> Outcome {
-    let mut earned = 0;
+    earn(app, LOT).await
+}
+
+/// A lot at a time, each from where the one before ended: a portfolio that was not looked at for long is read once.
+pub(super) async fn earn(app: &App, lot: u16) -> Outcome {
+    let (mut earned, mut after) = (0, (Date::MIN, 0));
     loop {
         let today = app.settings.zone.date_of(app.now());
         let mut tx = app.db.write().await?;
-        let lot = lot(&mut tx, app, today).await?;
+        let due = due(&mut tx, today, after, lot).await?;
+        let Some(&last) = due.last() else { return Ok(earned) };
+        earned += book_all(&mut tx, app, today, &due).await?;
         tx.commit().await?;
-        if lot == 0 {
-            return Ok(earned);
-        }
-        earned += lot;
+        after = last;
     }
 }
 
-const SELECT_DUE: &str = "select i.account_id from instalment i
+const SELECT_DUE: &str = "select i.due_date, i.account_id from instalment i
      join account a on a.id = i.account_id and a.schedule_version = i.version
-     where i.due_date <= $1 and i.earned_interest < i.interest and a.status <> 'pending' order by i.due_date limit $2";
+     where i.due_date <= $1 and (i.due_date, i.account_id) > ($2, $3)
+       and i.earned_interest < i.interest and a.status <> 'pending'
+     order by i.due_date, i.account_id limit $4";
+
+/// Instalments to be earned, as day and account, after one in the order of both.
+async fn due(tx: &mut Tx, today: Date, after: (Date, i64), lot: u16) -> sqlx::Result<Vec<(Date, i64)>> {
+    on_db!(tx, conn => {
+        sqlx::query_as(SELECT_DUE).bind(today).bind(after.0).bind(after.1).bind(i64::from(lot)).fetch_all(conn).await
+    })
+}
 
 batch_row! {
     struct DueKey { account_id: i64 => "int8", today: Date => "date" }
@@ -74,15 +88,9 @@ batch_row! {
 const EARN: &str = "update instalment set earned_interest = instalment.interest
      from v where instalment.account_id = v.account_id and instalment.version = v.version and instalment.n = v.n";
 
-async fn lot(tx: &mut Tx, app: &App, today: Date) -> sqlx::Result<u64> {
-    let mut ids: Vec<i64> = on_db!(&mut *tx, conn => {
-        sqlx::query_scalar(SELECT_DUE).bind(today).bind(LOT).fetch_all(conn).await
-    })?;
-    ids.sort_unstable();
-    ids.dedup();
-    if ids.is_empty() {
-        return Ok(0);
-    }
+/// Earns all that has come due of these accounts.
+async fn book_all(tx: &mut Tx, app: &App, today: Date, due: &[(Date, i64)]) -> sqlx::Result<u64> {
+    let ids: Vec<_> = due.iter().map(|&(_, account_id)| account_id).collect::<BTreeSet<_>>().into_iter().collect();
     load_accounts(tx, &ids, Lock::ForUpdate).await?;
     let keys: Vec<_> = ids.into_iter().map(|account_id| DueKey { account_id, today }).collect();
     let due: Vec<DueRow> = batch::fetch(tx, &keys, SELECT_UNEARNED).await?;
@@ -91,7 +99,7 @@ async fn lot(tx: &mut Tx, app: &App, today: Date) -> sqlx::Result<u64> {
     journal::insert(tx, &journals, app.now()).await?;
     let row = |row: &DueRow| EarnedRow { account_id: row.account_id, version: row.version, n: row.n };
     batch::execute(tx, &due.iter().map(row).collect::<Vec<_>>(), EARN).await?;
-    // None, when another replica was before: then there is nothing left of the lot either.
+    // None, when another replica was before.
     Ok(journals.len() as u64)
 }
 

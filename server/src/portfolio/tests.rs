@@ -10,6 +10,7 @@ use super::account::{self, AccountRow, AccountStatus, AllocationRow, ClosedAs, L
 use super::ageing_report::{self, ReportError};
 use super::allocation::{Payment, Waterfall, allocate, replay};
 use super::assign::assign;
+use super::earning;
 use super::opening::{self, NewAccount, NewCustomer, NewUnit, Opened};
 use crate::db::Tx;
 use crate::ledger::journal;
@@ -302,6 +303,25 @@ async fn a_replay_of_stored_rows_is_the_replay_of_the_rules() {
         let replayed = replay(schedule, payments, Waterfall::InstalmentFirst).unwrap();
         assert_eq!(replayed.instalments[0].paid.total(), Ok(100));
         assert_eq!(replayed.instalments[1].paid.total(), Ok(10));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn profit_is_earned_once_however_many_lots_it_takes() {
+    for_each_engine(async |server: &TestServer| {
+        let mut tx = server.app.db.write().await.unwrap();
+        db_open(&mut tx, 3).await;
+        tx.commit().await.unwrap();
+        // Two instalments each, both of the past: lots end between and within accounts.
+        assert_eq!(earning::earn(&server.app, 2).await.unwrap(), 6);
+        assert_eq!(earning::earn(&server.app, 2).await.unwrap(), 0);
+        let mut tx = server.app.db.read().await.unwrap();
+        let profit: i64 = on_db!(&mut tx, conn => {
+            sqlx::query_scalar("select cast(-sum(minor) as bigint) from line where gl = 'profit'").fetch_one(conn).await
+        })
+        .unwrap();
+        assert_eq!(profit, 60);
     })
     .await;
 }

@@ -127,8 +127,9 @@ pub fn replay(account: &mut Account) -> Result<(), PayError> {
     payments.sort_unstable();
     let replayed = allocation::replay(&account.instalments, payments, account.row.waterfall)?;
     let last = payments.last().copied();
+    let pairs = account.instalments.iter().zip(&replayed.instalments);
+    account.touched.extend(pairs.filter(|(before, after)| before != after).map(|(_, after)| after.n));
     account.instalments = replayed.instalments;
-    account.touched = account.instalments.iter().map(|instalment| instalment.n).collect();
     let of = |(id, allocation): &(PaymentId, _)| AllocationRow::of(account.row.id, *id, allocation).collect::<Vec<_>>();
     account.allocated = replayed.allocations.iter().flat_map(of).collect();
     account.replayed = true;

@@ -21,7 +21,7 @@ use super::judge::{self, Capture};
 use super::load::{self, Expected, Needs};
 use super::persist;
 use super::time::{Bounds, CaptureTime, KnownMoment, corrected};
-use super::world::{About, Dossier, Logged, World};
+use super::world::{About, Dossier, LineKey, Logged, World, line_key_of};
 use crate::app::App;
 use crate::attachments::AttachmentRow;
 use crate::db::Tx;
@@ -90,6 +90,14 @@ impl Item {
     pub fn acts_on_others(&self) -> bool {
         self.entries()
             .any(|entry| matches!(entry.body, Body::Correction(_) | Body::CashHandover(_) | Body::IssueEvent(_)))
+    }
+
+    /// The lines that would confirm repayments of it.
+    pub fn references(&self) -> impl Iterator<Item = LineKey> {
+        self.entries().filter_map(|entry| match &entry.body {
+            Body::Repayment(repayment) => line_key_of(repayment),
+            _ => None,
+        })
     }
 
     /// Whether it carries board changes.

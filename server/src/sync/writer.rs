@@ -3,13 +3,16 @@
 //! SQLite has one writer, so requests that wait for it share the next commit. PostgreSQL takes each
 //! on its own and runs it again after a serialization failure or a deadlock. A group that fails is
 //! taken one by one, so that nobody suffers for a neighbour.
+//!
+//! Transactions that need not see each other run side by side ([`Beside`]). A capture and the line that confirms it
+//! have to: whoever comes second must find the first, so of one reference there is one at a time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock, Weak};
 
-use daybook_shared::ids::{AckHash, DeviceId, DossierId, InstallId};
+use daybook_shared::ids::{AckHash, DeviceId, DossierId, InstallId, sha256};
 use daybook_shared::wire::exchange::Answer;
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +21,7 @@ use super::boards;
 use super::finish::{self, Ending, Finish, Finished};
 use super::install::{self, Begun};
 use super::take::{self, Exclusion, Item, Taken};
+use super::world::LineKey;
 use crate::app::App;
 use crate::db::{self, Db, Tx};
 use crate::on_db;
@@ -336,23 +340,54 @@ async fn run_caught(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> Result<Vec<Done
 /// PostgreSQL only. Reading and writing the table goes on beside the first, only reading beside the second.
 const LOCK_SHARED: &str = "lock table waiting in row share mode";
 const LOCK_ALONE: &str = "lock table waiting in exclusive mode";
+/// PostgreSQL only, until the transaction ends; in the order of the keys.
+const LOCK_SUBJECTS: &str = "select count(pg_advisory_xact_lock(key)) from unnest($1::int8[]) as v (key)";
+
+/// Subjects of one transaction; beyond it the transaction is alone, which takes less of the database's memory.
+const SUBJECTS_MAX: usize = 256;
+
+/// What two transactions are not about at the same time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// Money that has this reference.
+    Reference(LineKey),
+    /// What the account with this number, which need not have begun, is paid in the app.
+    Account(String),
+}
 
 /// What a transaction may run beside, on PostgreSQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beside {
-    /// Envelopes.
-    Envelopes,
+    /// Envelopes and what gateways say, as far as they are not about one of these.
+    Others(BTreeSet<Subject>),
     /// None: what acts on another entry, or on one that may be arriving.
     None,
 }
 
-/// Takes the lock that says what this transaction may run beside; SQLite has one writer.
-pub async fn lock(tx: &mut Tx, beside: Beside) -> sqlx::Result<()> {
-    if let Tx::Postgres(tx) = tx {
-        let alone = beside == Beside::None;
-        sqlx::query(if alone { LOCK_ALONE } else { LOCK_SHARED }).execute(&mut **tx).await?;
+/// Takes the locks that say what this transaction may run beside, before any other; SQLite has one writer.
+pub async fn lock(tx: &mut Tx, beside: &Beside) -> sqlx::Result<()> {
+    let Tx::Postgres(tx) = tx else { return Ok(()) };
+    let subjects = match beside {
+        Beside::Others(subjects) if subjects.len() <= SUBJECTS_MAX => Some(subjects),
+        Beside::Others(_) | Beside::None => None,
+    };
+    sqlx::query(if subjects.is_some() { LOCK_SHARED } else { LOCK_ALONE }).execute(&mut **tx).await?;
+    let keys: BTreeSet<_> = subjects.into_iter().flatten().map(lock_key).collect();
+    if !keys.is_empty() {
+        sqlx::query(LOCK_SUBJECTS).bind(keys.into_iter().collect::<Vec<_>>()).execute(&mut **tx).await?;
     }
     Ok(())
+}
+
+/// Two subjects of one key only wait for each other.
+fn lock_key(subject: &Subject) -> i64 {
+    let hash = match subject {
+        Subject::Reference((channel, reference)) => {
+            sha256(&[b"reference ", channel.to_string().as_bytes(), b" ", reference.as_bytes()])
+        }
+        Subject::Account(number) => sha256(&[b"account ", number.as_bytes()]),
+    };
+    i64::from_be_bytes(*hash.first_chunk().expect("a hash has 32 bytes"))
 }
 
 /// The order within a transaction: request numbers, envelopes, ends of requests.
@@ -360,8 +395,13 @@ async fn run(tx: &mut Tx, app: &App, jobs: &mut [Job]) -> sqlx::Result<Vec<Done>
     let now = app.now();
     // What acts on another entry is alone among envelopes: else neither it nor the one that it waits for
     // would see the other.
-    let acts = jobs.iter().filter_map(|job| job.item.as_ref()).any(Item::acts_on_others);
-    lock(tx, if acts { Beside::None } else { Beside::Envelopes }).await?;
+    let items = jobs.iter().filter_map(|job| job.item.as_ref());
+    let beside = if items.clone().any(Item::acts_on_others) {
+        Beside::None
+    } else {
+        Beside::Others(items.flat_map(Item::references).map(Subject::Reference).collect())
+    };
+    lock(tx, &beside).await?;
     let begun = install::begin(tx, jobs, now).await?;
     let going = jobs.iter_mut().zip(&begun).filter(|(_, begun)| matches!(begun, Begun::Open(_)));
     let mut items: Vec<&mut Item> = going.filter_map(|(job, _)| job.item.as_mut()).collect();

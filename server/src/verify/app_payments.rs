@@ -38,8 +38,8 @@ const SELECT: &str = "select p.id, p.uid, p.source, p.state, b.stage,
        p.account_id is not null and p.account_id = b.account_id as of_its_account,
        b.same_as, o.state as other,
        (select count(*) from statement_line l where l.payment_uid = p.uid) as lines,
-       (select count(*) from statement_line l where l.external_ref = p.external_ref and l.reason = 'PROVIDER_DIFFERS')
-         as unclear,
+       (select count(*) from statement_line l where l.channel = p.channel and l.external_ref = p.external_ref
+          and l.reason = 'PROVIDER_DIFFERS') as unclear,
        (select count(*) from journal j where j.event = p.uid
           and j.kind in ('repayment', 'identified', 'recovery', 'down_payment')) as placed,
        (select count(*) from journal j where j.event = p.uid and j.kind = 'suspense') as suspended

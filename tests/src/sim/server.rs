@@ -271,6 +271,13 @@ impl Server {
         life.runtime.block_on(futures_util::future::join_all(answers))
     }
 
+    /// Answers a request of a phone and runs something of the server's own at the same moment.
+    pub fn answer_beside<T>(&self, request: &HttpRequest, run: impl AsyncFnOnce(&App) -> T) -> (Answer, T) {
+        let life = self.life();
+        let answer = exchange(life.router.clone(), request_of(request));
+        life.runtime.block_on(futures_util::future::join(answer, run(&life.app)))
+    }
+
     /// Runs something on the server's own functions, in one transaction that writes.
     pub fn write<T>(&self, run: impl AsyncFnOnce(&App, &mut Tx) -> T) -> T {
         let life = self.life();

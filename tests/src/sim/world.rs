@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use daybook_mobile_sync::session::HttpRequest;
 use daybook_mobile_sync::{Event, SyncReport};
+use daybook_server::app::App;
 use daybook_server::audit::Actor;
 use daybook_server::gateways::GatewayOptions;
 use daybook_server::recovery;
@@ -221,6 +222,16 @@ impl World {
             requests.push(request);
         }
         self.server.answer_at_once(&requests)
+    }
+
+    /// A phone begins a sync while the server does something of its own; no answer finds its way back.
+    pub fn send_beside(&mut self, on: On, run: impl AsyncFnOnce(&App)) {
+        let now = self.now();
+        let step = self.phones[on.0].begin_sync(now, &mut self.rng);
+        let Some(Step::Send(request)) = step else { panic!("a sync begins with a request") };
+        self.uploads.note(on, &request);
+        let (answer, ()) = self.server.answer_beside(&request, run);
+        assert_eq!(answer.status, 200, "{}", answer.json());
     }
 
     /// A backup of the server's database, as it is now.

@@ -6,9 +6,10 @@ use daybook_server::auth::Role;
 use daybook_server::auth::caseloads::{self, Caseload, CaseloadAudience, Membership};
 use daybook_server::auth::units::{self, Unit, UnitKind};
 use daybook_server::auth::users::{self, Holding, NewUser, UserRow};
-use daybook_server::ledger::posting;
+use daybook_server::ledger::posting::{self, Event};
 use daybook_server::portfolio::assign::assign;
-use daybook_server::portfolio::opening;
+use daybook_server::portfolio::opening::{self, Receivable};
+use daybook_server::portfolio::versions;
 use rand_chacha::ChaCha20Rng;
 
 use super::history::{Case, date_of};
@@ -55,7 +56,8 @@ pub async fn caseload(app: &App, unit: &Unit, holders: &[UserRow], name: &str) -
     Ok(caseload)
 }
 
-/// Opens `count` accounts in each of the caseloads; gives their cases, caseload by caseload.
+/// Takes `count` accounts over in each of the caseloads, as an import does: what fell due before was earned in other
+/// books. Gives their cases, caseload by caseload.
 pub async fn accounts(
     app: &App,
     rng: &mut ChaCha20Rng,
@@ -77,7 +79,21 @@ pub async fn accounts(
         }
         let order: Vec<_> = new.iter().map(|account| account.uid).collect();
         let mut tx = app.db.write().await?;
-        let opened = opening::open(&mut tx, now, new, posting::activation).await?;
+        let opened =
+            opening::open_booked(&mut tx, now, new, |account, Receivable { account_id, original_minor, .. }| {
+                let event = Event {
+                    id: account.uid.0,
+                    correlation: account.uid.0,
+                    booked_on: today,
+                    currency: account.currency,
+                };
+                let unearned =
+                    account.lines.iter().filter(|line| line.due_date > today).map(|line| line.interest).sum();
+                posting::import(event, account_id, original_minor, unearned)
+            });
+        let opened = opened.await?;
+        let keys: Vec<_> = opened.values().map(|opened| opened.account).collect();
+        versions::earned_before(&mut tx, &keys, today).await?;
         let moves = order.iter().zip(places);
         let moves: Vec<_> = moves.map(|(uid, &place)| (opened[uid].dossier, Some(caseloads[place].id))).collect();
         assign(&mut tx, now, None, &moves).await?;

@@ -98,6 +98,43 @@ fn gateways_and_statements_on_one_account_at_the_same_moment_post_each_once() {
     });
 }
 
+/// Goal: what an officer recorded and what the gateway says of it find each other when they come at the same moment.
+/// Method: he captured two of the gateway's three payments under their references, and his phone syncs while two
+/// replicas do what is due, round by round.
+#[test]
+fn gateways_and_an_officer_at_the_same_moment_post_each_once() {
+    on_every_engine(|mut scene| {
+        scene.with_a_large_account();
+        for round in 1..=6 {
+            let ids = scene.confirmed(3);
+            let callbacks = scene.gateway.callbacks();
+            let captured = [0, 1].map(|n| {
+                let reference = format!("MPESA:{}", scene.gateway.transaction(&ids[n].to_string()));
+                let minor = scene.gateway.charged()[&ids[n].to_string()];
+                scene.world.mobile_money(scene.on, scene.acc, minor, &reference)
+            });
+            for answer in scene.world.server.call_at_once(requests(&callbacks)) {
+                assert_eq!(answer.status, 200, "{}", answer.json());
+            }
+            scene.world.send_beside(scene.on, async |app| {
+                let work = || async { work::what_is_due(app).await.unwrap() };
+                Box::pin(futures_util::future::join(work(), work())).await;
+            });
+            scene.work();
+            scene.world.sync(scene.on);
+            assert!(ids.iter().all(|id| scene.state(*id) == "posted"), "round {round}");
+            assert_eq!(scene.paid_minor(), round * sum(3), "round {round}");
+            for entry in captured {
+                let outcome = scene.world.outcome(entry);
+                // From the second round on it looks like one of a round before.
+                assert!(outcome.starts_with("posted PROVIDER_CONFIRMED"), "round {round}: {outcome}");
+            }
+        }
+        scene.world.sync(scene.on);
+        scene.world.check_all(&[scene.on]);
+    });
+}
+
 /// Goal: a gateway that gives two payments one reference is believed once: money is what statements can show. Method:
 /// both are confirmed under it and wait together.
 #[test]

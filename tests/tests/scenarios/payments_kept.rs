@@ -9,9 +9,10 @@ use daybook_server::journey::payments::work;
 use daybook_server::on_db;
 use daybook_server::verify::verify;
 use daybook_shared::ids::EntryId;
+use daybook_tests::gateway::Callback;
 use daybook_tests::sim::KES;
 use indicatif::ProgressBar;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
 use crate::journey::held_back;
@@ -149,8 +150,7 @@ fn a_down_payment_is_booked_against_the_order_and_never_on_the_schedule() {
             );
             assert_eq!(balances, [("momo".to_owned(), 10_000), ("orders".to_owned(), -10_000)]);
             // With it the plan begins: it is in the books, and has its case.
-            let shown =
-                scene.world.rest(asha, Method::GET, &format!("/v1/plans/{plan}"), &serde_json::Value::Null).json();
+            let shown = scene.world.rest(asha, Method::GET, &format!("/v1/plans/{plan}"), &Value::Null).json();
             assert_eq!(
                 (&shown["status"], &shown["outstanding"]["minor"]),
                 (&json!("active"), &json!(30_000)),
@@ -159,6 +159,44 @@ fn a_down_payment_is_booked_against_the_order_and_never_on_the_schedule() {
             let sale = "select cast(sum(minor) as bigint) from line where gl = 'plan_recv' and minor = 30000";
             assert_eq!(scene.world.server.rows::<(i64,)>(sale)[0].0, 30_000);
             assert_eq!(pay(&mut scene, 7_500).1.status, 202, "the next one is an instalment");
+            scene.check();
+        });
+    }
+}
+
+/// Goal: a plan begins once, whatever is paid towards that, and what is over is an instalment. Method: the first down
+/// payment expired before its payer confirmed it, so that there is a second; the gateway has both at the same moment,
+/// for one replica and for three.
+#[test]
+fn of_two_down_payments_the_second_is_an_instalment() {
+    for replicas in [1, 3] {
+        on_every_engine(|mut scene| {
+            let (asha, plan) = held_back(&mut scene.world);
+            scene.customer = asha;
+            let ids = [(); 2].map(|()| {
+                scene.until_nothing_is_pending();
+                let id = scene.payment_id();
+                let path = format!("/v1/plans/{plan}/payments");
+                let answer = scene.world.rest(asha, Method::POST, &path, &Scene::body(id, 10_000, By::Phone));
+                assert_eq!(answer.status, 202, "{}", answer.json());
+                id
+            });
+            assert_eq!(scene.state(ids[0]), "expired");
+            ids.iter().for_each(|id| scene.gateway.approve(&id.to_string()));
+            let callbacks = scene.gateway.callbacks().iter().map(Callback::request).collect();
+            assert!(scene.world.server.call_at_once(callbacks).iter().all(|answer| answer.status == 200));
+            scene.world.server.run(async |app| {
+                let work = (0..replicas).map(|_| async { work::what_is_due(app).await.unwrap() });
+                Box::pin(futures_util::future::join_all(work)).await;
+            });
+            scene.work();
+            assert!(ids.iter().all(|id| scene.state(*id) == "posted"));
+            let shown = scene.world.rest(asha, Method::GET, &format!("/v1/plans/{plan}"), &Value::Null).json();
+            assert_eq!(
+                (&shown["status"], &shown["outstanding"]["minor"]),
+                (&json!("active"), &json!(20_000)),
+                "{shown}"
+            );
             scene.check();
         });
     }

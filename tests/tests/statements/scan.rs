@@ -12,6 +12,8 @@ use super::tokens::{Source, by_commas, group, ident, inside, is_ident, is_punct,
 
 /// A clause that only PostgreSQL has, and needs.
 const LOCKING: &str = "for no key update";
+/// A function that only PostgreSQL has, and needs.
+const ADVISORY: &str = "pg_advisory_xact_lock(";
 
 /// A statement as written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,9 +25,9 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Whether it locks rows one by one, which is said to PostgreSQL alone.
+    /// Whether it locks rows, or subjects, one by one, which is said to PostgreSQL alone.
     pub fn locks(&self) -> bool {
-        self.sql.contains(LOCKING)
+        self.sql.contains(LOCKING) || self.sql.contains(ADVISORY)
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::rows::{self, AppPayment, Move, Rest, channel_of};
-use super::state::{Stage, Step, after_fetch, after_start, pay_until};
+use super::state::{Purpose, Stage, Step, after_fetch, after_start, pay_until};
 use crate::app::App;
 use crate::audit::{self, Actor};
 use crate::db::{self, Tx};
@@ -113,10 +113,13 @@ fn absent(app: &App, row: &AppPayment) -> Step {
 /// Writes down what follows from what was said. What cannot be written is logged, and asked for again when nobody has
 /// it in hand any more.
 pub async fn apply(app: &App, told: Vec<Told>) {
-    // Of two under one reference the second finds what became of the first.
-    let mut references = BTreeSet::new();
+    // Of two under one reference, or with which an account may begin, the second finds what became of the first.
+    let (mut references, mut begun) = (BTreeSet::new(), BTreeSet::new());
     let (paid, rest): (Vec<_>, Vec<_>) = told.into_iter().partition(|told| match &told.step {
-        Step::Pay(paid) => references.insert((told.row.gateway, paid.external_ref.clone())),
+        Step::Pay(paid) => {
+            let is_first = told.row.purpose != Purpose::DownPayment || begun.insert(told.row.account_number.clone());
+            references.insert((told.row.gateway, paid.external_ref.clone())) && is_first
+        }
         _ => false,
     });
     let (twice, mut moved): (Vec<_>, Vec<_>) = rest.into_iter().partition(|told| matches!(told.step, Step::Pay(_)));

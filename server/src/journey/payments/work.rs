@@ -48,13 +48,16 @@ pub async fn what_is_due(app: &App) -> sqlx::Result<usize> {
     asked.map(|()| done)
 }
 
-/// Asks about all that is due. Rows are taken when half of those that are asked about at a time are answered: then
-/// there are some to take together, and the slowest gateway does not make the others wait.
+/// Asks about all that is due. Rows are taken when half of those that are asked about at a time are answered, and no
+/// answer waits to be applied: then there are some to take together, and the slowest gateway does not make the others
+/// wait.
 async fn ask(app: &App, told: mpsc::Sender<Told>) -> sqlx::Result<()> {
     let (mut taken, mut asked) = (VecDeque::new(), FuturesUnordered::new());
     let mut failed = None;
     loop {
-        if failed.is_none() && taken.is_empty() && asked.len() <= AT_ONCE / 2 {
+        let takes = failed.is_none() && taken.is_empty() && asked.len() <= AT_ONCE / 2;
+        let waits = !asked.is_empty() && told.capacity() < told.max_capacity();
+        if takes && !waits {
             match drive::take_due(app, TAKEN_MAX).await {
                 Ok(due) => taken.extend(due),
                 // What was asked is waited for.
@@ -66,9 +69,15 @@ async fn ask(app: &App, told: mpsc::Sender<Told>) -> sqlx::Result<()> {
         {
             asked.push(drive::ask(app, row));
         }
-        let Some(answer) = asked.next().await else { return failed.map_or(Ok(()), Err) };
-        // Who applies it is there as long as this is.
-        told.send(answer).await.ok();
+        tokio::select! {
+            answer = asked.next() => {
+                let Some(answer) = answer else { return failed.map_or(Ok(()), Err) };
+                // Who applies it is there as long as this is.
+                told.send(answer).await.ok();
+            }
+            // All that was told is being applied.
+            _ = told.reserve_many(told.max_capacity()), if takes && waits => {}
+        }
     }
 }
 

@@ -107,7 +107,9 @@ pub async fn attach(
     path = "/v1/evidence/{id}",
     tag = "disputes",
     params(("id" = Uuid, Path, description = "The file.")),
-    responses((status = 200, description = "The file.", body = FileBytes, content_type = "application/octet-stream"))
+    responses((status = 200, description = "The file.", content(
+        (FileBytes = "image/jpeg"), (FileBytes = "image/png"), (FileBytes = "image/webp"), (FileBytes = "application/pdf")
+    )))
 )]
 pub async fn file(
     State(app): State<Arc<App>>,

@@ -44,6 +44,8 @@ pub struct Shop {
     pub gateway: StubGateway,
     /// The customers.
     pub customers: Vec<CustomerId>,
+    /// Paths of their plans.
+    plans: Vec<(CustomerId, String)>,
     server: Server,
     /// Tokens of who sells, who makes offers, who decides.
     seller: String,
@@ -74,6 +76,7 @@ impl Shop {
             settings,
             gateway,
             customers: Vec::new(),
+            plans: Vec::new(),
             server,
             seller,
             partner,
@@ -119,8 +122,8 @@ impl Shop {
         connection.send(request).await?.expect(200).map(drop)
     }
 
-    /// Makes the plans and begins their payments; how many there are.
-    pub async fn payments(&mut self, seed: u64, size: Size) -> anyhow::Result<usize> {
+    /// Everybody buys.
+    pub async fn open_plans(&mut self, seed: u64, size: Size) -> anyhow::Result<()> {
         let (now, rng) = (SystemClock.now(), &mut ChaCha20Rng::seed_from_u64(seed.wrapping_add(1)));
         let orders: Vec<_> = (0..size.plans).map(|_| (CustomerId::new(now, rng), OrderId::new(now, rng))).collect();
         self.customers = orders.iter().map(|(customer, _)| *customer).collect();
@@ -135,10 +138,18 @@ impl Shop {
             let plan = self.buy(connection, customer, seed.wrapping_add(100 + n as u64)).await;
             Ok((customer, plan.context("a plan")?))
         });
-        let plans = plans.await?;
-        for round in 0..size.payments {
+        self.plans = plans.await?;
+        Ok(())
+    }
+
+    /// Everybody begins so many payments; how many there are.
+    pub async fn begin_payments(&self, (seed, size): (u64, Size), each: usize) -> anyhow::Result<usize> {
+        let rng = &mut ChaCha20Rng::seed_from_u64(seed);
+        let mut connections = Connection::open_many(self.address(), size.clients).await?;
+        for round in 0..each {
             let now = SystemClock.now();
-            let payments = plans.iter().map(|(customer, plan)| (PaymentId::new(now, rng), *customer, plan.as_str()));
+            let payments =
+                self.plans.iter().map(|(customer, plan)| (PaymentId::new(now, rng), *customer, plan.as_str()));
             deal(&mut connections, payments.collect(), async |connection, (id, customer, plan)| {
                 let amount = json!({ "minor": PAYMENT_MINOR, "currency": "KES" });
                 let method = json!({ "mobile_money": { "phone": "+254712345678" } });
@@ -148,7 +159,7 @@ impl Shop {
             })
             .await?;
         }
-        Ok(plans.len() * size.payments)
+        Ok(self.plans.len() * each)
     }
 
     /// A customer's way to a plan; gives its path.
