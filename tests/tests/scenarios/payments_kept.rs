@@ -182,7 +182,9 @@ fn of_two_down_payments_the_second_is_an_instalment() {
                 id
             });
             assert_eq!(scene.state(ids[0]), "expired");
-            ids.iter().for_each(|id| scene.gateway.approve(&id.to_string()));
+            for id in &ids {
+                scene.gateway.approve(&id.to_string());
+            }
             let callbacks = scene.gateway.callbacks().iter().map(Callback::request).collect();
             assert!(scene.world.server.call_at_once(callbacks).iter().all(|answer| answer.status == 200));
             scene.world.server.run(async |app| {
