@@ -44,8 +44,6 @@ pub struct Size {
 
 /// What `bench journey` measures.
 pub const FULL: Size = Size { clients: 8, plans: 2_000, payments: 3, seconds: 8 };
-/// As little as takes every step.
-pub const SMALL: Size = Size { clients: 2, plans: 4, payments: 2, seconds: 1 };
 
 /// The shortest and the longest time between two looks at the ledger while payments come in.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
