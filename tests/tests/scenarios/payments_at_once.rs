@@ -1,7 +1,6 @@
 //! Payments in the app that come many at once: each counts once, whichever share a transaction, and one that fails
 //! takes none with it.
 
-use axum::http::Request;
 use daybook_server::journey::payments::work;
 use daybook_shared::ids::PaymentId;
 use daybook_tests::gateway::Callback;
@@ -22,6 +21,14 @@ impl Scene {
         ids
     }
 
+    /// The gateway says all of it many times at the same moment, and is heard.
+    fn called_back_at_once(&self, callbacks: &[Callback]) {
+        let requests = (0..TIMES).flat_map(|_| callbacks.iter().map(Callback::request)).collect();
+        for answer in self.world.server.call_at_once(requests) {
+            assert_eq!(answer.status, 200, "{}", answer.json());
+        }
+    }
+
     /// The account's number.
     fn number(&self) -> String {
         format!("A-{:04}", self.acc.0 + 1)
@@ -36,10 +43,6 @@ fn sum(count: i64) -> i64 {
     (0..count).map(|n| amount(50 + n)).sum()
 }
 
-fn requests(callbacks: &[Callback]) -> Vec<Request<axum::body::Body>> {
-    (0..TIMES).flat_map(|_| callbacks.iter().map(Callback::request)).collect()
-}
-
 /// Goal: what a gateway says many times at the same moment is one question and one payment. Method: it calls back
 /// about three payments of one account, each time eight times at once, before and while three replicas do what is due.
 #[test]
@@ -48,9 +51,7 @@ fn the_same_callbacks_at_the_same_moment_have_one_effect() {
         scene.with_a_large_account();
         let ids = scene.confirmed(3);
         let callbacks = scene.gateway.callbacks();
-        for answer in scene.world.server.call_at_once(requests(&callbacks)) {
-            assert_eq!(answer.status, 200, "{}", answer.json());
-        }
+        scene.called_back_at_once(&callbacks);
         let kept: Vec<(i64,)> = scene.world.server.rows("select cast(count(*) as bigint) from gateway_callback");
         assert_eq!(kept[0].0, 3);
         let done = scene.world.server.run(async |app| {
@@ -61,9 +62,7 @@ fn the_same_callbacks_at_the_same_moment_have_one_effect() {
         assert!(ids.iter().all(|id| scene.state(*id) == "posted"));
         assert_eq!(scene.paid_minor(), sum(3));
         // And again, when nothing is left to be done.
-        for answer in scene.world.server.call_at_once(requests(&callbacks)) {
-            assert_eq!(answer.status, 200, "{}", answer.json());
-        }
+        scene.called_back_at_once(&callbacks);
         scene.work();
         assert_eq!(scene.paid_minor(), sum(3));
         scene.check();
@@ -82,9 +81,7 @@ fn gateways_and_statements_on_one_account_at_the_same_moment_post_each_once() {
             let number = scene.number();
             let [one, other] = [0, 1].map(|n| scene.statement(ids[n], &number));
             let callbacks = scene.gateway.callbacks();
-            for answer in scene.world.server.call_at_once(requests(&callbacks)) {
-                assert_eq!(answer.status, 200, "{}", answer.json());
-            }
+            scene.called_back_at_once(&callbacks);
             scene.world.server.run(async |app| {
                 let work = || async { work::what_is_due(app).await.unwrap() };
                 let all = futures_util::future::join4(work(), import(app, &one), import(app, &other), work());
@@ -113,9 +110,7 @@ fn gateways_and_an_officer_at_the_same_moment_post_each_once() {
                 let minor = scene.gateway.charged()[&ids[n].to_string()];
                 scene.world.mobile_money(scene.on, scene.acc, minor, &reference)
             });
-            for answer in scene.world.server.call_at_once(requests(&callbacks)) {
-                assert_eq!(answer.status, 200, "{}", answer.json());
-            }
+            scene.called_back_at_once(&callbacks);
             scene.world.send_beside(scene.on, async |app| {
                 let work = || async { work::what_is_due(app).await.unwrap() };
                 Box::pin(futures_util::future::join(work(), work())).await;
