@@ -117,7 +117,8 @@ impl Books {
     }
 }
 
-/// The same without the day of the last payment and the timeline of these dossiers.
+/// The same without the timeline of these dossiers and which payment is their last: who counts for when he came
+/// may be the last after one arrival and not after another.
 fn without_times(
     facts: &BTreeMap<(usize, DossierId), Facts>,
     ahead: &BTreeSet<DossierId>,
@@ -127,7 +128,7 @@ fn without_times(
         sections.retain(|(kind, _)| *kind != SectionKind::Timeline.number());
         for (_, bytes) in sections.iter_mut().filter(|(kind, _)| *kind == SectionKind::State.number()) {
             let state: State = minicbor::decode(bytes).expect("a phone keeps what it can read");
-            *bytes = minicbor::to_vec(State { last_paid_on: None, ..state }).expect("memory has room");
+            *bytes = minicbor::to_vec(State { last_paid_on: None, last_paid_minor: None, ..state }).expect("memory has room");
         }
     }
     facts
