@@ -10,7 +10,7 @@ use daybook_shared::wire::limits::INFLATED_PERMITS_BYTES;
 use rand::rngs::SysRng;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::attachments::routes::PIECES_A_MINUTE_MAX;
 use crate::audit::seal::KnownHead;
@@ -28,6 +28,7 @@ use crate::hints::routes::STREAMS_A_MINUTE_MAX;
 use crate::http::extract::BodyRoom;
 use crate::http::idempotency::InFlight;
 use crate::journey::payments::callbacks::Inbox;
+use crate::journey::payments::work::Hinted;
 use crate::keys::{self, Identity, Keys, KeysError};
 use crate::messages::send::AT_ONCE_MAX;
 use crate::messages::{Gateway, GatewayError};
@@ -75,8 +76,8 @@ pub struct App {
     pub gateways: Gateways,
     /// Callbacks of gateways on their way into the database.
     pub callbacks: Inbox,
-    /// Says that a payment in the app is due, to who does what is.
-    pub payments_due: Notify,
+    /// Payments in the app that are to be looked at, for who does what is due.
+    pub payments_due: Hinted,
     /// Slows down devices that may only hand in.
     pub deposits: Throttle,
     /// Tells who is online that something moved.
@@ -263,7 +264,7 @@ impl App {
             message_room: Arc::new(Semaphore::new(AT_ONCE_MAX)),
             gateways,
             callbacks: Inbox::default(),
-            payments_due: Notify::new(),
+            payments_due: Hinted::default(),
             deposits: Throttle::new(DEPOSITS_A_MINUTE_MAX),
             hints: Hub::default(),
             streams: Throttle::new(STREAMS_A_MINUTE_MAX),

@@ -5,16 +5,19 @@
 //! are the common table expression `v`, `VALUES` with `?` on SQLite and `UNNEST` of arrays on
 //! PostgreSQL, and the rest of the statement is the same text on both.
 
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection as _, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    AssertSqlSafe, ConnectOptions, Connection as _, FromRow, PgPool, Postgres, SqlSafeStr as _, Sqlite, SqlitePool,
+    Transaction,
 };
 
 /// Prepared statements kept per connection: batches of several sizes times all statements.
@@ -28,6 +31,8 @@ const SQLITE_BATCH_ROWS: usize = 64;
 const POOL_CONNECTIONS: u32 = 8;
 /// How long a request waits for a connection that is free.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long after it was used a connection to PostgreSQL is taken to be alive.
+const ALIVE_FOR: Duration = Duration::from_secs(1);
 /// For the first connection to PostgreSQL, before which nobody knows whether there is one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -54,7 +59,36 @@ pub enum Tx {
     /// On SQLite.
     Sqlite(Transaction<'static, Sqlite>),
     /// On PostgreSQL.
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(PgTx),
+}
+
+/// A transaction on PostgreSQL, or what [`Db::look`] has there instead.
+#[derive(Debug)]
+pub enum PgTx {
+    /// A transaction.
+    Whole(Transaction<'static, Postgres>),
+    /// A connection on which every statement is on its own.
+    Single(PoolConnection<Postgres>),
+}
+
+impl Deref for PgTx {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        match self {
+            Self::Whole(tx) => tx,
+            Self::Single(connection) => connection,
+        }
+    }
+}
+
+impl DerefMut for PgTx {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Whole(tx) => tx,
+            Self::Single(connection) => connection,
+        }
+    }
 }
 
 /// Runs the same expression on the connection of whichever engine the transaction is of.
@@ -228,7 +262,19 @@ impl Db {
         if absent == Absent::Refuse && !is_there {
             return Err(OpenError::Absent { place });
         }
-        let pool = PgPoolOptions::new().max_connections(POOL_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
+        let pool = PgPoolOptions::new()
+            .max_connections(POOL_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            // Asking each time whether it lives is one round trip more a transaction.
+            .test_before_acquire(false)
+            .before_acquire(|connection, known| {
+                Box::pin(async move {
+                    if known.idle_for >= ALIVE_FOR {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            });
         let pool = pool.connect_with(options).await.map_err(failed)?;
         let migrated = POSTGRES_MIGRATIONS.run_to(migration, &pool).await;
         migrated.map_err(|error| OpenError::Migrate { place: place.clone(), error })?;
@@ -240,7 +286,7 @@ impl Db {
     pub async fn write(&self) -> sqlx::Result<Tx> {
         Ok(match self {
             Self::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => Tx::Postgres(begin(pool, "BEGIN").await?),
         })
     }
 
@@ -248,10 +294,17 @@ impl Db {
     pub async fn read(&self) -> sqlx::Result<Tx> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Tx::Sqlite(readers.begin().await?),
-            Self::Postgres(pool) => {
-                Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
-            }
+            Self::Postgres(pool) => Tx::Postgres(begin(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?),
         })
+    }
+
+    /// Reads what every request does first, with few statements of which each may see what is committed by then: on
+    /// PostgreSQL without a transaction, whose beginning and end would be half of it.
+    pub async fn look(&self) -> sqlx::Result<Tx> {
+        match self {
+            Self::Sqlite { .. } => self.read().await,
+            Self::Postgres(pool) => Ok(Tx::Postgres(PgTx::Single(pool.acquire().await?))),
+        }
     }
 
     /// Closes all connections, after what runs has finished.
@@ -264,6 +317,15 @@ impl Db {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Begins a transaction, and sees its beginning through when nobody waits for it any more: the driver does not end one
+/// of whose beginning it has not heard, and whoever had the connection next would be in it.
+async fn begin(pool: &PgPool, statement: &'static str) -> sqlx::Result<PgTx> {
+    let connection = pool.acquire().await?;
+    let begun = tokio::spawn(Transaction::begin(connection, Some(statement.into_sql_str()))).await;
+    // The runtime ends.
+    Ok(PgTx::Whole(begun.map_err(|_| sqlx::Error::PoolClosed)??))
 }
 
 /// The version of the tables that this program works with.
@@ -304,7 +366,8 @@ impl Tx {
     pub async fn commit(self) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
+            Self::Postgres(PgTx::Whole(tx)) => tx.commit().await,
+            Self::Postgres(PgTx::Single(_)) => Ok(()),
         }
     }
 
@@ -312,7 +375,8 @@ impl Tx {
     pub async fn rollback(self) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(tx) => tx.rollback().await,
-            Self::Postgres(tx) => tx.rollback().await,
+            Self::Postgres(PgTx::Whole(tx)) => tx.rollback().await,
+            Self::Postgres(PgTx::Single(_)) => Ok(()),
         }
     }
 

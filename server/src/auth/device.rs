@@ -256,7 +256,7 @@ pub async fn take_number(tx: &mut Tx, request: &DeviceRequest) -> sqlx::Result<R
 
 /// The device with this id; the epoch that was read with it is the server's from now on.
 async fn asking(app: &App, device: DeviceId) -> sqlx::Result<Option<Asking>> {
-    let mut tx = app.db.read().await?;
+    let mut tx = app.db.look().await?;
     let asking: Option<Asking> =
         on_db!(&mut tx, conn => sqlx::query_as(SELECT_ASKING).bind(device).fetch_optional(conn).await)?;
     if let Some(Asking { epoch, .. }) = &asking {

@@ -25,6 +25,7 @@ use crate::http::paging::{Page, PageQuery, Paging};
 use crate::http::problem::{Code, Problem};
 use crate::ledger::{journal, posting};
 use crate::portfolio::allocation::Payment;
+use crate::portfolio::payment::plain_reference;
 use crate::sync::effects::{ChangedOutcome, Effects, PaymentRow};
 use crate::sync::judge::{self, Capture, Release};
 use crate::sync::load::{self, Expected, Needs, outcome_of};
@@ -285,7 +286,7 @@ async fn judge_again(
         let payment = world.as_provided(repayment, payment);
         let account_id = load::account_of(&world, entry.head.dossier, repayment.account);
         let receipt_no = repayment.receipt.as_ref().map(ToString::to_string);
-        load::payments(tx, &mut world, &[Expected { account_id, payment, receipt_no }]).await?;
+        load::payments(tx, &mut world, &[Expected { account_id, payment, receipt_no, captured: true }]).await?;
     }
     let capture = Capture {
         entry,
@@ -436,7 +437,7 @@ async fn back_from_suspense(
         amount_minor: prior.amount_minor,
         currency: prior.currency,
         receipt_no: repayment.receipt.as_ref().map(ToString::to_string),
-        external_ref: repayment.external_ref,
+        external_ref: repayment.external_ref.as_deref().map(plain_reference),
         value_date: repayment.value_date,
         booked_on: None,
         state: "refused".to_owned(),

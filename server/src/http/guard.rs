@@ -38,7 +38,7 @@ pub async fn check(
     };
     if let Some(permission) = asked {
         let (now, bearer) = bearer(&app, request.headers())?;
-        let mut tx = app.db.read().await?;
+        let mut tx = app.db.look().await?;
         let user = users::signed_in(&mut tx, now, bearer).await?.ok_or_else(Problem::unauthenticated)?;
         if permission.is_some_and(|permission| !user.may(permission)) {
             return Err(Problem::forbidden());

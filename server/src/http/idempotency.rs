@@ -78,7 +78,7 @@ pub async fn once(
         let detail = "A request with this key is being handled; ask again for its answer.";
         return Err(Problem::new(Code::IdempotencyInFlight, detail).retry_after(1));
     };
-    let mut tx = app.db.read().await?;
+    let mut tx = app.db.look().await?;
     let kept = find(&mut tx, &attempt).await?;
     drop(tx);
     if let Some(kept) = kept {

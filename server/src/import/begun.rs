@@ -7,7 +7,7 @@ use daybook_shared::entry::Channel;
 use daybook_shared::ids::{AccountId, DossierId, PaymentId};
 use daybook_shared::time::Timestamp;
 
-use super::money_in::Line;
+use super::money_in::{Confirmed, Line};
 use crate::batch_row;
 use crate::db::{Tx, batch};
 use crate::journey::payments::state::Purpose;
@@ -76,11 +76,11 @@ const SELECT_BY_REFERENCE: &str = "select v.channel, v.external_ref, p.uid, p.st
 
 /// The payments that lines are the money of. What a gateway names wins over what has the same reference.
 pub async fn of_lines(tx: &mut Tx, lines: &[Line]) -> sqlx::Result<BTreeMap<LineKey, Begun>> {
-    let keys: BTreeMap<LineKey, Option<PaymentId>> =
-        lines.iter().map(|line| (line_key(&line.channel, &line.external_ref), line.begun)).collect();
+    let keys: BTreeMap<LineKey, Option<Confirmed>> =
+        lines.iter().map(|line| (line_key(&line.channel, &line.external_ref), line.confirms)).collect();
     let by_reference = keys.keys().cloned().map(|(channel, external_ref)| ReferenceKey { channel, external_ref });
     let named = keys.iter().filter_map(|((channel, external_ref), begun)| {
-        Some(NamedKey { channel: channel.clone(), external_ref: external_ref.clone(), begun: (*begun)? })
+        Some(NamedKey { channel: channel.clone(), external_ref: external_ref.clone(), begun: begun.as_ref()?.payment })
     });
     let mut rows: Vec<BegunRow> = batch::fetch(tx, &by_reference.collect::<Vec<_>>(), SELECT_BY_REFERENCE).await?;
     // Of several under one reference, which no gateway gives, the oldest.
@@ -118,23 +118,22 @@ batch_row! {
     pub struct Settled {
         /// The payment.
         uid: PaymentId => "uuid",
-        /// What the money is called on statements.
-        external_ref: String => "text",
         /// The payment that is the same money and has the effect, if it is another.
         same_as: Option<PaymentId> => "uuid",
         /// When it was found out.
         at: Timestamp => "timestamptz",
+        /// Until when who asked its gateway has it in hand; none when somebody else says so.
+        in_hand: Option<Timestamp> => "timestamptz",
     }
 }
 
-/// The gateway is asked once more, where it was to be: it knows what it keeps of the money.
-const SETTLE: &str = "update app_payment set stage = 'paid', failure = null, same_as = v.same_as, settled_at = v.at
+/// Where it was not the gateway who said so, it is asked once more, where it was to be: it knows what it keeps of the
+/// money. A hint that came meanwhile stands.
+const SETTLE: &str = "update app_payment set stage = 'paid', failure = null, same_as = v.same_as, settled_at = v.at,
+       next_at = case when app_payment.next_at = v.in_hand then null else app_payment.next_at end
      from v where app_payment.payment_uid = v.uid";
-const NAME: &str = "update payment set external_ref = v.external_ref from v where payment.uid = v.uid";
 
 /// Notes which payments have their money.
 pub async fn settle(tx: &mut Tx, settled: &[Settled]) -> sqlx::Result<()> {
-    batch::execute(tx, settled, SETTLE).await?;
-    batch::execute(tx, settled, NAME).await?;
-    Ok(())
+    batch::execute(tx, settled, SETTLE).await.map(drop)
 }

@@ -58,7 +58,16 @@ pub struct Line {
     /// Login of the cashier who has it.
     pub cashier: Option<String>,
     /// The payment begun in the app that it is, where a gateway says so.
-    pub begun: Option<PaymentId>,
+    pub confirms: Option<Confirmed>,
+}
+
+/// A payment in the app whose gateway says that its money came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confirmed {
+    /// The payment.
+    pub payment: PaymentId,
+    /// Until when who asked the gateway has it in hand.
+    pub in_hand: Timestamp,
 }
 
 /// How a file of money is read.
@@ -143,7 +152,7 @@ impl Reading {
             payer,
             account_number,
             cashier,
-            begun: None,
+            confirms: None,
         })
     }
 
@@ -166,7 +175,7 @@ impl Reading {
             payer,
             account_number,
             cashier: None,
-            begun: None,
+            confirms: None,
         })
     }
 

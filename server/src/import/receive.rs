@@ -94,7 +94,7 @@ impl Note {
 pub async fn receive(tx: &mut Tx, app: &App, scope: &Scope, lines: &[Line]) -> Result<Vec<LineResult>, ImportError> {
     // Else neither a line nor the capture that it is to confirm would see the other. What gateways say comes all day,
     // and little at a time.
-    let beside = if lines.iter().all(|line| line.begun.is_some()) {
+    let beside = if lines.iter().all(|line| line.confirms.is_some()) {
         // Of accounts too: one that waits for its down payment has no row that others wait for.
         let accounts = lines.iter().filter_map(|line| line.account_number.clone()).map(Subject::Account);
         let references = lines.iter().map(|line| Subject::Reference(line_key(&line.channel, &line.external_ref)));
@@ -114,15 +114,18 @@ pub async fn receive(tx: &mut Tx, app: &App, scope: &Scope, lines: &[Line]) -> R
     for account in accounts.values().filter(|account| scope.reaches(account.unit_id)) {
         needs.dossier(account.dossier);
     }
-    for captures in captures(tx, lines).await?.values().flatten() {
+    let mut recorded = captures(tx, lines).await?;
+    for captures in recorded.values().flatten() {
         if let Some(held) = &captures.held {
             needs.device(held.device_id, held.install);
             needs.entry(&held.entry);
         }
     }
     let mut world = load::world(tx, &needs).await?;
-    // Of what a person decided in between, the rows say so now that they are locked.
-    let captures = captures(tx, lines).await?;
+    if !recorded.is_empty() {
+        // Of what a person decided in between, the rows say so now that they are locked.
+        recorded = captures(tx, lines).await?;
+    }
     // The lines of captures are decided here, not found in the table.
     world.lines.clear();
     let mut take = Take {
@@ -132,7 +135,7 @@ pub async fn receive(tx: &mut Tx, app: &App, scope: &Scope, lines: &[Line]) -> R
         world,
         effects: Effects::default(),
         accounts,
-        captures,
+        captures: recorded,
         tills,
         known,
         begun,
@@ -188,12 +191,13 @@ const INSERT_LINES: &str = "insert into statement_line (channel, external_ref, s
        value_date, at, payer, account_number, till_user, payment_uid, entry_uid, reason, imported_at, by_user)
      select channel, external_ref, source, content, amount_minor, currency, value_date, at, payer, account_number,
        till_user, payment_uid, entry_uid, reason, imported_at, by_user from v where true";
-const PLACE_LINES: &str =
-    "update statement_line set reason = null from v where statement_line.payment_uid = v.payment_uid";
+const PLACE_LINES: &str = "update statement_line set reason = null from v
+     where statement_line.payment_uid = v.payment_uid and statement_line.reason is not null";
 
-/// Payments that left suspense: their lines have a place.
+/// Payments that may have left suspense: their lines have a place.
 fn identified(effects: &Effects) -> Vec<PlacedLine> {
-    effects.payment_states.iter().map(|row| PlacedLine { payment_uid: row.uid }).collect()
+    let posted = effects.payment_states.iter().filter(|row| row.state == PaymentState::Posted.code());
+    posted.map(|row| PlacedLine { payment_uid: row.uid }).collect()
 }
 
 batch_row! {
@@ -372,6 +376,11 @@ fn content(line: &Line) -> Vec<u8> {
     sha256(&[format!("{amount} {value_date} {at:?} {account_number:?} {cashier:?}").as_bytes()]).to_vec()
 }
 
+fn settled(line: &Line, uid: PaymentId, same_as: Option<PaymentId>, at: Timestamp) -> Settled {
+    let in_hand = line.confirms.filter(|confirmed| confirmed.payment == uid).map(|confirmed| confirmed.in_hand);
+    Settled { uid, same_as, at, in_hand }
+}
+
 impl Take<'_> {
     /// Everything that may be allocated: for each line its own payment, and those of the captures that it
     /// may release.
@@ -381,13 +390,18 @@ impl Take<'_> {
             let (value_date, amount_minor) = (line.value_date, line.amount.minor);
             let payment = |id| Payment { value_date, id, amount_minor };
             let own = self.named(line).map(|named| named.account_id);
-            expected.push(Expected { account_id: own, payment: payment(self.id_of(line)), receipt_no: None });
+            expected.push(Expected {
+                account_id: own,
+                payment: payment(self.id_of(line)),
+                receipt_no: None,
+                captured: false,
+            });
             for recorded in self.captures.get(&key_of(line)).into_iter().flatten() {
                 let Some(Held { entry, .. }) = &recorded.held else { continue };
                 let Body::Repayment(repayment) = &entry.body else { continue };
                 let account_id = load::account_of(&self.world, entry.head.dossier, repayment.account);
                 let receipt_no = repayment.receipt.as_ref().map(ToString::to_string);
-                expected.push(Expected { account_id, payment: payment(recorded.uid), receipt_no });
+                expected.push(Expected { account_id, payment: payment(recorded.uid), receipt_no, captured: true });
             }
         }
         expected
@@ -492,8 +506,7 @@ impl Take<'_> {
         let (uid, account_id) = (begun.uid, Some(begun.account_id));
         let row = Self::row(line, uid, account_id, PaymentState::Matched, None);
         self.effects.payment_states.push(row);
-        let external_ref = line.external_ref.clone();
-        self.settled.push(Settled { uid, external_ref, same_as, at: self.now });
+        self.settled.push(settled(line, uid, same_as, self.now));
     }
 
     /// The new state of a payment that has a row.
@@ -615,8 +628,7 @@ impl Take<'_> {
             begun.state = state;
             let row = Self::row(line, id, Some(begun.account_id), state, booked_on);
             self.effects.payment_states.push(row);
-            let external_ref = line.external_ref.clone();
-            self.settled.push(Settled { uid: id, external_ref, same_as: None, at: self.now });
+            self.settled.push(settled(line, id, None, self.now));
             return Ok((id, placed.err()));
         }
         self.payments.push(NewPayment {

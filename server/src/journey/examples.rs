@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 const OFFER: &str = "019cad21-cf00-7000-8000-c11e00000014";
 const ORDER: &str = "019cad21-cf00-7000-8000-c11e00000001";
-const QUOTE_HASH: &str = "d307f98d0895c49173e4ecde8cda71d8532cb6c1e0899622b96bd16135dd2077";
+const QUOTE_HASH: &str = "adfc203dfd61e185664f65369d2e697d785cf4a36ea05ca582aa52f8575e974e";
 
 fn kes(minor: i64) -> Value {
     json!({ "minor": minor, "currency": "KES" })
@@ -94,5 +94,6 @@ mod tests {
         let price: Money = serde_json::from_value(figures()["price"].clone()).unwrap();
         let quote = Quote::make(&terms, price, "2026-03-02".parse().unwrap()).unwrap();
         assert_eq!(serde_json::to_value(Figures::of(&quote)).unwrap(), figures());
+        assert_eq!(quote.hash().to_string(), QUOTE_HASH);
     }
 }

@@ -9,33 +9,34 @@ use super::policy::Standing;
 use crate::db::Tx;
 use crate::on_db;
 
+/// The customer beside each account that he has; with none, by himself.
 #[derive(sqlx::FromRow)]
-struct AccountRow {
-    currency: Currency,
-    owed_minor: i64,
+struct Row {
+    birth_date: Option<Date>,
+    account_id: Option<i64>,
+    currency: Option<Currency>,
+    owed_minor: Option<i64>,
     oldest_unmet_due: Option<Date>,
 }
 
-const SELECT_ACCOUNTS: &str = "select currency,
-       outstanding_principal + outstanding_interest + outstanding_fee + outstanding_penalty as owed_minor, oldest_unmet_due
-     from account where customer_id = $1 and status <> 'closed'";
-const SELECT_BIRTH: &str = "select birth_date from customer where id = $1";
+const SELECT: &str = "select c.birth_date, a.id as account_id, a.currency, a.outstanding_principal
+       + a.outstanding_interest + a.outstanding_fee + a.outstanding_penalty as owed_minor, a.oldest_unmet_due
+     from customer c left join account a on a.customer_id = c.id and a.status <> 'closed' where c.id = $1";
 const HAD_ACCOUNT: &str =
     "select cast(count(*) as bigint) from (select 1 from account where customer_id = $1 limit 1) found";
 
 /// How a customer stands on a business date. What he owes in another currency is not counted in: limits are
 /// in one.
 pub async fn of(tx: &mut Tx, customer_id: i64, (today, currency): (Date, Currency)) -> sqlx::Result<Standing> {
-    let accounts: Vec<AccountRow> =
-        on_db!(&mut *tx, conn => sqlx::query_as(SELECT_ACCOUNTS).bind(customer_id).fetch_all(conn).await)?;
-    let birth_date: Option<Date> =
-        on_db!(tx, conn => sqlx::query_scalar(SELECT_BIRTH).bind(customer_id).fetch_one(conn).await)?;
-    let owed = accounts.iter().filter(|account| account.currency == currency);
-    let late = |account: &AccountRow| dpd(account.oldest_unmet_due.filter(|due| *due < today), today);
+    let rows: Vec<Row> = on_db!(tx, conn => sqlx::query_as(SELECT).bind(customer_id).fetch_all(conn).await)?;
+    let birth_date = rows.first().ok_or(sqlx::Error::RowNotFound)?.birth_date;
+    let owed = rows.iter().filter(|row| row.currency == Some(currency)).filter_map(|row| row.owed_minor);
+    let late = |row: &Row| dpd(row.oldest_unmet_due.filter(|due| *due < today), today);
+    let accounts = rows.iter().filter(|row| row.account_id.is_some()).count();
     Ok(Standing {
-        outstanding_minor: owed.fold(0_i64, |sum, account| sum.saturating_add(account.owed_minor)),
-        accounts: u32::try_from(accounts.len()).unwrap_or(u32::MAX),
-        dpd: accounts.iter().map(late).max().unwrap_or(0),
+        outstanding_minor: owed.fold(0, i64::saturating_add),
+        accounts: u32::try_from(accounts).unwrap_or(u32::MAX),
+        dpd: rows.iter().map(late).max().unwrap_or(0),
         birth_date,
         open_applications: 0,
     })

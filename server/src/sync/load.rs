@@ -429,6 +429,8 @@ pub struct Expected {
     pub payment: Payment,
     /// The receipt number it would claim.
     pub receipt_no: Option<String>,
+    /// Whether somebody captured it: then it may look like another.
+    pub captured: bool,
 }
 
 const SELECT_SAME_DAY: &str = "select distinct p.account_id, p.value_date, p.amount_minor
@@ -457,6 +459,7 @@ pub async fn payments(tx: &mut Tx, world: &mut World, expected: &[Expected]) -> 
     load_payments(tx, world, &replayed).await?;
     let days: BTreeSet<_> = expected
         .iter()
+        .filter(|one| one.captured)
         .filter_map(|one| Some((one.account_id?, one.payment.value_date, one.payment.amount_minor)))
         .collect();
     let days: Vec<_> = days

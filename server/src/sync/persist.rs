@@ -232,7 +232,8 @@ const INSERT_PAYMENTS: &str =
        booked_on, state, debited from v where true";
 const UPDATE_PAYMENTS: &str = "update payment set account_id = coalesce(v.account_id, payment.account_id),
        amount_minor = v.amount_minor, currency = v.currency, booked_on = v.booked_on, state = v.state,
-       debited = v.debited, value_date = v.value_date, receipt_no = coalesce(v.receipt_no, payment.receipt_no)
+       debited = v.debited, value_date = v.value_date, receipt_no = coalesce(v.receipt_no, payment.receipt_no),
+       external_ref = coalesce(v.external_ref, payment.external_ref)
      from v where payment.uid = v.uid";
 const MOVE_CLAIMS: &str =
     "update receipt_claim set payment_uid = v.payment_uid from v where receipt_claim.receipt_no = v.receipt_no";

@@ -249,7 +249,7 @@ impl Group<'_> {
             let payment = self.world.as_provided(repayment, payment);
             let account_id = load::account_of(&self.world, entry.head.dossier, repayment.account);
             let receipt_no = repayment.receipt.as_ref().map(ToString::to_string);
-            Some(Expected { account_id, payment, receipt_no })
+            Some(Expected { account_id, payment, receipt_no, captured: true })
         })
         .collect()
     }

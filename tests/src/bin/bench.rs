@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use daybook_tests::bench::{self, Engine, Figures, Setup};
+use daybook_tests::bench::{self, Engine, Figures, Setup, journey};
 use daybook_tests::workload;
 
 const EXAMPLES: &str = "\
@@ -39,6 +39,9 @@ struct Cli {
     /// Servers on the one database, for the storm on PostgreSQL
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     servers: u8,
+    /// Connections of the journey's gateway, and clients of its TPC-B
+    #[arg(long, default_value_t = journey::CLIENTS, value_parser = clap::value_parser!(u16).range(1..=256))]
+    clients: u16,
     /// Print one JSON object a bench instead of a table
     #[arg(long)]
     json: bool,
@@ -77,7 +80,8 @@ async fn main() -> anyhow::Result<()> {
     for (bench, engine, servers) in planned(&cli) {
         let dir = tempfile::tempdir_in(&parent).context("no place for databases")?;
         let setup = Setup { engine, servers: servers.into(), seed: cli.seed, dir: dir.path().to_owned() };
-        let figures = run(bench, &setup).await.with_context(|| format!("bench {bench:?} on {engine:?}"))?;
+        let figures =
+            run(bench, (&setup, cli.clients)).await.with_context(|| format!("bench {bench:?} on {engine:?}"))?;
         match engine {
             _ if cli.json => println!("{}", figures.json()),
             Engine::Sqlite => print!("{}", figures.table()),
@@ -108,14 +112,14 @@ fn planned(cli: &Cli) -> Vec<(Bench, Engine, u8)> {
     planned
 }
 
-async fn run(bench: Bench, setup: &Setup) -> anyhow::Result<Figures> {
+async fn run(bench: Bench, (setup, clients): (&Setup, u16)) -> anyhow::Result<Figures> {
     match bench {
         Bench::Link => bench::link::run(setup).await,
         Bench::Fresh => bench::fresh::run(setup).await,
         Bench::Storm => bench::storm::run(setup).await,
         Bench::Growth => bench::growth::run(setup).await,
         Bench::Document => bench::document::run(setup).await,
-        Bench::Journey => bench::journey::run(setup, bench::journey::FULL).await,
+        Bench::Journey => journey::run(setup, journey::Size::full(clients)).await,
         Bench::Phone | Bench::All => bench::phone::run(setup).await,
     }
 }

@@ -415,6 +415,7 @@ fn the_gateway_and_the_statement_at_the_same_moment_post_once() {
             for callback in &callbacks {
                 assert_eq!(scene.world.server.call(callback.request()).status, 200);
             }
+            scene.left_every_other_round(round);
             // Two replicas do what is due while the operator imports.
             scene.world.server.run(async |app| {
                 let work = || async { work::what_is_due(app).await.unwrap() };
@@ -476,6 +477,9 @@ fn money_is_never_refused_whatever_became_of_the_account() {
         assert_eq!(scene.state(later), "held");
         let booked = ["suspense: Dr card_clearing 103100", "suspense: Cr suspense 103100"];
         assert_eq!(scene.world.lines(EntryId(later.0)), booked);
+        let reason =
+            "select l.reason from statement_line l join payment p on p.uid = l.payment_uid where p.state = 'held'";
+        assert_eq!(scene.world.server.rows::<(String,)>(reason), [("UNKNOWN_ACCOUNT".to_owned(),)]);
         scene.balances();
     });
 }

@@ -188,6 +188,8 @@ fn of_two_down_payments_the_second_is_an_instalment() {
             }
             let callbacks = scene.gateway.callbacks().iter().map(Callback::request).collect();
             assert!(scene.world.server.call_at_once(callbacks).iter().all(|answer| answer.status == 200));
+            // Who took the callbacks has had them in hand.
+            scene.world.pass_ms(60_000);
             scene.world.server.run(async |app| {
                 let due = drive::take_due(app, 2).await.unwrap();
                 let told = join_all(due.into_iter().map(|row| drive::ask(app, row)));

@@ -16,13 +16,15 @@ use daybook_shared::time::{DAY_MS, Timestamp};
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 
+use super::rows;
 use crate::app::App;
 use crate::batch_row;
-use crate::db::{self, Db, Tx, batch};
+use crate::db::{self, Db, batch};
 use crate::gateways::{CallbackError, GatewayName, Hint, Inbound};
 use crate::http::extract::{Path, RawBody};
 use crate::http::problem::{Code, Problem};
 use crate::on_db;
+use crate::spelled::spelled;
 
 /// Callbacks about one payment that are kept, and some more that share the commit of the last; those after bring
 /// about nothing.
@@ -78,11 +80,14 @@ pub async fn take(
     Ok(StatusCode::OK)
 }
 
-/// What is known of who sent a callback.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    Verified,
-    Untrusted,
+spelled! {
+    /// What is known of who sent a callback.
+    Trust {
+        /// The gateway.
+        Verified = "verified",
+        /// Perhaps anybody.
+        Untrusted = "untrusted",
+    }
 }
 
 fn refused(error: CallbackError) -> Problem {
@@ -145,26 +150,25 @@ async fn keep_in_groups(app: Weak<App>, mut queue: mpsc::Receiver<Waiting>) {
         let Some(app) = app.upgrade() else { return };
         let (group, replies): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
         // What panics answers nobody, who then comes again; those after it are kept.
-        let kept = AssertUnwindSafe(keep_all(&app.db, &group)).catch_unwind().await;
+        let kept = AssertUnwindSafe(keep_all(&app, &group)).catch_unwind().await;
         match kept {
             // Who asked may have gone; what was kept stays kept.
             Ok(Ok(())) => replies.into_iter().for_each(|reply| drop(reply.send(Ok(())))),
             Ok(Err(_)) => {
                 for (said, reply) in group.iter().zip(replies) {
-                    drop(reply.send(alone(&app.db, said).await));
+                    drop(reply.send(alone(&app, said).await));
                 }
             }
             Err(_) => tracing::error!(callbacks = group.len(), "a panic: callbacks are not kept"),
         }
-        app.payments_due.notify_one();
     }
 }
 
-async fn alone(db: &Db, said: &Said) -> sqlx::Result<()> {
+async fn alone(app: &App, said: &Said) -> sqlx::Result<()> {
     let mut tries = 0;
     loop {
         tries += 1;
-        match keep_all(db, std::slice::from_ref(said)).await {
+        match keep_all(app, std::slice::from_ref(said)).await {
             Err(error) if db::is_transient(&error) && tries < RETRIES_MAX => {}
             other => return other,
         }
@@ -172,77 +176,63 @@ async fn alone(db: &Db, said: &Said) -> sqlx::Result<()> {
 }
 
 batch_row! {
-    struct Named { payment: PaymentId => "uuid", gateway: GatewayName => "text" }
-}
-batch_row! {
     struct NewCallback {
         gateway: GatewayName => "text",
         event: String => "text",
         reference: String => "text",
-        trust: String => "text",
+        payment: Option<PaymentId> => "uuid",
+        trust: Trust => "text",
         received_at: Timestamp => "timestamptz",
-        handled_at: Option<Timestamp> => "timestamptz",
         most: i64 => "int8",
     }
 }
-batch_row! {
-    struct DueAt { payment: PaymentId => "uuid", gateway: GatewayName => "text", at: Timestamp => "timestamptz" }
-}
 
-const SELECT_KNOWN: &str = "select b.payment_uid, b.gateway from v join app_payment b on b.payment_uid = v.payment
-       and b.gateway = v.gateway";
-/// In the order in which others lock them that are about several.
-const KNOWN_LOCKED: &str = " order by b.payment_uid for no key update of b";
+/// Of what anybody may have made up nothing is kept, unless it is about a payment that is here.
 const INSERT: &str = "insert into gateway_callback (gateway, event, reference, trust, received_at, handled_at)
-     select gateway, event, reference, trust, received_at, handled_at from v
-     where (select count(*) from gateway_callback c where c.reference = v.reference) < v.most
-     on conflict do nothing returning gateway, event";
-const HINT: &str = "update app_payment set next_at = v.at, tries = 0 from v
-     where app_payment.payment_uid = v.payment and app_payment.gateway = v.gateway and app_payment.stage <> 'created'";
+     select v.gateway, v.event, v.reference, v.trust, v.received_at,
+       case when b.payment_uid is null then null else v.received_at end
+     from v left join app_payment b on b.payment_uid = v.payment and b.gateway = v.gateway
+     where (b.payment_uid is not null or v.trust = 'verified')
+       and (select count(*) from gateway_callback c where c.reference = v.reference) < v.most
+     on conflict do nothing returning reference, gateway, handled_at";
 
-/// Keeps callbacks that are new; the payments they are about are due at once.
-async fn keep_all(db: &Db, said: &[Said]) -> sqlx::Result<()> {
-    let mut tx = db.write().await?;
-    let known = known(&mut tx, said).await?;
-    let is_known = |said: &Said| said.payment.filter(|payment| known.contains(&(*payment, said.gateway)));
-    let mut new = Vec::with_capacity(said.len());
-    for said in said {
-        let payment = is_known(said);
-        if payment.is_none() {
-            let (gateway, trust) = (said.gateway, said.trust);
-            tracing::warn!(%gateway, ?trust, "a gateway's callback is about a payment that is not here");
-            // Of what anybody may have made up nothing is kept.
-            if trust == Trust::Untrusted {
-                continue;
-            }
-        }
-        new.push(NewCallback {
-            gateway: said.gateway,
-            event: said.event.clone(),
-            reference: said.reference.clone(),
-            trust: if said.trust == Trust::Verified { "verified" } else { "untrusted" }.to_owned(),
-            received_at: said.at,
-            handled_at: payment.map(|_| said.at),
-            most: CALLBACKS_MAX,
-        });
-    }
-    let inserted: Vec<(GatewayName, String)> = batch::insert(&mut tx, &new, INSERT).await?;
-    let inserted: BTreeSet<_> = inserted.into_iter().collect();
-    let hints = said.iter().filter_map(|said| {
-        let payment = is_known(said).filter(|_| inserted.contains(&(said.gateway, said.event.clone())))?;
-        Some(DueAt { payment, gateway: said.gateway, at: said.at })
+/// Keeps callbacks that are new; the payments they are about are looked at, by this server if it has room.
+async fn keep_all(app: &App, said: &[Said]) -> sqlx::Result<()> {
+    let now = app.now();
+    let mut tx = app.db.write().await?;
+    let mut said: Vec<&Said> = said.iter().collect();
+    // Two replicas that are told the same at once wait for each other in one order.
+    said.sort_by_key(|said| (said.gateway, &said.event));
+    let rows = said.iter().map(|said| NewCallback {
+        gateway: said.gateway,
+        event: said.event.clone(),
+        reference: said.reference.clone(),
+        payment: said.payment,
+        trust: said.trust,
+        received_at: said.at,
+        most: CALLBACKS_MAX,
     });
-    batch::execute(&mut tx, &hints.collect::<Vec<_>>(), HINT).await?;
-    tx.commit().await
-}
-
-/// The payments that callbacks are about, as far as they are here and the gateway's.
-async fn known(tx: &mut Tx, said: &[Said]) -> sqlx::Result<BTreeSet<(PaymentId, GatewayName)>> {
-    let named: BTreeSet<_> = said.iter().filter_map(|said| Some((said.payment?, said.gateway))).collect();
-    let named: Vec<_> = named.into_iter().map(|(payment, gateway)| Named { payment, gateway }).collect();
-    let select = if tx.is_postgres() { format!("{SELECT_KNOWN}{KNOWN_LOCKED}") } else { SELECT_KNOWN.to_owned() };
-    let known: Vec<(PaymentId, GatewayName)> = batch::fetch(tx, &named, &select).await?;
-    Ok(known.into_iter().collect())
+    let new: Vec<(String, GatewayName, Option<Timestamp>)> =
+        batch::insert(&mut tx, &rows.collect::<Vec<_>>(), INSERT).await?;
+    for (_, gateway, _) in new.iter().filter(|(.., handled_at)| handled_at.is_none()) {
+        tracing::warn!(%gateway, "a gateway's callback is about a payment that is not here");
+    }
+    let known = new.iter().filter(|(.., handled_at)| handled_at.is_some());
+    let hinted: BTreeSet<PaymentId> = known.filter_map(|(reference, ..)| reference.parse().ok()).collect();
+    let hinted: Vec<_> = hinted.into_iter().collect();
+    if hinted.is_empty() {
+        return tx.commit().await;
+    }
+    let Some(room) = app.payments_due.room(hinted.len()) else {
+        rows::hint(&mut tx, &hinted, now).await?;
+        tx.commit().await?;
+        app.payments_due.look();
+        return Ok(());
+    };
+    let taken = rows::take_hinted(&mut tx, &hinted, now).await?;
+    tx.commit().await?;
+    room.zip(taken).for_each(|(room, taken)| room.send(taken));
+    Ok(())
 }
 
 /// How often callbacks are forgotten.

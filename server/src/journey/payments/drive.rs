@@ -14,13 +14,13 @@ use daybook_shared::time::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::rows::{self, AppPayment, Move, Rest, channel_of};
+use super::rows::{self, AppPayment, Move, Rest, Taken, channel_of};
 use super::state::{Purpose, Stage, Step, after_fetch, after_start, pay_until};
 use crate::app::App;
 use crate::audit::{self, Actor};
 use crate::db::{self, Tx};
 use crate::gateways::{CallError, Connected, Failure, Paid, Remote};
-use crate::import::money_in::Line;
+use crate::import::money_in::{Confirmed, Line};
 use crate::import::receive::receive;
 use crate::import::{ImportError, Scope};
 use crate::ledger::journal;
@@ -36,9 +36,10 @@ const ABSENT_MS: i64 = 3_600_000;
 /// A payment in hand.
 #[derive(Debug)]
 pub struct InHand {
-    row: AppPayment,
+    /// The payment.
+    pub row: AppPayment,
     /// Until when.
-    until: Timestamp,
+    pub until: Timestamp,
 }
 
 /// What its gateway said of a payment in hand.
@@ -60,8 +61,15 @@ pub async fn step(app: &App, payment: PaymentId) -> Result<(), ImportError> {
     alone(app, &ask(app, InHand { row, until }).await).await
 }
 
+/// Those of them that are still in hand.
+pub async fn in_hand(app: &App, taken: &[Taken]) -> sqlx::Result<Vec<InHand>> {
+    let mut tx = app.db.look().await?;
+    let rows = rows::find_taken(&mut tx, taken).await?;
+    Ok(rows.into_iter().filter_map(|row| Some(InHand { until: row.next_at?, row })).collect())
+}
+
 /// Takes some of the payments in hand that are due.
-pub async fn take_due(app: &App, limit: i64) -> sqlx::Result<Vec<InHand>> {
+pub async fn take_due(app: &App, limit: usize) -> sqlx::Result<Vec<InHand>> {
     let mut tx = app.db.write().await?;
     let (taken, until) = rows::take_due(&mut tx, app.now(), limit).await?;
     tx.commit().await?;
@@ -232,7 +240,7 @@ impl Told {
 /// The money is there: it is booked like lines of a statement, each once.
 async fn confirm(tx: &mut Tx, app: &App, paid: &[(&Told, &Paid)]) -> Result<(), ImportError> {
     let now = app.now();
-    let lines: Vec<_> = paid.iter().zip(0..).map(|((told, paid), n)| line_of(app, n, &told.row, paid)).collect();
+    let lines: Vec<_> = paid.iter().zip(0..).map(|((told, paid), n)| line_of(app, n, told, paid)).collect();
     let results = receive(tx, app, &Scope::OPERATOR, &lines).await?;
     book_fees(tx, app, paid, &lines).await?;
     rows::rest(tx, &paid.iter().map(|(told, _)| told.rest()).collect::<Vec<_>>()).await?;
@@ -246,7 +254,7 @@ async fn confirm(tx: &mut Tx, app: &App, paid: &[(&Told, &Paid)]) -> Result<(), 
     Ok(())
 }
 
-fn line_of(app: &App, line: u64, row: &AppPayment, paid: &Paid) -> Line {
+fn line_of(app: &App, line: u64, Told { row, in_hand, .. }: &Told, paid: &Paid) -> Line {
     let day = |at| app.settings.zone.date_of(at);
     // The gateway's clock is its own: no day after today, and none before the payment was begun.
     let value_date = day(paid.at).min(day(app.now())).max(day(row.begun_at).plus_days(-1));
@@ -261,7 +269,7 @@ fn line_of(app: &App, line: u64, row: &AppPayment, paid: &Paid) -> Line {
         payer: None,
         account_number: Some(row.account_number.clone()),
         cashier: None,
-        begun: Some(row.payment),
+        confirms: Some(Confirmed { payment: row.payment, in_hand: *in_hand }),
     }
 }
 

@@ -4,7 +4,7 @@
 //! It moves from the stage that was read or not at all, so of two who know something the slower one's word is
 //! dropped, and asked for again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_shared::entry::Channel;
 use daybook_shared::ids::PaymentId;
@@ -109,6 +109,17 @@ pub async fn find(tx: &mut Tx, payment: PaymentId) -> sqlx::Result<Option<AppPay
     on_db!(tx, conn => sqlx::query_as(ONE).bind(payment).fetch_optional(conn).await)
 }
 
+/// Where somebody else has it in hand by now, or its call may be begun again, it is for who takes it.
+const TAKEN: &str =
+    concat!(select!(), "join v on v.payment = b.payment_uid and v.until = b.next_at where b.stage <> 'created'");
+
+/// Those of them that are still in hand, in the order in which they are named.
+pub async fn find_taken(tx: &mut Tx, taken: &[Taken]) -> sqlx::Result<Vec<AppPayment>> {
+    let rows: Vec<AppPayment> = batch::fetch(tx, taken, TAKEN).await?;
+    let mut rows: BTreeMap<_, _> = rows.into_iter().map(|row| (row.payment, row)).collect();
+    Ok(taken.iter().filter_map(|taken| rows.remove(&taken.payment)).collect())
+}
+
 /// A payment to be written down.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
@@ -164,6 +175,38 @@ pub async fn take(tx: &mut Tx, row: &AppPayment, now: Timestamp) -> sqlx::Result
 }
 
 batch_row! {
+    /// A payment that somebody has in hand.
+    pub struct Taken {
+        /// The payment.
+        payment: PaymentId => "uuid",
+        /// Until when.
+        until: Timestamp => "timestamptz",
+    }
+}
+
+batch_row! {
+    struct HintRow { payment: PaymentId => "uuid", at: Timestamp => "timestamptz" }
+}
+
+/// Whoever began one asks about it before anybody else does.
+const HINT: &str = "update app_payment set next_at = v.at, tries = 0 from v
+     where app_payment.payment_uid = v.payment and app_payment.stage <> 'created' returning app_payment.payment_uid";
+
+/// A gateway hinted at these: from then on they are looked at. Gives those that are.
+pub async fn hint(tx: &mut Tx, payments: &[PaymentId], at: Timestamp) -> sqlx::Result<Vec<PaymentId>> {
+    let rows: Vec<_> = payments.iter().map(|payment| HintRow { payment: *payment, at }).collect();
+    let hinted: Vec<(PaymentId,)> = batch::fetch(tx, &rows, HINT).await?;
+    Ok(hinted.into_iter().map(|(payment,)| payment).collect())
+}
+
+/// A gateway hinted at these: they are in hand now, whoever had them.
+pub async fn take_hinted(tx: &mut Tx, payments: &[PaymentId], now: Timestamp) -> sqlx::Result<Vec<Taken>> {
+    let until = now.plus_ms(IN_HAND_MS);
+    let taken = hint(tx, payments, until).await?;
+    Ok(taken.into_iter().map(|payment| Taken { payment, until }).collect())
+}
+
+batch_row! {
     struct TakeRow {
         payment: PaymentId => "uuid",
         from_stage: Stage => "text",
@@ -178,11 +221,10 @@ const TAKE_ALL: &str = "update app_payment set stage = v.to_stage, next_at = v.u
      returning app_payment.payment_uid";
 
 /// Takes some of the rows in hand that are due, the longest due first: they, and until when.
-pub async fn take_due(tx: &mut Tx, now: Timestamp, limit: i64) -> sqlx::Result<(Vec<AppPayment>, Timestamp)> {
+pub async fn take_due(tx: &mut Tx, now: Timestamp, limit: usize) -> sqlx::Result<(Vec<AppPayment>, Timestamp)> {
     let until = now.plus_ms(IN_HAND_MS);
     let sql = if tx.is_postgres() { DUE_LOCKED } else { DUE };
-    let mut due: Vec<AppPayment> =
-        on_db!(&mut *tx, conn => sqlx::query_as(sql).bind(now).bind(limit).fetch_all(conn).await)?;
+    let mut due: Vec<AppPayment> = on_db!(&mut *tx, conn => sqlx::query_as(sql).bind(now).bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(conn).await)?;
     let rows = due.iter().map(|row| TakeRow {
         payment: row.payment,
         from_stage: row.stage,
@@ -276,9 +318,8 @@ batch_row! {
     }
 }
 
-const REST: &str = "update app_payment set tries = 0,
-       next_at = case when app_payment.next_at = v.in_hand then null else app_payment.next_at end
-     from v where app_payment.payment_uid = v.payment";
+const REST: &str = "update app_payment set tries = 0, next_at = null from v
+     where app_payment.payment_uid = v.payment and app_payment.next_at = v.in_hand";
 
 /// There is nothing left to ask, unless a hint came meanwhile.
 pub async fn rest(tx: &mut Tx, rows: &[Rest]) -> sqlx::Result<()> {

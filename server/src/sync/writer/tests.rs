@@ -1,4 +1,4 @@
-//! What the writer does about panics, on both engines. (What fails in the database is a scenario.)
+//! What the writer does about panics, on both engines, and what it locks. (What fails in the database is a scenario.)
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,10 +14,11 @@ use daybook_shared::wire::framing::{FrameReader, deflate};
 use daybook_shared::wire::outcome::OutcomeState;
 use tower::ServiceExt as _;
 
+use super::{Beside, SUBJECTS_MAX, Subject, lock};
 use crate::app::{App, ClockChoice, Options};
 use crate::auth::Role;
 use crate::clock::ManualClock;
-use crate::db::Db;
+use crate::db::{Db, Tx};
 use crate::http;
 use crate::testing::{TestPhone, TestServer, for_each_engine};
 
@@ -139,6 +140,31 @@ async fn an_envelope_that_panics_three_times_is_taken_item_by_item() {
         assert!(outcomes.iter().all(|outcome| outcome.state == OutcomeState::Noted), "{outcomes:?}");
         assert_eq!(outcomes.len(), 2);
         app.db.close().await;
+    })
+    .await;
+}
+
+const HELD: &str = "select mode from pg_locks where pid = pg_backend_pid() and relation = 'waiting'::regclass";
+
+/// Goal: who has more subjects than locks can be taken for is alone, and nobody else. Method: what PostgreSQL says a
+/// transaction holds.
+#[tokio::test]
+async fn who_has_too_many_subjects_is_alone() {
+    for_each_engine(async |server| {
+        let among = |count: usize| Beside::Others((0..count).map(|n| Subject::Account(n.to_string())).collect());
+        let expected = [
+            (among(0), "RowShareLock"),
+            (among(SUBJECTS_MAX), "RowShareLock"),
+            (among(SUBJECTS_MAX + 1), "ExclusiveLock"),
+            (Beside::None, "ExclusiveLock"),
+        ];
+        for (beside, mode) in expected {
+            let mut tx = server.app.db.write().await.unwrap();
+            lock(&mut tx, &beside).await.unwrap();
+            let Tx::Postgres(connection) = &mut tx else { return };
+            let held: Vec<String> = sqlx::query_scalar(HELD).fetch_all(&mut **connection).await.unwrap();
+            assert_eq!(held, [mode]);
+        }
     })
     .await;
 }

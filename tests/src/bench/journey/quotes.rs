@@ -16,12 +16,12 @@ use crate::bench::bare;
 
 /// How long each took, in milliseconds.
 pub async fn ask(shop: &Shop, size: Size) -> anyhow::Result<Vec<f64>> {
-    let mut connections = Connection::open_many(shop.address(), size.clients).await?;
+    let mut connections = Connection::open_many(shop.address(), size.shoppers).await?;
     let (begun, whole) = (bare::start(), Duration::from_secs(size.seconds));
     let asked = connections.iter_mut().enumerate().map(async |(n, connection)| {
         let mut rng = ChaCha20Rng::seed_from_u64(n as u64);
         let mut latencies = Vec::new();
-        let customers = shop.customers.iter().cycle().skip(n).step_by(size.clients);
+        let customers = shop.customers.iter().cycle().skip(n).step_by(size.shoppers);
         for customer in customers {
             if begun.elapsed() >= whole {
                 break;

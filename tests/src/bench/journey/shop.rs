@@ -127,7 +127,7 @@ impl Shop {
         let (now, rng) = (SystemClock.now(), &mut ChaCha20Rng::seed_from_u64(seed.wrapping_add(1)));
         let orders: Vec<_> = (0..size.plans).map(|_| (CustomerId::new(now, rng), OrderId::new(now, rng))).collect();
         self.customers = orders.iter().map(|(customer, _)| *customer).collect();
-        let mut connections = Connection::open_many(self.address(), size.clients).await?;
+        let mut connections = Connection::open_many(self.address(), size.shoppers).await?;
         for (lot, orders) in orders.chunks(ORDERS_A_REQUEST).enumerate() {
             let body = handed_over(now, lot, orders);
             let request = self.ask(&self.seller, Method::POST, "/v1/imports/orders", &body);
@@ -145,7 +145,7 @@ impl Shop {
     /// Everybody begins so many payments; how many there are.
     pub async fn begin_payments(&self, (seed, size): (u64, Size), each: usize) -> anyhow::Result<usize> {
         let rng = &mut ChaCha20Rng::seed_from_u64(seed);
-        let mut connections = Connection::open_many(self.address(), size.clients).await?;
+        let mut connections = Connection::open_many(self.address(), size.shoppers).await?;
         for round in 0..each {
             let now = SystemClock.now();
             let payments =

@@ -128,7 +128,8 @@ fn without_times(
         sections.retain(|(kind, _)| *kind != SectionKind::Timeline.number());
         for (_, bytes) in sections.iter_mut().filter(|(kind, _)| *kind == SectionKind::State.number()) {
             let state: State = minicbor::decode(bytes).expect("a phone keeps what it can read");
-            *bytes = minicbor::to_vec(State { last_paid_on: None, last_paid_minor: None, ..state }).expect("memory has room");
+            *bytes = minicbor::to_vec(State { last_paid_on: None, last_paid_minor: None, ..state })
+                .expect("memory has room");
         }
     }
     facts
