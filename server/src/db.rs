@@ -585,3 +585,43 @@ pub mod batch {
         names.join(",")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::for_each_engine;
+
+    const LEFT_OPEN: &str = "select count(*) from pg_stat_activity where datname = current_database()
+         and pid <> pg_backend_pid() and state like 'idle in transaction%'";
+
+    /// Goal: a transaction whose request is given up while it begins does not stay open for whoever has its connection
+    /// next. Method: many are given up after some turns of the runtime each, and then PostgreSQL is asked until none is
+    /// left, on a connection that may be one of theirs.
+    #[tokio::test]
+    async fn a_transaction_that_is_given_up_while_it_begins_ends() {
+        for_each_engine(async |server| {
+            let db = &server.app.db;
+            let turns = async |count: usize| {
+                for _ in 0..count {
+                    tokio::task::yield_now().await;
+                }
+            };
+            for round in 0..64 {
+                tokio::select! {
+                    biased;
+                    begun = db.read() => drop(begun.unwrap()),
+                    () = turns(round % 8) => {}
+                }
+            }
+            let mut left = i64::from(db.look().await.unwrap().is_postgres());
+            for _ in 0..1_000 {
+                if left == 0 {
+                    return;
+                }
+                let mut tx = db.look().await.unwrap();
+                left = on_db!(&mut tx, conn => sqlx::query_scalar(LEFT_OPEN).fetch_one(conn).await).unwrap();
+            }
+            panic!("{left} transactions are open that nobody has");
+        })
+        .await;
+    }
+}

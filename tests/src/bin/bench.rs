@@ -40,7 +40,7 @@ struct Cli {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     servers: u8,
     /// Connections of the journey's gateway, and clients of its TPC-B
-    #[arg(long, default_value_t = journey::CLIENTS, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, default_value_t = journey::CLIENTS, value_parser = clap::value_parser!(u16).range(1..=64))]
     clients: u16,
     /// Print one JSON object a bench instead of a table
     #[arg(long)]

@@ -216,13 +216,13 @@ impl Due<'_> {
 
     /// When something is hinted at.
     async fn hint(&mut self) {
-        let hinted = self.hinted.as_mut().filter(|_| self.taken.is_empty());
-        match hinted {
-            Some(hinted) => match hinted.recv().await {
-                Some(next) => self.taken.push(next),
-                None => std::future::pending().await,
-            },
-            None => std::future::pending().await,
+        if self.taken.is_empty()
+            && let Some(hinted) = self.hinted.as_mut()
+            && let Some(next) = hinted.recv().await
+        {
+            self.taken.push(next);
+        } else {
+            std::future::pending::<()>().await;
         }
     }
 }
