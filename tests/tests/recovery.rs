@@ -8,10 +8,12 @@ use daybook_server::recovery;
 use daybook_shared::board::Edit;
 use daybook_shared::entry::CorrectionKind;
 use daybook_shared::ids::EntryId;
+use daybook_shared::time::{DAY_MS, Timestamp};
 use daybook_tests::cluster::{Commits, Postgres, fresh_database};
 use daybook_tests::lender::Lender;
 use daybook_tests::loss::{self, Loss};
 use daybook_tests::sim::check::books;
+use daybook_tests::sim::phone::Wall;
 use daybook_tests::sim::{Engine, On, Terms, World};
 use serde_json::json;
 
@@ -372,6 +374,43 @@ fn what_a_phone_has_left_of_older_envelopes_is_packed_again() {
         up_to_date(&report);
         assert_eq!((world.outcome(old), world.outcome(new)), ("posted".to_owned(), "posted".to_owned()));
         assert_eq!(world.stands(acc), "active, owes 5500, paid 500, credit 0");
+        confirm(&mut world);
+        world.settle(&[on]);
+        world.check_all(&[on]);
+    });
+}
+
+/// Goal: money whose phone's clock is days ahead counts for the day it came, and still does once it had to come
+/// again. Method: the clock is wrong in a run in which the phone has heard nothing yet, so that only the
+/// arrival bounds what it says; its captures come back when that clock's time has passed.
+#[test]
+fn captures_of_a_clock_that_ran_ahead_stay_at_their_first_arrival() {
+    on_each_engine(|engine| {
+        let mut world = World::new(engine, 14);
+        let (amina, on) = world.officer("Amina");
+        let acc = world.account(amina, Terms::months(6));
+        world.sync(on);
+        let backup = world.back_up();
+        let now = world.now();
+        world.phones[on.0].boot(Wall::Off(2 * DAY_MS), now, &mut world.rng);
+        let paid = world.cash(on, acc, 300);
+        world.visit(on, acc);
+        world.pass_ms(3_600_000);
+        world.sync(on);
+        assert_eq!(world.outcome(paid), "posted CLOCK_SKEW VALUE_DATE_AHEAD");
+        let captured = "select captured_at from entry order by uid";
+        let captured_at: Vec<(Timestamp,)> = world.server.rows(captured);
+        world.settle(&[on]);
+        let before = books::of(&mut world, &[amina]);
+
+        world.pass_days(4);
+        world.log_in_again(on);
+        world.restore(&backup);
+        world.pass_days(1);
+        up_to_date(&world.sync(on));
+        assert_eq!(world.outcome(paid), "posted CLOCK_SKEW VALUE_DATE_AHEAD");
+        assert_eq!(world.server.rows::<(Timestamp,)>(captured), captured_at);
+        assert_eq!(before.differences(&books::of(&mut world, &[amina])), Vec::<String>::new());
         confirm(&mut world);
         world.settle(&[on]);
         world.check_all(&[on]);

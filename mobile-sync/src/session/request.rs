@@ -8,7 +8,7 @@ use daybook_shared::cbor;
 use daybook_shared::ids::{DossierId, InstallId};
 use daybook_shared::wire::exchange::{CaseloadCursor, MEDIA_TYPE, Request, VERSION, cursors_hash};
 use daybook_shared::wire::framing::deflate;
-use daybook_shared::wire::limits::REQUEST_ENVELOPES_MAX;
+use daybook_shared::wire::limits::{REQUEST_ENVELOPES_MAX, SHOWN_ACKNOWLEDGEMENTS_MAX};
 use daybook_shared::wire::sign::{Certificate, DeviceState, RequestProof, Signed};
 use rand::Rng;
 
@@ -101,7 +101,7 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         rewinding: uploads && again > envelopes.len() as u64,
         relearns: phone.relearn,
     };
-    let acknowledgements = shown_acknowledgements(db, phone, &envelopes)?;
+    let acknowledgements = shown_acknowledgements(db, phone, (upload_install, &envelopes))?;
     let mut request = Request {
         version: VERSION,
         epoch: phone.epoch,
@@ -144,12 +144,22 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
     Ok((request, sent))
 }
 
-/// The newest acknowledgement if the server asked for it, and those of other epochs that envelopes name.
-fn shown_acknowledgements(db: Db<'_>, phone: &Phone, envelopes: &[KeptEnvelope]) -> Result<Vec<Signed>, SessionError> {
-    let mut shown = db.acknowledgements_named(envelopes)?;
+/// The newest acknowledgement if the server asked for it, and of other epochs those that say when envelopes that are
+/// handed in again had arrived, and those that envelopes name.
+fn shown_acknowledgements(
+    db: Db<'_>,
+    phone: &Phone,
+    (install, envelopes): (InstallId, &[KeptEnvelope]),
+) -> Result<Vec<Signed>, SessionError> {
+    let mut shown = Vec::new();
     if phone.show_acknowledgement {
         shown.extend(db.newest_acknowledgement()?.map(|(_, signed)| signed));
     }
+    if phone.rewound {
+        shown.extend(db.first_acknowledgements(install, envelopes)?);
+    }
+    shown.extend(db.acknowledgements_named(envelopes)?);
+    shown.truncate(SHOWN_ACKNOWLEDGEMENTS_MAX);
     Ok(shown)
 }
 

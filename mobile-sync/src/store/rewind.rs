@@ -12,8 +12,8 @@ use daybook_shared::entry::Entry;
 use daybook_shared::ids::{AckHash, DossierId, Epoch, InstallId};
 use daybook_shared::time::Timestamp;
 use daybook_shared::wire::envelope::Envelope;
-use daybook_shared::wire::limits::{SHOWN_ACKNOWLEDGEMENTS_MAX, SHOWN_BLOCKS_MAX};
-use daybook_shared::wire::sign::Signed;
+use daybook_shared::wire::limits::SHOWN_BLOCKS_MAX;
+use daybook_shared::wire::sign::{Acknowledgement, Signed};
 use rand::Rng;
 use rusqlite::params;
 
@@ -62,6 +62,28 @@ impl Db<'_> {
         self.first(SQL, [], |row| Ok((AckHash(bytes(row, 0, "anchor")?), signed_of(row, 1, "anchor")?)))
     }
 
+    /// The acknowledgements of other epochs that first covered these envelopes of an install: captured they were by
+    /// then, however far ahead their phone's clock was.
+    pub(crate) fn first_acknowledgements(
+        self,
+        install: InstallId,
+        envelopes: &[KeptEnvelope],
+    ) -> Result<Vec<Signed>, StoreError> {
+        const SQL: &str = "select a.signed from anchor a join phone p on p.epoch <> a.epoch \
+            where a.signed is not null order by a.server_at";
+        let given = self.all(SQL, [], |row| {
+            let signed = signed_of(row, 0, "anchor")?;
+            let ack: Acknowledgement =
+                minicbor::decode(&signed.payload).map_err(|_| StoreError::BadRow { table: "anchor" })?;
+            Ok((ack, signed))
+        })?;
+        let first =
+            |kept: &KeptEnvelope| given.iter().find(|(ack, _)| ack.install == install && ack.number >= kept.number);
+        let mut found: Vec<_> = envelopes.iter().filter_map(first).map(|(_, signed)| signed.clone()).collect();
+        found.dedup();
+        Ok(found)
+    }
+
     /// The acknowledgements of other epochs that these envelopes name: without them the server could not
     /// tell when their entries were captured.
     pub(crate) fn acknowledgements_named(self, envelopes: &[KeptEnvelope]) -> Result<Vec<Signed>, StoreError> {
@@ -84,7 +106,6 @@ impl Db<'_> {
         for hash in named {
             found.extend(self.first(SQL, params![hash.0], |row| signed_of(row, 0, "anchor"))?);
         }
-        found.truncate(SHOWN_ACKNOWLEDGEMENTS_MAX);
         Ok(found)
     }
 

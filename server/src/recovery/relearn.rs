@@ -7,8 +7,9 @@ use std::collections::btree_map::Entry;
 use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use daybook_shared::ids::{DeviceId, DossierId, EnvelopeId, InstallId, UserId};
+use daybook_shared::ids::{AckHash, DeviceId, DossierId, EnvelopeId, InstallId, UserId};
 use daybook_shared::time::Timestamp;
+use daybook_shared::wire::envelope::Header;
 use daybook_shared::wire::exchange::Request;
 use daybook_shared::wire::limits::{HELD_DOSSIERS_MAX, SHOWN_ACKNOWLEDGEMENTS_MAX, SHOWN_BLOCKS_MAX};
 use daybook_shared::wire::sign::{Acknowledgement, Certificate, Context, ReceiptBlock, RequestProof, Signed};
@@ -94,10 +95,41 @@ async fn stand_in(tx: &mut Tx, now: Timestamp, user: UserId) -> sqlx::Result<i64
     Ok(user_id)
 }
 
+/// An acknowledgement of another epoch, given to the device that shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown {
+    hash: AckHash,
+    install: InstallId,
+    number: u64,
+    at: Timestamp,
+}
+
+/// Acknowledgements of other epochs that a request shows: moments that captures name as `after`, anchors in
+/// time, and when envelopes that are handed in again had been taken.
+pub fn acknowledgements(app: &App, device: &DeviceRequest, request: &Request) -> Vec<Shown> {
+    let (key, epoch) = (app.keys.public(), app.epoch());
+    let shown = request.acknowledgements.iter().flatten().take(SHOWN_ACKNOWLEDGEMENTS_MAX);
+    let opened = shown.filter_map(|signed| {
+        let ack: Acknowledgement = signed.open(&key, Context::Acknowledgement, app.deployment.id).ok()?;
+        let ours = ack.device == device.device.uid && ack.epoch != epoch;
+        let hash = Acknowledgement::hash(signed);
+        ours.then_some(Shown { hash, install: ack.install, number: ack.number, at: ack.at })
+    });
+    opened.collect()
+}
+
+/// When an envelope had been taken in a history of the database that was lost, as far as it is shown: whoever
+/// acknowledges a number has every envelope up to it.
+pub fn acknowledged_at(shown: &[Shown], header: &Header) -> Option<Timestamp> {
+    let covers = |shown: &&Shown| shown.install == header.install && shown.number >= header.number;
+    shown.iter().filter(covers).map(|shown| shown.at).min()
+}
+
 /// Takes in what a request shows of other epochs. Only what this server signed for this very device
 /// counts, but for the dossiers, which count once an epoch.
-pub async fn shown(app: &App, device: &DeviceRequest, request: &Request) -> sqlx::Result<()> {
-    let acknowledgements = acknowledgements(app, device, request);
+pub async fn take_in(app: &App, device: &DeviceRequest, request: &Request, shown: &[Shown]) -> sqlx::Result<()> {
+    let row = |shown: &Shown| AcknowledgementRow { device_id: device.device.id, hash: shown.hash, at: shown.at };
+    let acknowledgements: Vec<_> = shown.iter().map(row).collect();
     let blocks = blocks(app, device, request);
     let rewinds = request.blocks.is_some();
     if acknowledgements.is_empty() && !rewinds {
@@ -117,19 +149,6 @@ pub async fn shown(app: &App, device: &DeviceRequest, request: &Request) -> sqlx
 
 const INSERT_ACKNOWLEDGEMENTS: &str = "insert into acknowledgement (device_id, hash, at)
      select device_id, hash, at from v where true on conflict do nothing";
-
-/// Acknowledgements of other epochs: moments that captures name as `after`, and anchors in time.
-fn acknowledgements(app: &App, device: &DeviceRequest, request: &Request) -> Vec<AcknowledgementRow> {
-    let (key, epoch) = (app.keys.public(), app.epoch());
-    let shown = request.acknowledgements.iter().flatten().take(SHOWN_ACKNOWLEDGEMENTS_MAX);
-    let rows = shown.filter_map(|signed| {
-        let ack: Acknowledgement = signed.open(&key, Context::Acknowledgement, app.deployment.id).ok()?;
-        let ours = ack.device == device.device.uid && ack.epoch != epoch;
-        let (device_id, hash) = (device.device.id, Acknowledgement::hash(signed));
-        ours.then_some(AcknowledgementRow { device_id, hash, at: ack.at })
-    });
-    rows.collect()
-}
 
 fn blocks(app: &App, device: &DeviceRequest, request: &Request) -> Vec<ReceiptBlock> {
     let shown = request.blocks.iter().flatten().take(SHOWN_BLOCKS_MAX);

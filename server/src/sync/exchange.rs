@@ -38,6 +38,7 @@ use crate::db::{Tx, batch};
 use crate::http::names;
 use crate::http::problem::{Code, Problem};
 use crate::on_db;
+use crate::recovery::relearn::Shown;
 use crate::recovery::{self, relearn, rollback};
 
 /// What is answered to a request of which nothing was taken.
@@ -63,7 +64,12 @@ impl Instead {
 /// Whether a request's cursors, numbers and envelopes belong to this history of the database; takes in
 /// what it shows of others. Nothing is taken of one that knows another history: what came after the backup
 /// has to be learnt again before any of it is judged.
-async fn other_history(app: &App, device: &DeviceRequest, request: &Request) -> sqlx::Result<Option<Instead>> {
+async fn other_history(
+    app: &App,
+    device: &DeviceRequest,
+    request: &Request,
+    shown: &[Shown],
+) -> sqlx::Result<Option<Instead>> {
     let epoch = app.epoch();
     if request.epoch.is_some_and(|known| known != epoch) {
         return Ok(Some(Instead::Rewind(epoch)));
@@ -71,7 +77,7 @@ async fn other_history(app: &App, device: &DeviceRequest, request: &Request) -> 
     if let Some(begun) = rollback::find(app, device, request).await? {
         return Ok(Some(Instead::Rewind(begun)));
     }
-    relearn::shown(app, device, request).await?;
+    relearn::take_in(app, device, request, shown).await?;
     Ok(None)
 }
 
@@ -86,12 +92,13 @@ struct Upload {
 /// Answers `POST /v1/sync`: a body of frames.
 pub async fn sync(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result<Vec<u8>, Problem> {
     let Opened { request, mut bytes_left, _room } = open(app, body).await?;
-    if let Some(instead) = other_history(app, device, &request).await? {
+    let shown = relearn::acknowledgements(app, device, &request);
+    if let Some(instead) = other_history(app, device, &request, &shown).await? {
         return Ok(instead.response());
     }
     let handed_out = device.may_read();
     let epoch = app.epoch();
-    let upload = match upload(app, device, &request, body.len(), &mut bytes_left).await? {
+    let upload = match upload(app, device, (&request, &shown), body.len(), &mut bytes_left).await? {
         Ok(upload) => upload,
         Err(instead) => return Ok(instead.response()),
     };
@@ -147,10 +154,11 @@ async fn settled(app: &App) -> sqlx::Result<Option<bool>> {
 /// beside it.
 pub async fn deposit(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result<Vec<u8>, Problem> {
     let Opened { request, mut bytes_left, _room } = open(app, body).await?;
-    if let Some(instead) = other_history(app, device, &request).await? {
+    let shown = relearn::acknowledgements(app, device, &request);
+    if let Some(instead) = other_history(app, device, &request, &shown).await? {
         return Ok(instead.response());
     }
-    let upload = match upload(app, device, &request, body.len(), &mut bytes_left).await? {
+    let upload = match upload(app, device, (&request, &shown), body.len(), &mut bytes_left).await? {
         Ok(upload) => upload,
         Err(instead) => return Ok(instead.response()),
     };
@@ -239,13 +247,13 @@ struct Step<'a> {
 async fn upload(
     app: &Arc<App>,
     device: &DeviceRequest,
-    request: &Request,
+    (request, shown): (&Request, &[Shown]),
     bytes_up: usize,
     bytes_left: &mut usize,
 ) -> Result<Result<Upload, Instead>, Problem> {
     let after = request.after.filter(|_| request.acknowledgements.is_none());
     let mut upload = Upload { install_id: 0, answers: Vec::new(), acknowledgement: None, finished: None };
-    let mut steps = steps(app, device, request, &mut upload, bytes_left);
+    let mut steps = steps(app, device, (request, shown), &mut upload, bytes_left);
     let own = |step: Option<&Step<'_>>| step.is_some_and(|step| step.install == device.install);
     let empty = || Step { install: device.install, envelope: None };
     if !own(steps.first()) {
@@ -281,7 +289,7 @@ async fn upload(
 fn steps<'a>(
     app: &App,
     device: &DeviceRequest,
-    request: &'a Request,
+    (request, shown): (&'a Request, &[Shown]),
     upload: &mut Upload,
     bytes_left: &mut usize,
 ) -> Vec<Step<'a>> {
@@ -295,8 +303,10 @@ fn steps<'a>(
         });
         match arrived {
             Ok((arrived, clear)) => {
-                let install = arrived.envelope.header.install;
-                steps.push(Step { install, envelope: Some((Item::new(app, arrived, role), clear)) });
+                let header = &arrived.envelope.header;
+                let (install, acknowledged_at) = (header.install, relearn::acknowledged_at(shown, header));
+                let item = Item::new(app, arrived, role, acknowledged_at);
+                steps.push(Step { install, envelope: Some((item, clear)) });
             }
             Err(error) => {
                 alarm::wrong_signature(app, device.device.uid, error.code());

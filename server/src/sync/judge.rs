@@ -58,8 +58,26 @@ impl Capture<'_> {
     }
 }
 
-/// Judges a capture and puts what it brings about into the world and the effects.
+/// Judges a capture and puts what it brings about into the world and the effects. `time_flags` say what was found
+/// out about its time.
 pub fn judge(
+    world: &mut World,
+    effects: &mut Effects,
+    settings: &Settings,
+    capture: Capture<'_>,
+    time_flags: Vec<Flag>,
+) -> Outcome {
+    let outcome = judge_capture(world, effects, settings, capture, time_flags.clone());
+    held_with(outcome, time_flags)
+}
+
+/// A held entry keeps what was found out about its time, for when it is judged again, however often it is held.
+pub fn held_with(outcome: Outcome, time_flags: Vec<Flag>) -> Outcome {
+    let waits = outcome.state == OutcomeState::Held && !time_flags.is_empty();
+    if waits { Outcome { flags: Some(time_flags), ..outcome } } else { outcome }
+}
+
+fn judge_capture(
     world: &mut World,
     effects: &mut Effects,
     settings: &Settings,

@@ -11,7 +11,7 @@ use daybook_shared::entry::{Body, Entry};
 use daybook_shared::ids::{AgentId, DossierId, EntryId, EnvelopeId, InstallId};
 use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::exchange::Answer;
-use daybook_shared::wire::outcome::{BoardVerdict, Flag, Outcome, OutcomeState, Reason};
+use daybook_shared::wire::outcome::{BoardVerdict, Flag, Outcome, Reason};
 use daybook_shared::wire::sign::{Acknowledgement, Context, DeviceState, Signed};
 
 use super::arrived::Arrived;
@@ -48,6 +48,8 @@ pub struct Item {
     pub excluded: BTreeMap<usize, Exclusion>,
     /// Its board changes made the whole envelope fail: they are put aside.
     pub boards_excluded: bool,
+    /// When it had been acknowledged in a history of the database that was lost: it had arrived by then.
+    pub acknowledged_at: Option<Timestamp>,
 }
 
 /// What is done with an entry that makes its envelope fail.
@@ -61,7 +63,7 @@ pub enum Exclusion {
 
 impl Item {
     /// An envelope whose board changes are not judged yet.
-    pub fn new(app: &App, arrived: Arrived, role: BoardRole) -> Self {
+    pub fn new(app: &App, arrived: Arrived, role: BoardRole, acknowledged_at: Option<Timestamp>) -> Self {
         let changes = &arrived.envelope.body.board;
         let mut own_days = BTreeSet::new();
         if !changes.is_empty() {
@@ -69,7 +71,7 @@ impl Item {
             own_days.extend(possible_days(app, sealed_at).into_iter().map(|day| DossierId::day(arrived.user, day)));
         }
         let (boards, excluded) = (Vec::with_capacity(changes.len()), BTreeMap::new());
-        Self { arrived, role, own_days, boards, excluded, boards_excluded: false }
+        Self { arrived, role, own_days, boards, excluded, boards_excluded: false, acknowledged_at }
     }
 
     /// Its entries that can be read and are not refused for having failed.
@@ -224,7 +226,8 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    fn capture_time(&self, arrived: &Arrived, entry: &Entry) -> CaptureTime {
+    fn capture_time(&self, item: &Item, entry: &Entry) -> CaptureTime {
+        let arrived = &item.arrived;
         let header = &arrived.envelope.header;
         let said = |hash| self.world.acknowledgements.get(&(arrived.device_id, hash)).copied();
         let moments = header.anchors.iter().filter_map(|anchor| {
@@ -234,7 +237,8 @@ impl Group<'_> {
         let moments: Vec<_> = moments.collect();
         let install = self.world.installs.get(&(arrived.device_id, header.install));
         let previous_after = install.and_then(|install| install.after_at);
-        let bounds = Bounds { after: said(entry.head.after), previous_after, received_at: self.received_at };
+        let arrived_at = item.acknowledged_at.map_or(self.received_at, |at| at.min(self.received_at));
+        let bounds = Bounds { after: said(entry.head.after), previous_after, arrived_at };
         corrected(&entry.head, &moments, bounds)
     }
 
@@ -243,7 +247,7 @@ impl Group<'_> {
         let new = item.judged().filter(|entry| !self.world.entries.contains_key(&entry.head.id));
         new.filter_map(|entry| {
             let Body::Repayment(repayment) = &entry.body else { return None };
-            let captured = self.app.settings.zone.date_of(self.capture_time(&item.arrived, entry).at);
+            let captured = self.app.settings.zone.date_of(self.capture_time(item, entry).at);
             let value_date = repayment.value_date.min(captured);
             let payment = Payment { value_date, id: entry.head.id.into(), amount_minor: repayment.amount.minor };
             let payment = self.world.as_provided(repayment, payment);
@@ -296,7 +300,7 @@ impl Group<'_> {
         if let Some(known) = self.world.entries.get(&entry.head.id) {
             return if known.is(bytes) { known.outcome.clone() } else { Outcome::refused(Reason::IdTaken) };
         }
-        let time = self.capture_time(arrived, entry);
+        let time = self.capture_time(item, entry);
         let mut flags = Vec::new();
         if time.unproven {
             flags.push(Flag::TimeUnproven);
@@ -316,10 +320,9 @@ impl Group<'_> {
             release: None,
         };
         let outcome = match exclusion {
-            Some(_) => Outcome::held(Reason::Failed),
-            None => judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, flags.clone()),
+            Some(_) => judge::held_with(Outcome::held(Reason::Failed), flags),
+            None => judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, flags),
         };
-        let outcome = held_with(outcome, flags);
         let dossier = self.world.dossiers.get_mut(&entry.head.dossier).expect("the dossier of a capture is loaded");
         let version = dossier.next_version();
         let logged = Logged { id: 0, bytes: bytes.to_vec(), digest: None, outcome: outcome.clone(), user_id };
@@ -402,8 +405,7 @@ impl Group<'_> {
             };
             self.effects.waiting.retain(|(_, waiting)| *waiting != entry.head.id);
             let flags = new.outcome.flags.clone().unwrap_or_default();
-            let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, flags.clone());
-            let outcome = held_with(outcome, flags);
+            let outcome = judge::judge(&mut self.world, &mut self.effects, &self.app.settings, capture, flags);
             self.effects.entries[i].outcome = outcome.clone();
             judged.insert(entry.head.id, outcome);
         }
@@ -441,12 +443,6 @@ impl Group<'_> {
         self.effects.waited.push(held.id);
         self.effects.outcomes.push(changed);
     }
-}
-
-/// A held entry keeps what was found out about its time, for when it is judged again.
-fn held_with(outcome: Outcome, time_flags: Vec<Flag>) -> Outcome {
-    let waits = outcome.state == OutcomeState::Held && !time_flags.is_empty();
-    if waits { Outcome { flags: Some(time_flags), ..outcome } } else { outcome }
 }
 
 /// What the server thinks of a device, as acknowledgements say it.

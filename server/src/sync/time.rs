@@ -30,8 +30,8 @@ pub struct Bounds {
     pub after: Option<Timestamp>,
     /// Server time of the `after` in the previous envelope's header.
     pub previous_after: Option<Timestamp>,
-    /// When the envelope arrived.
-    pub received_at: Timestamp,
+    /// When the envelope arrived; of one that is handed in again, when it is known to have been here first.
+    pub arrived_at: Timestamp,
 }
 
 /// A corrected capture time and what is to be said about it.
@@ -60,7 +60,7 @@ pub fn corrected(head: &Head, moments: &[KnownMoment], bounds: Bounds) -> Captur
     };
     let unproven = bounds.previous_after.is_some_and(|previous| bounds.after.is_none_or(|after| after < previous));
     let lower = if unproven { bounds.previous_after } else { bounds.after }.unwrap_or(Timestamp::EPOCH);
-    let at = claimed.min(bounds.received_at).max(lower.min(bounds.received_at));
+    let at = claimed.min(bounds.arrived_at).max(lower.min(bounds.arrived_at));
     let skewed = at.ms_since(head.captured_at).abs() > SKEW_FLAGGED_MS;
     CaptureTime { at, unproven, skewed }
 }
@@ -109,7 +109,7 @@ mod tests {
     fn capture_times_are_the_servers() {
         let moment =
             KnownMoment { server: at(0), boot_id: BootId([1; 8]), boot_ms: 10 * 3_600_000, wall: at(MOMENT_WALL) };
-        let bounds = |after, previous_after| Bounds { after, previous_after, received_at: at(20) };
+        let bounds = |after, previous_after| Bounds { after, previous_after, arrived_at: at(20) };
         let none = bounds(None, None);
         let cases = [
             ("same boot: by the count since boot", head(777, 1, 12), vec![moment], none, 2, false),

@@ -81,7 +81,7 @@ pub struct Request {
     #[n(12)]
     pub after: Option<AckHash>,
     /// Signed [`super::sign::Acknowledgement`]s: the newest, when the server asked for it, and those of
-    /// other epochs that the envelopes of this request name.
+    /// other epochs that the envelopes of this request name or were acknowledged by.
     #[n(13)]
     pub acknowledgements: Option<Vec<Signed>>,
     /// The newest grants of receipt numbers (signed [`super::sign::ReceiptBlock`]s), with the first

@@ -1,7 +1,7 @@
 //! S9 to S12, S15, S16, S24, S25, S36, S46 to S48: what a capture comes to.
 
 use daybook_mobile_sync::capture::{CaptureError, Draft, RepaymentDraft, What};
-use daybook_shared::entry::{Attachment, AttachmentKind, Body, CorrectionKind};
+use daybook_shared::entry::{Attachment, AttachmentKind, Body, CashHandover, Channel, CorrectionKind, HandoverTo};
 use daybook_shared::ids::{AccountId, Hash};
 use daybook_shared::money::{Currency, Money};
 use daybook_shared::time::DAY_MS;
@@ -277,6 +277,32 @@ fn s36_links_hold_nothing_and_what_acts_on_a_missing_entry_waits_for_it() {
         assert_eq!(words(&second.outcomes[0]), "posted OUT_OF_BLOCK");
         assert_eq!(words(&third.outcomes[0]), "noted");
         assert_eq!(world.outcome(correction.head.id), "noted");
+    });
+}
+
+/// Goal: what was found out about an entry's time stays with it, however often it is held. Method: a hand-over by a
+/// clock that is two days ahead names money that has not arrived, and then money that is not cash.
+#[test]
+fn what_was_said_of_a_time_stays_while_an_entry_is_held_again() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        let mut raw = Raw::of(&world, on);
+        let mut paid = forge::cash(&mut world, &raw, acc, Money::new(500, KES), "BOOK7-000001");
+        if let Body::Repayment(repayment) = &mut paid.body {
+            (repayment.channel, repayment.receipt) = (Channel::MobileMoney, None);
+            repayment.external_ref = Some("QWE123".to_owned());
+        }
+        let mut head = forge::head(&mut world, &raw, acc, daybook_shared::entry::EntryType::CashHandover);
+        head.captured_at = head.captured_at.plus_ms(2 * DAY_MS);
+        let (to, declared) = (HandoverTo::Cashier, Money::new(500, KES));
+        let handover = CashHandover { to, declared, repayments: vec![paid.head.id], slip: None };
+        let handover = daybook_shared::entry::Entry { head, body: Body::CashHandover(handover) };
+        let first = raw.upload(&world, &[handover.encode()], Vec::new());
+        assert_eq!(words(&first.outcomes[0]), "held(MISSING_REF) CLOCK_SKEW");
+        raw.upload(&world, &[paid.encode()], Vec::new());
+        assert_eq!(world.outcome(handover.head.id), "held(NOT_IN_HAND) CLOCK_SKEW");
     });
 }
 
