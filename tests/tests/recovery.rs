@@ -13,7 +13,7 @@ use daybook_tests::cluster::{Commits, Postgres, fresh_database};
 use daybook_tests::lender::Lender;
 use daybook_tests::loss::{self, Loss};
 use daybook_tests::sim::check::books;
-use daybook_tests::sim::phone::Wall;
+use daybook_tests::sim::phone::{Step, Wall};
 use daybook_tests::sim::{Engine, On, Terms, World};
 use serde_json::json;
 
@@ -128,6 +128,14 @@ fn a_database_that_was_set_back_is_found_out_by_what_it_signed() {
         let report = world.sync(on);
         up_to_date(&report);
         assert_eq!(report.rewinds, 1, "{report:?}");
+        assert_eq!(before.differences(&books::of(&mut world, &[amina])), Vec::<String>::new());
+
+        // Once more, to the same day: its epoch is one that phones knew and have left.
+        world.server.set_back(&backup);
+        assert!(!stopped(&world), "nobody knows yet");
+        up_to_date(&world.sync(idle));
+        assert!(stopped(&world), "the alarm is raised again");
+        up_to_date(&world.sync(on));
         assert_eq!(before.differences(&books::of(&mut world, &[amina])), Vec::<String>::new());
         confirm(&mut world);
         world.settle(&[on, idle]);
@@ -382,7 +390,8 @@ fn what_a_phone_has_left_of_older_envelopes_is_packed_again() {
 
 /// Goal: money whose phone's clock is days ahead counts for the day it came, and still does once it had to come
 /// again. Method: the clock is wrong in a run in which the phone has heard nothing yet, so that only the
-/// arrival bounds what it says; its captures come back when that clock's time has passed.
+/// arrival bounds what it says, and the first answer is lost; its captures come back when that clock's time has
+/// passed.
 #[test]
 fn captures_of_a_clock_that_ran_ahead_stay_at_their_first_arrival() {
     on_each_engine(|engine| {
@@ -392,12 +401,19 @@ fn captures_of_a_clock_that_ran_ahead_stay_at_their_first_arrival() {
         world.sync(on);
         let backup = world.back_up();
         let now = world.now();
-        world.phones[on.0].boot(Wall::Off(2 * DAY_MS), now, &mut world.rng);
+        world.phones[on.0].boot(Wall::Off(3 * DAY_MS), now, &mut world.rng);
         let paid = world.cash(on, acc, 300);
         world.visit(on, acc);
         world.pass_ms(3_600_000);
-        world.sync(on);
+        let now = world.now();
+        let Some(Step::Send(request)) = world.phones[on.0].begin_sync(now, &mut world.rng) else { panic!("a request") };
+        world.deliver(on, &request);
+        world.phones[on.0].kill();
+        let now = world.now();
+        world.phones[on.0].open(now, &mut world.rng);
         assert_eq!(world.outcome(paid), "posted CLOCK_SKEW VALUE_DATE_AHEAD");
+        world.pass_days(1);
+        up_to_date(&world.sync(on));
         let captured = "select captured_at from entry order by uid";
         let captured_at: Vec<(Timestamp,)> = world.server.rows(captured);
         world.settle(&[on]);
@@ -414,6 +430,36 @@ fn captures_of_a_clock_that_ran_ahead_stay_at_their_first_arrival() {
         confirm(&mut world);
         world.settle(&[on]);
         world.check_all(&[on]);
+    });
+}
+
+/// Goal: what a clone captured keeps its time, though its number was another's in the history that was lost.
+/// Method: two phones are one install; the one that had lost its turn comes first to the restored server.
+#[test]
+fn a_clones_captures_are_not_taken_for_those_that_had_their_number() {
+    on_each_engine(|engine| {
+        let mut world = World::new(engine, 15);
+        let (amina, on) = world.officer("Amina");
+        let acc = world.account(amina, Terms::months(6));
+        world.sync(on);
+        let backup = world.back_up();
+        let now = world.now();
+        let clone = world.phones[on.0].cloned("clone", now, &mut world.rng);
+        let clone = world.add_phone(clone);
+        for minor in [100, 200, 300] {
+            world.cash(on, acc, minor);
+            world.sync(on);
+        }
+        world.pass_days(2);
+        up_to_date(&world.sync(clone));
+        world.pass_days(3);
+        let paid = world.cash(clone, acc, 400);
+        let captured_at = world.now();
+
+        world.restore(&backup);
+        world.sync(clone);
+        assert_eq!(world.server.rows::<(Timestamp,)>("select captured_at from entry"), [(captured_at,)]);
+        assert_eq!(world.outcome(paid), "posted");
     });
 }
 

@@ -101,7 +101,8 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         rewinding: uploads && again > envelopes.len() as u64,
         relearns: phone.relearn,
     };
-    let acknowledgements = shown_acknowledgements(db, phone, (upload_install, &envelopes))?;
+    let first = if again > 0 { db.first_acknowledgements(upload_install, &envelopes)? } else { Vec::new() };
+    let acknowledgements = shown_acknowledgements(db, phone, first, &envelopes)?;
     let mut request = Request {
         version: VERSION,
         epoch: phone.epoch,
@@ -144,20 +145,19 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
     Ok((request, sent))
 }
 
-/// The newest acknowledgement if the server asked for it, and of other epochs those that say when envelopes that are
-/// handed in again had arrived, and those that envelopes name.
+/// The newest acknowledgement if the server asked for it, and of other epochs those that first covered what is
+/// handed in again, and those that envelopes name.
 fn shown_acknowledgements(
     db: Db<'_>,
     phone: &Phone,
-    (install, envelopes): (InstallId, &[KeptEnvelope]),
+    first: Vec<Signed>,
+    envelopes: &[KeptEnvelope],
 ) -> Result<Vec<Signed>, SessionError> {
     let mut shown = Vec::new();
     if phone.show_acknowledgement {
         shown.extend(db.newest_acknowledgement()?.map(|(_, signed)| signed));
     }
-    if phone.rewound {
-        shown.extend(db.first_acknowledgements(install, envelopes)?);
-    }
+    shown.extend(first);
     shown.extend(db.acknowledgements_named(envelopes)?);
     shown.truncate(SHOWN_ACKNOWLEDGEMENTS_MAX);
     Ok(shown)

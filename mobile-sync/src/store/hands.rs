@@ -67,6 +67,7 @@ impl Db<'_> {
         }
         self.keep_envelopes_of_former_hands(phone.trusted(now))?;
         self.erase_rows()?;
+        self.execute("delete from anchor", [])?;
         self.execute_one("delete from phone", [])?;
         let generation = phone.generation.saturating_add(1);
         self.insert_phone(generation, now, rng)?;

@@ -55,28 +55,30 @@ impl Db<'_> {
         self.first(SQL, [], |row| Ok(row.get(0)?))
     }
 
-    /// The newest acknowledgement, if it is of this epoch and here as it was signed.
+    /// The newest acknowledgement of this epoch that is here as it was signed. Of an epoch that had ended and is back,
+    /// it is an old one: by it the server finds out that it was set back once more.
     pub(crate) fn newest_acknowledgement(self) -> Result<Option<(AckHash, Signed)>, StoreError> {
-        const SQL: &str = "select a.ack, a.signed from anchor a join phone p on p.after = a.ack and p.epoch = a.epoch \
+        const SQL: &str = "select a.ack, a.signed from anchor a join phone p on p.epoch = a.epoch \
             where a.signed is not null order by a.seq desc limit 1";
         self.first(SQL, [], |row| Ok((AckHash(bytes(row, 0, "anchor")?), signed_of(row, 1, "anchor")?)))
     }
 
-    /// The acknowledgements of other epochs that first covered these envelopes of an install: captured they were by
-    /// then, however far ahead their phone's clock was.
+    /// The acknowledgements of other epochs that first covered these envelopes of an install: what they carry was
+    /// captured by then, however far ahead the phone's clock was.
     pub(crate) fn first_acknowledgements(
         self,
         install: InstallId,
         envelopes: &[KeptEnvelope],
     ) -> Result<Vec<Signed>, StoreError> {
         const SQL: &str = "select a.signed from anchor a join phone p on p.epoch <> a.epoch \
-            where a.signed is not null order by a.server_at";
-        let given = self.all(SQL, [], |row| {
+            where a.signed is not null";
+        let mut given = self.all(SQL, [], |row| {
             let signed = signed_of(row, 0, "anchor")?;
             let ack: Acknowledgement =
                 minicbor::decode(&signed.payload).map_err(|_| StoreError::BadRow { table: "anchor" })?;
             Ok((ack, signed))
         })?;
+        given.sort_by_key(|(ack, _)| ack.held_since());
         let first =
             |kept: &KeptEnvelope| given.iter().find(|(ack, _)| ack.install == install && ack.number >= kept.number);
         let mut found: Vec<_> = envelopes.iter().filter_map(first).map(|(_, signed)| signed.clone()).collect();

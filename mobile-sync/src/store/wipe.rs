@@ -2,8 +2,8 @@
 //!
 //! First what is pending is in envelopes that only the server can read, and everything else is erased in the
 //! same transaction: dossiers, facts, boards, drafts, receipts, names, the lease. The signing key stays with
-//! the envelopes until the server has them, and so does the certificate, by which a server that was set back
-//! knows the device again. Then they go too, and the row is a new device's: another id,
+//! the envelopes until the server has them, and so do the certificate, by which a server that was set back
+//! knows the device again, and its acknowledgements, by which it knows what it had and when. Then they go too, and the row is a new device's: another id,
 //! another key, not enrolled. It still says that it was wiped, until somebody enrols it anew.
 //!
 //! What the order is worth is judged in [`crate::session`]; here it is carried out.
@@ -51,20 +51,21 @@ impl Db<'_> {
     pub(crate) fn finish_wipe(self, now: Moment, rng: &mut dyn Rng) -> Result<(), StoreError> {
         let phone = self.phone()?;
         self.erase_rows()?;
+        self.execute("delete from anchor", [])?;
         self.execute("delete from envelope", [])?;
         self.execute_one("delete from phone", [])?;
         self.insert_phone(phone.generation, now, rng)?;
         self.execute_one("update phone set wiped_at = ?1", params![phone.wiped_at.map(Timestamp::micros)])
     }
 
-    /// Empties every table but those of the phone itself and of its envelopes, for who goes or who comes. Files that were not sent go too:
+    /// Empties every table but those of the phone itself, its envelopes and their acknowledgements, for who goes or who comes. Files that were not sent go too:
     /// their entries say by hash what is missing.
     pub(super) fn erase_rows(self) -> Result<(), StoreError> {
         ERASED.iter().try_for_each(|sql| self.execute(sql, []))
     }
 }
 
-const ERASED: [&str; 21] = [
+const ERASED: [&str; 20] = [
     "delete from entry",
     "delete from attachment",
     "delete from attachment_piece",
@@ -75,7 +76,6 @@ const ERASED: [&str; 21] = [
     "delete from board_actor",
     "delete from board_change",
     "delete from draft",
-    "delete from anchor",
     "delete from receipt_block",
     "delete from caseload",
     "delete from cursor",
@@ -98,8 +98,9 @@ mod tests {
     use crate::store::{KeptInMemory, WayOut};
     use crate::testing::{Phone, Server, listed, present};
 
-    /// Tables that are treated on their own: the phone's row is cleared, envelopes are sealed to the server.
-    const KEPT: [&str; 2] = ["phone", "envelope"];
+    /// Tables that are treated on their own: the phone's row is cleared, envelopes are sealed to the server, what it
+    /// acknowledged says nothing of anybody.
+    const KEPT: [&str; 3] = ["phone", "envelope", "anchor"];
 
     #[test]
     fn every_table_of_the_phone_is_erased_or_kept_on_purpose() {

@@ -67,7 +67,7 @@ async fn acknowledgements_carry_the_head_that_was_known() {
     for_each_engine(async |server| {
         let said = || -> Acknowledgement {
             let (who, what) = ((DeviceId::from([1; 16]), InstallId::from([2; 16])), (3, EnvelopeId([4; 32])));
-            let signed = take::acknowledgement(&server.app, who, what, DeviceState::Ok, server.now());
+            let signed = take::acknowledgement(&server.app, who, what, DeviceState::Ok, (server.now(), None));
             signed.open(&server.app.keys.public(), Context::Acknowledgement, server.app.deployment.id).unwrap()
         };
         assert_eq!((said().audit_head, said().audit_seq), (None, None));

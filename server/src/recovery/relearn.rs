@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use daybook_shared::ids::{AckHash, DeviceId, DossierId, EnvelopeId, InstallId, UserId};
 use daybook_shared::time::Timestamp;
-use daybook_shared::wire::envelope::Header;
+use daybook_shared::wire::envelope::Envelope;
 use daybook_shared::wire::exchange::Request;
 use daybook_shared::wire::limits::{HELD_DOSSIERS_MAX, SHOWN_ACKNOWLEDGEMENTS_MAX, SHOWN_BLOCKS_MAX};
 use daybook_shared::wire::sign::{Acknowledgement, Certificate, Context, ReceiptBlock, RequestProof, Signed};
@@ -96,12 +96,10 @@ async fn stand_in(tx: &mut Tx, now: Timestamp, user: UserId) -> sqlx::Result<i64
 }
 
 /// An acknowledgement of another epoch, given to the device that shows it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Shown {
     hash: AckHash,
-    install: InstallId,
-    number: u64,
-    at: Timestamp,
+    said: Acknowledgement,
 }
 
 /// Acknowledgements of other epochs that a request shows: moments that captures name as `after`, anchors in
@@ -110,25 +108,28 @@ pub fn acknowledgements(app: &App, device: &DeviceRequest, request: &Request) ->
     let (key, epoch) = (app.keys.public(), app.epoch());
     let shown = request.acknowledgements.iter().flatten().take(SHOWN_ACKNOWLEDGEMENTS_MAX);
     let opened = shown.filter_map(|signed| {
-        let ack: Acknowledgement = signed.open(&key, Context::Acknowledgement, app.deployment.id).ok()?;
-        let ours = ack.device == device.device.uid && ack.epoch != epoch;
-        let hash = Acknowledgement::hash(signed);
-        ours.then_some(Shown { hash, install: ack.install, number: ack.number, at: ack.at })
+        let said: Acknowledgement = signed.open(&key, Context::Acknowledgement, app.deployment.id).ok()?;
+        let ours = said.device == device.device.uid && said.epoch != epoch;
+        ours.then(|| Shown { hash: Acknowledgement::hash(signed), said })
     });
     opened.collect()
 }
 
-/// When an envelope had been taken in a history of the database that was lost, as far as it is shown: whoever
-/// acknowledges a number has every envelope up to it.
-pub fn acknowledged_at(shown: &[Shown], header: &Header) -> Option<Timestamp> {
-    let covers = |shown: &&Shown| shown.install == header.install && shown.number >= header.number;
-    shown.iter().filter(covers).map(|shown| shown.at).min()
+/// Since when an envelope with this one's number was held in histories of the database that were lost, as far as it
+/// is shown. It was another one only if two phones are one install.
+pub fn held_since(shown: &[Shown], envelope: &Envelope) -> Vec<Timestamp> {
+    let header = &envelope.header;
+    let covers = |said: &&Acknowledgement| {
+        let is_it = said.number > header.number || said.number == header.number && said.envelope == envelope.id;
+        said.install == header.install && is_it
+    };
+    shown.iter().map(|shown| &shown.said).filter(covers).map(Acknowledgement::held_since).collect()
 }
 
 /// Takes in what a request shows of other epochs. Only what this server signed for this very device
 /// counts, but for the dossiers, which count once an epoch.
 pub async fn take_in(app: &App, device: &DeviceRequest, request: &Request, shown: &[Shown]) -> sqlx::Result<()> {
-    let row = |shown: &Shown| AcknowledgementRow { device_id: device.device.id, hash: shown.hash, at: shown.at };
+    let row = |shown: &Shown| AcknowledgementRow { device_id: device.device.id, hash: shown.hash, at: shown.said.at };
     let acknowledgements: Vec<_> = shown.iter().map(row).collect();
     let blocks = blocks(app, device, request);
     let rewinds = request.blocks.is_some();

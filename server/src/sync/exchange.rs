@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use daybook_shared::cbor::Malformed;
 use daybook_shared::ids::{CaseloadId, EntryId, EnvelopeId, Epoch, Hash, InstallId};
+use daybook_shared::time::Timestamp;
 use daybook_shared::wire::envelope::{Envelope, unsealed};
 use daybook_shared::wire::exchange::{
     Answer, Audience, CaseloadInfo, End, EnvelopeAnswer, Frame, Request, VERSION, caseloads_hash,
@@ -303,9 +304,9 @@ fn steps<'a>(
         });
         match arrived {
             Ok((arrived, clear)) => {
-                let header = &arrived.envelope.header;
-                let (install, acknowledged_at) = (header.install, relearn::acknowledged_at(shown, header));
-                let item = Item::new(app, arrived, role, acknowledged_at);
+                let install = arrived.envelope.header.install;
+                let held_since = relearn::held_since(shown, &arrived.envelope);
+                let item = Item::new(app, arrived, role, held_since);
                 steps.push(Step { install, envelope: Some((item, clear)) });
             }
             Err(error) => {
@@ -416,7 +417,8 @@ fn verdict_word(state: BoardState) -> &'static str {
     }
 }
 
-const SELECT_LAST: &str = "select i.uid, i.last_number, i.last_envelope from install i where i.id = $1";
+const SELECT_LAST: &str = "select i.uid, i.last_number, i.last_envelope, e.received_at from install i
+     left join envelope e on e.install_id = i.id and e.number = i.last_number where i.id = $1";
 const INSERT_ACKNOWLEDGEMENTS: &str = "insert into acknowledgement (device_id, hash, at)
      select device_id, hash, at from v where true on conflict do nothing";
 
@@ -424,12 +426,12 @@ const INSERT_ACKNOWLEDGEMENTS: &str = "insert into acknowledgement (device_id, h
 async fn acknowledge(app: &App, device: &DeviceRequest, install_id: i64) -> Result<Signed, Problem> {
     let now = app.now();
     let mut tx = app.db.write().await?;
-    let last: Option<(InstallId, i64, EnvelopeId)> =
+    let last: Option<(InstallId, i64, EnvelopeId, Option<Timestamp>)> =
         on_db!(&mut tx, conn => sqlx::query_as(SELECT_LAST).bind(install_id).fetch_optional(conn).await)?;
-    let (install, number, envelope) = last.unwrap_or((device.install, 0, EnvelopeId::NONE));
+    let (install, number, envelope, taken_at) = last.unwrap_or((device.install, 0, EnvelopeId::NONE, None));
     let number = u64::try_from(number).unwrap_or_default();
     let state = device.device.standing();
-    let signed = take::acknowledgement(app, (device.device.uid, install), (number, envelope), state, now);
+    let signed = take::acknowledgement(app, (device.device.uid, install), (number, envelope), state, (now, taken_at));
     let row = AcknowledgementRow { device_id: device.device.id, hash: Acknowledgement::hash(&signed), at: now };
     batch::execute(&mut tx, &[row], INSERT_ACKNOWLEDGEMENTS).await?;
     tx.commit().await?;

@@ -48,8 +48,8 @@ pub struct Item {
     pub excluded: BTreeMap<usize, Exclusion>,
     /// Its board changes made the whole envelope fail: they are put aside.
     pub boards_excluded: bool,
-    /// When it had been acknowledged in a history of the database that was lost: it had arrived by then.
-    pub acknowledged_at: Option<Timestamp>,
+    /// Since when its number had been held in histories of the database that were lost, as far as it is shown.
+    pub held_since: Vec<Timestamp>,
 }
 
 /// What is done with an entry that makes its envelope fail.
@@ -63,7 +63,7 @@ pub enum Exclusion {
 
 impl Item {
     /// An envelope whose board changes are not judged yet.
-    pub fn new(app: &App, arrived: Arrived, role: BoardRole, acknowledged_at: Option<Timestamp>) -> Self {
+    pub fn new(app: &App, arrived: Arrived, role: BoardRole, held_since: Vec<Timestamp>) -> Self {
         let changes = &arrived.envelope.body.board;
         let mut own_days = BTreeSet::new();
         if !changes.is_empty() {
@@ -71,7 +71,7 @@ impl Item {
             own_days.extend(possible_days(app, sealed_at).into_iter().map(|day| DossierId::day(arrived.user, day)));
         }
         let (boards, excluded) = (Vec::with_capacity(changes.len()), BTreeMap::new());
-        Self { arrived, role, own_days, boards, excluded, boards_excluded: false, acknowledged_at }
+        Self { arrived, role, own_days, boards, excluded, boards_excluded: false, held_since }
     }
 
     /// Its entries that can be read and are not refused for having failed.
@@ -237,8 +237,8 @@ impl Group<'_> {
         let moments: Vec<_> = moments.collect();
         let install = self.world.installs.get(&(arrived.device_id, header.install));
         let previous_after = install.and_then(|install| install.after_at);
-        let arrived_at = item.acknowledged_at.map_or(self.received_at, |at| at.min(self.received_at));
-        let bounds = Bounds { after: said(entry.head.after), previous_after, arrived_at };
+        let (after, held_since) = (said(entry.head.after), item.held_since.as_slice());
+        let bounds = Bounds { after, previous_after, received_at: self.received_at, held_since };
         corrected(&entry.head, &moments, bounds)
     }
 
@@ -365,8 +365,13 @@ impl Group<'_> {
         self.effects.envelopes.push(row);
         let device = &self.world.devices[&device_id];
         let state = state_of(device.lost, device.deactivated_at.is_some());
-        let signed =
-            acknowledgement(self.app, (device.uid, header.install), (header.number, id), state, self.received_at);
+        let signed = acknowledgement(
+            self.app,
+            (device.uid, header.install),
+            (header.number, id),
+            state,
+            (self.received_at, None),
+        );
         let hash = Acknowledgement::hash(&signed);
         self.effects.acknowledgements.push(AcknowledgementRow { device_id, hash, at: self.received_at });
         signed
@@ -454,17 +459,18 @@ pub fn state_of(lost: bool, deactivated: bool) -> DeviceState {
     }
 }
 
-/// Signs an acknowledgement.
+/// Signs an acknowledgement. `taken_at` is for one that repeats another.
 pub fn acknowledgement(
     app: &App,
     (device, install): (daybook_shared::ids::DeviceId, InstallId),
     (number, envelope): (u64, EnvelopeId),
     state: DeviceState,
-    at: Timestamp,
+    (at, taken_at): (Timestamp, Option<Timestamp>),
 ) -> Signed {
     let epoch = app.epoch();
     let head = app.audit_head.get();
     let (audit_head, audit_seq) = (head.map(|head| head.hash), head.map(|head| head.seq.unsigned_abs()));
-    let payload = Acknowledgement { epoch, device, install, number, envelope, at, state, audit_head, audit_seq };
+    let payload =
+        Acknowledgement { epoch, device, install, number, envelope, at, state, audit_head, audit_seq, taken_at };
     Signed::seal(&app.keys.server, Context::Acknowledgement, app.deployment.id, &payload)
 }

@@ -25,13 +25,15 @@ pub struct KnownMoment {
 
 /// What bounds the capture times of one envelope.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+pub struct Bounds<'a> {
     /// Server time of the entry's own `after`; none if the server never said it.
     pub after: Option<Timestamp>,
     /// Server time of the `after` in the previous envelope's header.
     pub previous_after: Option<Timestamp>,
-    /// When the envelope arrived; of one that is handed in again, when it is known to have been here first.
-    pub arrived_at: Timestamp,
+    /// When the envelope arrived.
+    pub received_at: Timestamp,
+    /// Since when an envelope with its number was held in histories of the database that were lost.
+    pub held_since: &'a [Timestamp],
 }
 
 /// A corrected capture time and what is to be said about it.
@@ -46,7 +48,7 @@ pub struct CaptureTime {
 }
 
 /// The corrected capture time of an entry.
-pub fn corrected(head: &Head, moments: &[KnownMoment], bounds: Bounds) -> CaptureTime {
+pub fn corrected(head: &Head, moments: &[KnownMoment], bounds: Bounds<'_>) -> CaptureTime {
     let same_boot = moments.iter().filter(|moment| moment.boot_id == head.boot_id);
     let nearest_in_boot = same_boot.min_by_key(|moment| moment.boot_ms.abs_diff(head.boot_ms));
     let nearest_by_wall =
@@ -60,7 +62,10 @@ pub fn corrected(head: &Head, moments: &[KnownMoment], bounds: Bounds) -> Captur
     };
     let unproven = bounds.previous_after.is_some_and(|previous| bounds.after.is_none_or(|after| after < previous));
     let lower = if unproven { bounds.previous_after } else { bounds.after }.unwrap_or(Timestamp::EPOCH);
-    let at = claimed.min(bounds.arrived_at).max(lower.min(bounds.arrived_at));
+    // What it says it had heard already cannot be of itself: a clone's envelope has the number of another.
+    let held_since = bounds.held_since.iter().filter(|at| **at > lower).min();
+    let upper = held_since.map_or(bounds.received_at, |at| bounds.received_at.min(*at));
+    let at = claimed.min(upper).max(lower.min(upper));
     let skewed = at.ms_since(head.captured_at).abs() > SKEW_FLAGGED_MS;
     CaptureTime { at, unproven, skewed }
 }
@@ -109,14 +114,21 @@ mod tests {
     fn capture_times_are_the_servers() {
         let moment =
             KnownMoment { server: at(0), boot_id: BootId([1; 8]), boot_ms: 10 * 3_600_000, wall: at(MOMENT_WALL) };
-        let bounds = |after, previous_after| Bounds { after, previous_after, arrived_at: at(20) };
+        let bounds = |after, previous_after| Bounds { after, previous_after, received_at: at(20), held_since: &[] };
         let none = bounds(None, None);
+        let (held, both) = ([at(9)], [at(12), at(9)]);
+        let again = |after, held_since| Bounds { held_since, ..bounds(after, None) };
         let cases = [
             ("same boot: by the count since boot", head(777, 1, 12), vec![moment], none, 2, false),
             ("same boot, captured before the answer came", head(777, 1, 7), vec![moment], none, -3, false),
             ("other boot: by the clock's error", head(103, 2, 1), vec![moment], none, 3, false),
             ("no anchor: as claimed", head(5, 1, 1), vec![], none, 5, false),
             ("ahead of the arrival", head(50, 1, 1), vec![], none, 20, false),
+            ("ahead of the first arrival", head(50, 1, 1), vec![], again(None, &held), 9, false),
+            ("ahead of the first of several", head(50, 1, 1), vec![], again(Some(at(4)), &both), 9, false),
+            ("another had its number first", head(50, 1, 1), vec![], again(Some(at(9)), &both), 12, false),
+            ("others had its number", head(15, 1, 1), vec![], again(Some(at(12)), &both), 15, false),
+            ("before what it had heard, again", head(-50, 1, 1), vec![], again(Some(at(4)), &held), 4, false),
             ("before what it had heard", head(-50, 1, 1), vec![], bounds(Some(at(4)), None), 4, false),
             ("claims to have known less", head(-50, 1, 1), vec![], bounds(Some(at(4)), Some(at(6))), 6, true),
             ("names what the server never said", head(5, 1, 1), vec![], bounds(None, Some(at(6))), 6, true),

@@ -252,12 +252,21 @@ pub struct Acknowledgement {
     /// That row's place in the chain. A phone keeps both, and so can tell when a tail was cut off.
     #[n(8)]
     pub audit_seq: Option<u64>,
+    /// When that envelope was taken, where this says once more that it was: the first word of it may not have been
+    /// heard.
+    #[n(9)]
+    pub taken_at: Option<Timestamp>,
 }
 
 impl Acknowledgement {
     /// What entries and envelopes name as `after`: the first 8 bytes of the payload's SHA-256.
     pub fn hash(signed: &Signed) -> AckHash {
         AckHash(first_8(sha256(&[&signed.payload])))
+    }
+
+    /// By when every envelope of the install up to its number had been taken.
+    pub fn held_since(&self) -> Timestamp {
+        self.taken_at.unwrap_or(self.at)
     }
 }
 

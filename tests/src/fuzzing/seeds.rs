@@ -127,6 +127,7 @@ fn acknowledgement() -> Signed {
         state: DeviceState::Ok,
         audit_head: None,
         audit_seq: None,
+        taken_at: None,
     };
     Signed::seal(&phone(), Context::Acknowledgement, deployment(), &said)
 }

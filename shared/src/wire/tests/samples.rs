@@ -263,12 +263,18 @@ pub fn acknowledgement() -> Acknowledgement {
         state: DeviceState::Ok,
         audit_head: Some(Hash([14; 32])),
         audit_seq: None,
+        taken_at: None,
     }
 }
 
 /// One that also says where in the chain its head is.
 pub fn acknowledgement_of_a_chain() -> Acknowledgement {
     Acknowledgement { audit_seq: Some(812), ..acknowledgement() }
+}
+
+/// One that says again what was said before.
+pub fn acknowledgement_again() -> Acknowledgement {
+    Acknowledgement { taken_at: Some(at(4)), ..acknowledgement_of_a_chain() }
 }
 
 pub fn signed_acknowledgement() -> Signed {
