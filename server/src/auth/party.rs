@@ -40,7 +40,6 @@ pub struct Customer {
     pub uid: CustomerId,
 }
 
-const SELECT_OWN: &str = "select id, uid from customer where id = $1 and erased_at is null";
 const SELECT_SERVED: &str = concat!(
     visible_units!(),
     "select c.id, c.uid from customer c where c.uid = $3 and c.erased_at is null and (c.unit_id in (select id from visible)
@@ -51,9 +50,8 @@ const SELECT_SERVED: &str = concat!(
 pub async fn find(tx: &mut Tx, user: &User, method: &Method, headers: &HeaderMap) -> Result<Party, Problem> {
     let named = named(headers)?;
     let customer: Option<Customer> = match (user.customer_id, named) {
-        (Some(own), named) => {
-            let own: Option<Customer> =
-                on_db!(tx, conn => sqlx::query_as(SELECT_OWN).bind(own).fetch_optional(conn).await)?;
+        (Some(id), named) => {
+            let own = user.customer.map(|uid| Customer { id, uid });
             own.filter(|own| named.is_none_or(|named| named == own.uid))
         }
         (None, Some(named)) => {

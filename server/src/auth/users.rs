@@ -1,6 +1,6 @@
 //! Users and the roles they hold.
 
-use daybook_shared::ids::{UnitId, UserId};
+use daybook_shared::ids::{CustomerId, UnitId, UserId};
 use daybook_shared::time::Timestamp;
 use serde_json::json;
 
@@ -25,6 +25,8 @@ pub struct User {
     pub roles: Vec<(Role, i64)>,
     /// Key of the customer whose login it is; none for staff.
     pub customer_id: Option<i64>,
+    /// That customer's id, unless he is erased.
+    pub customer: Option<CustomerId>,
 }
 
 impl User {
@@ -94,10 +96,14 @@ pub enum UserError {
     Sql(#[from] sqlx::Error),
 }
 
-const SELECT_ACTIVE: &str = "select id, uid, name, customer_id from app_user where uid = $1 and active";
+const SELECT_ACTIVE: &str = "
+    select u.id, u.uid, u.name, u.customer_id, c.uid as customer from app_user u
+    left join customer c on c.id = u.customer_id and c.erased_at is null
+    where u.uid = $1 and u.active";
 const SELECT_SIGNED_IN: &str = "
-    select u.id, u.uid, u.name, u.customer_id from app_user u
+    select u.id, u.uid, u.name, u.customer_id, c.uid as customer from app_user u
     join session s on s.user_id = u.id and s.uid = $2 and s.ended_at is null and s.expires_at > $3
+    left join customer c on c.id = u.customer_id and c.erased_at is null
     where u.uid = $1 and u.active";
 const SELECT_ROLES: &str = "select role, unit_id from user_role where user_id = $1 and ended_at is null";
 const SELECT_CREDENTIALS: &str = "select id, uid, password_hash, active from app_user where login = $1";
@@ -155,18 +161,31 @@ batch_row! {
     struct UserKey { user_id: i64 => "int8" }
 }
 
+#[derive(sqlx::FromRow)]
+struct ActiveRow {
+    id: i64,
+    uid: UserId,
+    name: String,
+    customer_id: Option<i64>,
+    customer: Option<CustomerId>,
+}
+
 /// The active user whose token this is, and his roles; none once the session it came from is over.
 pub async fn signed_in(tx: &mut Tx, now: Timestamp, bearer: Bearer) -> sqlx::Result<Option<User>> {
     let Bearer { user, session } = bearer;
-    let row: Option<(i64, UserId, String, Option<i64>)> = on_db!(tx, conn => match session {
+    let row: Option<ActiveRow> = on_db!(tx, conn => match session {
         Some(session) => {
             sqlx::query_as(SELECT_SIGNED_IN).bind(user).bind(session).bind(now).fetch_optional(conn).await
         }
         None => sqlx::query_as(SELECT_ACTIVE).bind(user).fetch_optional(conn).await,
     })?;
-    let Some((id, uid, name, customer_id)) = row else { return Ok(None) };
-    let roles = on_db!(tx, conn => sqlx::query_as(SELECT_ROLES).bind(id).fetch_all(conn).await)?;
-    Ok(Some(User { id, uid, name, roles, customer_id }))
+    let Some(ActiveRow { id, uid, name, customer_id, customer }) = row else { return Ok(None) };
+    // A customer's login holds no roles: they are for staff.
+    let roles = match customer_id {
+        Some(_) => Vec::new(),
+        None => on_db!(tx, conn => sqlx::query_as(SELECT_ROLES).bind(id).fetch_all(conn).await)?,
+    };
+    Ok(Some(User { id, uid, name, roles, customer_id, customer }))
 }
 
 /// What this login is checked against.

@@ -339,7 +339,7 @@ pub async fn agreement(
     "document_hash": "8d5ab3f10c6e4b7f92a1d0e8c3b5476f1e2d9c8b7a6f5e4d3c2b1a0f9e8d7c6b", "method": "app",
 }))]
 pub struct AcceptanceRequest {
-    /// The hash of the document, hexadecimal, as it was shown.
+    /// The hash of the document that was shown, hexadecimal: the ETag of `GET …/agreement`, without its quotes.
     #[schema(min_length = 64, max_length = 64)]
     document_hash: String,
     /// app, code or handwritten.
@@ -393,7 +393,7 @@ pub async fn accept(
     let known = own(&mut tx, &party, application).await?;
     let contract = contract::find(&mut tx, known.id).await?.ok_or_else(|| illegal(&known, Event::Sign))?;
     if !contract.hash.to_string().eq_ignore_ascii_case(&request.document_hash) {
-        let detail = "This is not the hash of the document: read it again before it is signed.";
+        let detail = "This is not the hash of the document: read it again before it is signed. Its ETag is the hash.";
         return Err(Problem::new(Code::QuoteChanged, detail).with("hash", contract.hash.to_string()));
     }
     let again = known.state == ApplicationState::Accepted;

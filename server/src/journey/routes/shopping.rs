@@ -97,8 +97,10 @@ pub async fn offers(
         Some(order) => Some(own_order(&mut tx, &party, order).await?),
         None => None,
     };
-    let purchase = purchase(&mut tx, &app, &party, (order.as_ref(), &query)).await?;
-    let standing = standing::of(&mut tx, party.customer.id, (purchase.on, purchase.amount.currency)).await?;
+    let mut purchase = purchase(&mut tx, &app, (order.as_ref(), &query)).await?;
+    let at = (purchase.on, purchase.amount.currency);
+    let (segment, standing) = standing::with_segment(&mut tx, party.customer.id, at).await?;
+    purchase.segment = Some(segment);
     let mut found = Vec::new();
     for offer in offers::for_amount(&mut tx, purchase.amount).await? {
         let Ok(quote) = Quote::make(&offer.terms, purchase.amount, purchase.on) else { continue };
@@ -136,29 +138,28 @@ async fn own_order(tx: &mut Tx, party: &Party, order: OrderId) -> Result<OrderRo
     orders::own(tx, party.customer.id, order).await?.ok_or_else(Problem::not_found)
 }
 
+/// What is bought, by whomever.
 async fn purchase(
     tx: &mut Tx,
     app: &App,
-    party: &Party,
     (order, query): (Option<&OrderRow>, &OffersQuery),
 ) -> Result<Purchase, Problem> {
-    let segment = standing::segment(tx, party.customer.id).await?;
     let on = app.settings.zone.date_of(app.now());
     if let Some(order) = order {
-        return of_order(tx, order, (segment, on)).await;
+        return of_order(tx, order, on).await;
     }
     let (Some(minor), Some(currency)) = (query.amount_minor, query.currency) else {
         return Err(Problem::invalid("?order", "missing", "Name an order, or amount_minor and currency."));
     };
     let amount = checked(Money::new(minor, currency))?;
     let channel = query.channel.as_deref().map_or(Ok(Channel::App), |code| parse_code("?channel", code))?;
-    Ok(Purchase { amount, channel: Some(channel), segment: Some(segment), categories: Some(BTreeSet::new()), on })
+    Ok(Purchase { amount, channel: Some(channel), segment: None, categories: Some(BTreeSet::new()), on })
 }
 
-async fn of_order(tx: &mut Tx, order: &OrderRow, (segment, on): (offers::Segment, Date)) -> Result<Purchase, Problem> {
+async fn of_order(tx: &mut Tx, order: &OrderRow, on: Date) -> Result<Purchase, Problem> {
     let categories = orders::lines(tx, order.id).await?.into_iter().filter_map(|line| line.category).collect();
     let amount = Money::new(order.amount_minor, order.currency);
-    Ok(Purchase { amount, channel: Some(order.channel), segment: Some(segment), categories: Some(categories), on })
+    Ok(Purchase { amount, channel: Some(order.channel), segment: None, categories: Some(categories), on })
 }
 
 fn checked(amount: Money) -> Result<Money, Problem> {
@@ -235,7 +236,10 @@ pub async fn create_quote(
     let (purchase, order_id) = wanted(&mut tx, &app, &party, &request).await?;
     let offer = offers::find(&mut tx, request.offer).await?.ok_or_else(unknown_offer)?;
     let anchor = offline.as_ref().map_or(Ok(purchase.on), |quote| offline_anchor(quote, purchase.on))?;
-    offer.fits(&Purchase { on: anchor, ..purchase.clone() }).map_err(|why| not_for(&offer, why, &request))?;
+    let at = (anchor, purchase.amount.currency);
+    let (segment, standing) = standing::with_segment(&mut tx, party.customer.id, at).await?;
+    let purchase = Purchase { on: anchor, segment: Some(segment), ..purchase };
+    offer.fits(&purchase).map_err(|why| not_for(&offer, why, &request))?;
     let quote = Quote::make(&offer.terms, purchase.amount, anchor).map_err(|error| {
         Problem::new(Code::OfferNotEligible, format!("The offer cannot be worked out for this amount: {error}."))
             .with("reason", "price")
@@ -244,7 +248,6 @@ pub async fn create_quote(
         let detail = "The quote that was made without a connection does not hold: see what differs.";
         return Err(Problem::new(Code::QuoteChanged, detail).with("differences", json!(differences(theirs, &quote))));
     }
-    let standing = standing::of(&mut tx, party.customer.id, (anchor, quote.currency)).await?;
     let regime =
         regimes::find(&app.settings, &offer.regime).ok_or_else(|| Problem::internal(&"an offer of no regime"))?;
     refuse_breaches(&regimes::breaches(&regime, &quote, &standing))?;
@@ -317,20 +320,20 @@ fn offline_anchor(quote: &Quote, today: Date) -> Result<Date, Problem> {
     Err(Problem::new(Code::QuoteExpired, detail))
 }
 
+/// What is bought, by whomever, and the key of its order.
 async fn wanted(
     tx: &mut Tx,
     app: &App,
     party: &Party,
     request: &QuoteRequest,
 ) -> Result<(Purchase, Option<i64>), Problem> {
-    let segment = standing::segment(tx, party.customer.id).await?;
     let on = app.settings.zone.date_of(app.now());
     match (request.order, request.amount) {
         (Some(order), amount) => {
             let order = orders::own(tx, party.customer.id, order).await?;
             let order = order
                 .ok_or_else(|| Problem::invalid("/order", "unknown", "There is no such order of this customer."))?;
-            let mut purchase = of_order(tx, &order, (segment, on)).await?;
+            let mut purchase = of_order(tx, &order, on).await?;
             if let Some(part) = amount {
                 if part.currency != purchase.amount.currency || !(1..=purchase.amount.minor).contains(&part.minor) {
                     return Err(Problem::invalid(
@@ -347,7 +350,7 @@ async fn wanted(
             let amount = checked(amount)?;
             let channel = request.channel.as_deref().map_or(Ok(Channel::App), |code| parse_code("/channel", code))?;
             let categories = Some(BTreeSet::new());
-            Ok((Purchase { amount, channel: Some(channel), segment: Some(segment), categories, on }, None))
+            Ok((Purchase { amount, channel: Some(channel), segment: None, categories, on }, None))
         }
         (None, None) => Err(Problem::invalid("/order", "missing", "Name an order or an amount.")),
     }

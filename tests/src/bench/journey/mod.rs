@@ -77,7 +77,8 @@ pub async fn run(setup: &Setup, size: Size) -> anyhow::Result<Figures> {
         sqlx::query(settling).execute(&database).await?;
     }
     let took_s = post(&shop, &database, (size, warm..warm + payments)).await?;
-    let mut latencies = quotes::ask(&shop, size).await?;
+    let tokens = shop.sign_in(setup, &database).await?;
+    let mut latencies = quotes::ask(&shop, &tokens, size).await?;
     let asked = count(latencies.len());
     latencies.sort_by(f64::total_cmp);
     shop.stop().await?;

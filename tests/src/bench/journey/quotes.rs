@@ -1,4 +1,4 @@
-//! Quotes over HTTP: each is worked out, written down and answered.
+//! Quotes that customers ask for in the app, over HTTP: each is worked out, written down and answered.
 
 use std::time::Duration;
 
@@ -14,21 +14,20 @@ use super::connection::Connection;
 use super::shop::Shop;
 use crate::bench::bare;
 
-/// How long each took, in milliseconds.
-pub async fn ask(shop: &Shop, size: Size) -> anyhow::Result<Vec<f64>> {
+/// Whoever has one of these tokens asks in turn; how long each took, in milliseconds.
+pub async fn ask(shop: &Shop, tokens: &[String], size: Size) -> anyhow::Result<Vec<f64>> {
     let mut connections = Connection::open_many(shop.address(), size.shoppers).await?;
     let (begun, whole) = (bare::start(), Duration::from_secs(size.seconds));
     let asked = connections.iter_mut().enumerate().map(async |(n, connection)| {
         let mut rng = ChaCha20Rng::seed_from_u64(n as u64);
         let mut latencies = Vec::new();
-        let customers = shop.customers.iter().cycle().skip(n).step_by(size.shoppers);
-        for customer in customers {
+        for token in tokens.iter().cycle().skip(n).step_by(size.shoppers) {
             if begun.elapsed() >= whole {
                 break;
             }
             let body = shop.quote(QuoteId::new(SystemClock.now(), &mut rng));
             let asked = bare::start();
-            let answer = connection.send(shop.request(*customer, Method::POST, "/v1/quotes", &body)).await?;
+            let answer = connection.send(shop.ask(token, Method::POST, "/v1/quotes", &body)).await?;
             answer.expect(201)?;
             latencies.push(milliseconds(asked.elapsed()));
         }

@@ -2,6 +2,7 @@
 //! server's own REST.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
@@ -9,9 +10,9 @@ use axum::body::Body;
 use axum::http::{Method, Request, header};
 use daybook_server::app::{App, ClockChoice, Options};
 use daybook_server::audit::Actor;
-use daybook_server::auth::party::ACTING_FOR;
+use daybook_server::auth::party::{ACTING_FOR, Customer};
 use daybook_server::auth::users::{self, Holding, NewUser};
-use daybook_server::auth::{Role, token};
+use daybook_server::auth::{Role, customers, session, token};
 use daybook_server::gateways::GatewayOptions;
 use daybook_server::http::idempotency::KEY;
 use daybook_server::settings::Settings;
@@ -20,6 +21,7 @@ use daybook_shared::time::{Clock as _, SystemClock, Timestamp};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 use serde_json::{Value, json};
+use sqlx::PgPool;
 
 use super::Size;
 use super::connection::{Connection, deal};
@@ -142,6 +144,23 @@ impl Shop {
         Ok(())
     }
 
+    /// Everybody signs in to the app; their tokens.
+    pub async fn sign_in(&self, setup: &Setup, database: &PgPool) -> anyhow::Result<Vec<String>> {
+        let app = lender(setup, &self.settings.db_url).await?;
+        let known: Vec<Customer> =
+            sqlx::query_as("select id, uid from customer order by id").fetch_all(database).await?;
+        let mut tokens = Vec::with_capacity(known.len());
+        let mut tx = app.db.write().await?;
+        for customer in known {
+            let user = customers::login(&mut tx, (app.now(), &app.rng), customer).await?;
+            let opened = session::open(&mut tx, &app, (user.id, user.uid), (session::Method::Code, None)).await?;
+            tokens.push(token::of_session(&app, &opened.session, app.now()).0);
+        }
+        tx.commit().await?;
+        app.db.close().await;
+        Ok(tokens)
+    }
+
     /// Everybody begins so many payments; how many there are.
     pub async fn begin_payments(&self, (seed, size): (u64, Size), each: usize) -> anyhow::Result<usize> {
         let rng = &mut ChaCha20Rng::seed_from_u64(seed);
@@ -200,7 +219,8 @@ impl Shop {
         request
     }
 
-    fn ask(&self, token: &str, method: Method, path: &str, body: &Value) -> Request<Body> {
+    /// A request of whose token it is.
+    pub fn ask(&self, token: &str, method: Method, path: &str, body: &Value) -> Request<Body> {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -225,9 +245,9 @@ fn handed_over(now: Timestamp, lot: usize, orders: &[(CustomerId, OrderId)]) -> 
     json!({ "orders": lines.collect::<Vec<_>>() })
 }
 
-/// Makes the lender and his staff; tokens of who sells, who makes offers and who decides.
-async fn staff(setup: &Setup, db_url: &str, gateway_url: &str) -> anyhow::Result<[String; 3]> {
-    let app = App::open(&Options {
+/// The lender's database and keys, beside his server.
+async fn lender(setup: &Setup, db_url: &str) -> anyhow::Result<Arc<App>> {
+    let options = Options {
         db_url: db_url.to_owned(),
         key_dir: Some(setup.dir.join("keys")),
         test: false,
@@ -236,8 +256,13 @@ async fn staff(setup: &Setup, db_url: &str, gateway_url: &str) -> anyhow::Result
         oidc_secret: None,
         sms_secret: None,
         gateways: GatewayOptions::default(),
-    })
-    .await?;
+    };
+    Ok(App::open(&options).await?)
+}
+
+/// Makes the lender and his staff; tokens of who sells, who makes offers and who decides.
+async fn staff(setup: &Setup, db_url: &str, gateway_url: &str) -> anyhow::Result<[String; 3]> {
+    let app = lender(setup, db_url).await?;
     let unit = office::branch(&app).await?;
     let now = app.now();
     let mut tx = app.db.write().await?;
