@@ -2,17 +2,19 @@
 //!
 //! Left out is what depends on the arrival by design (I3): flags that say what a payment met when it came, which
 //! payment's journal has what is above the debt (the balances are the same), when something was captured whose phone's
-//! clock ran ahead of its arrival, and versions, which count arrivals.
+//! clock ran ahead of its arrival, which of two hand-overs has the money that both name (S33), and versions, which
+//! count arrivals.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_mobile_sync::session::SyncEnd;
+use daybook_shared::entry::{Body, Entry};
 use daybook_shared::facts::{SectionKind, State};
 use daybook_shared::ids::{AccountId, DossierId, EntryId};
 use daybook_shared::wire::outcome::Flag;
 use uuid::Uuid;
 
-use crate::sim::says::words;
+use crate::sim::says::{OnServer, words};
 use crate::sim::world::{Acc, Who, World};
 
 /// A ledger account: its code, whom it is kept for, the currency.
@@ -51,13 +53,17 @@ pub fn of(world: &mut World, officers: &[Who]) -> Books {
     // its size and its hash are there, and it is listed.
     let listed = "select distinct entry_uid from entry_attachment where arrived_at is null";
     let missing: BTreeSet<EntryId> = world.server.rows::<(EntryId,)>(listed).into_iter().map(|(id,)| id).collect();
-    for (id, mut entry) in world.entries() {
+    let entries = world.entries();
+    let contested = contested(&entries);
+    for (id, mut entry) in entries {
         let flags = entry.outcome.flags.take().unwrap_or_default();
         let is_left_out =
             |flag: &Flag| OF_ARRIVAL.contains(flag) || *flag == Flag::EvidencePending && missing.contains(&id);
         let flags: Vec<_> = flags.into_iter().filter(|flag| !is_left_out(flag)).collect();
         entry.outcome.flags = (!flags.is_empty()).then_some(flags);
-        books.outcomes.insert(id, words(&entry.outcome));
+        let words = words(&entry.outcome);
+        let words = if contested.contains(&id) { words.replace("held(NOT_IN_HAND)", "noted") } else { words };
+        books.outcomes.insert(id, words);
     }
     for index in 0..world.accounts.len() {
         books.accounts.insert(world.accounts[index].uid, world.stands(Acc(index)));
@@ -91,6 +97,19 @@ pub fn of(world: &mut World, officers: &[Who]) -> Books {
         world.phones.pop();
     }
     books
+}
+
+/// Hand-overs that name a payment which another names too: the first to come has it.
+fn contested(entries: &BTreeMap<EntryId, OnServer>) -> BTreeSet<EntryId> {
+    let mut named: BTreeMap<EntryId, BTreeSet<EntryId>> = BTreeMap::new();
+    for (id, entry) in entries {
+        if let Ok(Entry { body: Body::CashHandover(handover), .. }) = Entry::decode(&entry.bytes) {
+            for payment in handover.repayments {
+                named.entry(payment).or_default().insert(*id);
+            }
+        }
+    }
+    named.into_values().filter(|handovers| handovers.len() > 1).flatten().collect()
 }
 
 impl Books {
