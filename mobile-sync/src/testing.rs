@@ -461,7 +461,7 @@ impl Server {
             state: self.state,
             audit_head: None,
             audit_seq: None,
-            taken_at: None,
+            again: None,
         };
         Signed::seal(&self.signer, Context::Acknowledgement, self.deployment, &ack)
     }

@@ -2,8 +2,9 @@
 //! nobody says so, and phones bring back what they recorded. Each story on every engine.
 
 use daybook_mobile_sync::SyncReport;
-use daybook_mobile_sync::session::SyncEnd;
+use daybook_mobile_sync::session::{Event, SyncEnd};
 use daybook_server::auth::Role;
+use daybook_server::auth::device::Ending;
 use daybook_server::recovery;
 use daybook_shared::board::Edit;
 use daybook_shared::entry::CorrectionKind;
@@ -133,9 +134,9 @@ fn a_database_that_was_set_back_is_found_out_by_what_it_signed() {
         // Once more, to the same day: its epoch is one that phones knew and have left.
         world.server.set_back(&backup);
         assert!(!stopped(&world), "nobody knows yet");
-        up_to_date(&world.sync(idle));
-        assert!(stopped(&world), "the alarm is raised again");
         up_to_date(&world.sync(on));
+        assert!(stopped(&world), "the alarm is raised again");
+        up_to_date(&world.sync(idle));
         assert_eq!(before.differences(&books::of(&mut world, &[amina])), Vec::<String>::new());
         confirm(&mut world);
         world.settle(&[on, idle]);
@@ -403,7 +404,6 @@ fn captures_of_a_clock_that_ran_ahead_stay_at_their_first_arrival() {
         let now = world.now();
         world.phones[on.0].boot(Wall::Off(3 * DAY_MS), now, &mut world.rng);
         let paid = world.cash(on, acc, 300);
-        world.visit(on, acc);
         world.pass_ms(3_600_000);
         let now = world.now();
         let Some(Step::Send(request)) = world.phones[on.0].begin_sync(now, &mut world.rng) else { panic!("a request") };
@@ -413,6 +413,7 @@ fn captures_of_a_clock_that_ran_ahead_stay_at_their_first_arrival() {
         world.phones[on.0].open(now, &mut world.rng);
         assert_eq!(world.outcome(paid), "posted CLOCK_SKEW VALUE_DATE_AHEAD");
         world.pass_days(1);
+        world.visit(on, acc);
         up_to_date(&world.sync(on));
         let captured = "select captured_at from entry order by uid";
         let captured_at: Vec<(Timestamp,)> = world.server.rows(captured);
@@ -430,6 +431,63 @@ fn captures_of_a_clock_that_ran_ahead_stay_at_their_first_arrival() {
         confirm(&mut world);
         world.settle(&[on]);
         world.check_all(&[on]);
+    });
+}
+
+/// Goal: the same for a phone that may only hand in: it has no verdicts, so nothing of it is handed in again.
+#[test]
+fn captures_of_a_retired_phones_clock_stay_at_their_first_arrival() {
+    on_each_engine(|engine| {
+        let mut world = World::new(engine, 16);
+        let (amina, on) = world.officer("Amina");
+        let acc = world.account(amina, Terms::months(6));
+        world.sync(on);
+        world.end_device(on, Ending::Retirement);
+        world.sync(on);
+        world.pass_ms(3_600_000);
+        let backup = world.back_up();
+        let now = world.now();
+        world.phones[on.0].boot(Wall::Off(3 * DAY_MS), now, &mut world.rng);
+        world.cash(on, acc, 300);
+        world.pass_ms(3_600_000);
+        world.sync(on);
+        let captured = "select captured_at from entry";
+        let captured_at: Vec<(Timestamp,)> = world.server.rows(captured);
+        world.restore(&backup);
+        world.pass_days(5);
+        world.sync(on);
+        assert_eq!(world.server.rows::<(Timestamp,)>(captured), captured_at);
+    });
+}
+
+/// Goal: a store that erased itself keeps what it sealed until the server has it, also one that was set back meanwhile.
+/// Method: the server has everything, and is set back before it hears that this is all.
+#[test]
+fn a_store_that_erased_itself_brings_back_what_a_server_lost() {
+    on_each_engine(|engine| {
+        let mut world = World::new(engine, 17);
+        let (amina, on) = world.officer("Amina");
+        let acc = world.account(amina, Terms::months(6));
+        world.sync(on);
+        let backup = world.back_up();
+        let paid = world.cash(on, acc, 300);
+        world.settle(&[on]);
+        world.end_device(on, Ending::Loss);
+        let now = world.now();
+        let Some(Step::Send(asks)) = world.phones[on.0].begin_sync(now, &mut world.rng) else { panic!("a request") };
+        let answer = world.deliver(on, &asks);
+        let status = Event::Status { status: answer.status, retry_after_ms: answer.retry_after_ms };
+        for event in [status, Event::BodyBytes(&answer.body), Event::BodyEnd] {
+            world.phones[on.0].tell(event, now, &mut world.rng);
+        }
+        assert!(world.phone(on).is_wiped());
+        world.phones[on.0].kill();
+        world.server.set_back(&backup);
+        assert_eq!(world.outcome(paid), "unknown");
+        world.phones[on.0].open(now, &mut world.rng);
+        world.sync(on);
+        assert_eq!(world.outcome(paid), "posted");
+        assert!(stopped(&world), "the alarm is raised");
     });
 }
 

@@ -435,6 +435,12 @@ impl Session {
         now: Moment,
         rng: &mut dyn Rng,
     ) -> Result<Effect, SessionError> {
+        if phone.show_acknowledgement {
+            // The server took nothing: it lacks what it had said, and has to be shown it first.
+            let asked_twice = std::mem::replace(&mut self.asked_twice, true);
+            let lost = SyncEnd::GaveUp(GaveUp::Protocol);
+            return if asked_twice { Ok(self.finish(lost)) } else { self.begin_round(store, now, rng) };
+        }
         let again = store.read().count_envelopes_again()?;
         let handed_in = phone.acked_number >= phone.number_last && again == 0;
         if sent.wiped && handed_in {

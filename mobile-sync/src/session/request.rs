@@ -101,7 +101,8 @@ fn contents(db: Db<'_>, phone: &Phone, uploads: bool) -> Result<(Request, Sent),
         rewinding: uploads && again > envelopes.len() as u64,
         relearns: phone.relearn,
     };
-    let first = if again > 0 { db.first_acknowledgements(upload_install, &envelopes)? } else { Vec::new() };
+    let first =
+        if phone.rewound || again > 0 { db.first_acknowledgements(upload_install, &envelopes)? } else { Vec::new() };
     let acknowledgements = shown_acknowledgements(db, phone, first, &envelopes)?;
     let mut request = Request {
         version: VERSION,

@@ -6,10 +6,12 @@
 //! says the same again, or something else; what it says nothing of, although all was handed in and the feed
 //! was read from its start, is in [`Db::finish_rewind`] and [`Db::settle`].
 
+use std::collections::BTreeMap;
+
 use daybook_shared::board::{Confirmed, Edit, device_actor};
 use daybook_shared::cbor;
 use daybook_shared::entry::Entry;
-use daybook_shared::ids::{AckHash, DossierId, Epoch, InstallId};
+use daybook_shared::ids::{AckHash, DossierId, EnvelopeId, Epoch, InstallId};
 use daybook_shared::time::Timestamp;
 use daybook_shared::wire::envelope::Envelope;
 use daybook_shared::wire::limits::SHOWN_BLOCKS_MAX;
@@ -63,25 +65,34 @@ impl Db<'_> {
         self.first(SQL, [], |row| Ok((AckHash(bytes(row, 0, "anchor")?), signed_of(row, 1, "anchor")?)))
     }
 
-    /// The acknowledgements of other epochs that first covered these envelopes of an install: what they carry was
-    /// captured by then, however far ahead the phone's clock was.
+    /// The acknowledgements of other epochs that first spoke of these envelopes of an install: what they carry was
+    /// captured by then, however far ahead the phone's clock was. One that speaks of an envelope which is not here may
+    /// be a clone's.
     pub(crate) fn first_acknowledgements(
         self,
         install: InstallId,
         envelopes: &[KeptEnvelope],
     ) -> Result<Vec<Signed>, StoreError> {
-        const SQL: &str = "select a.signed from anchor a join phone p on p.epoch <> a.epoch \
+        const KEPT: &str = "select number, id from envelope where install = ?1";
+        const GIVEN: &str = "select a.signed from anchor a join phone p on p.epoch <> a.epoch \
             where a.signed is not null";
-        let mut given = self.all(SQL, [], |row| {
+        let kept = self.all(KEPT, params![install.as_bytes()], |row| {
+            Ok((row.get::<_, i64>(0)?.cast_unsigned(), EnvelopeId(bytes(row, 1, "envelope")?)))
+        })?;
+        let kept: BTreeMap<u64, EnvelopeId> = kept.into_iter().collect();
+        let mut given = self.all(GIVEN, [], |row| {
             let signed = signed_of(row, 0, "anchor")?;
             let ack: Acknowledgement =
                 minicbor::decode(&signed.payload).map_err(|_| StoreError::BadRow { table: "anchor" })?;
             Ok((ack, signed))
         })?;
-        given.sort_by_key(|(ack, _)| ack.held_since());
-        let first =
-            |kept: &KeptEnvelope| given.iter().find(|(ack, _)| ack.install == install && ack.number >= kept.number);
-        let mut found: Vec<_> = envelopes.iter().filter_map(first).map(|(_, signed)| signed.clone()).collect();
+        given.retain(|(ack, _)| ack.install == install && kept.get(&ack.number) == Some(&ack.envelope));
+        let first = |number| {
+            let since = |(ack, signed)| Some((Acknowledgement::held_since(ack, number)?, signed));
+            let spoken = given.iter().map(|(ack, signed)| (ack, signed)).filter_map(since);
+            spoken.min_by_key(|(since, _)| *since).map(|(_, signed): (_, &Signed)| signed.clone())
+        };
+        let mut found: Vec<_> = envelopes.iter().filter_map(|kept| first(kept.number)).collect();
         found.dedup();
         Ok(found)
     }

@@ -99,7 +99,7 @@ mod tests {
     use crate::testing::{Phone, Server, listed, present};
 
     /// Tables that are treated on their own: the phone's row is cleared, envelopes are sealed to the server, what it
-    /// acknowledged says nothing of anybody.
+    /// acknowledged says no more than when this phone was heard.
     const KEPT: [&str; 3] = ["phone", "envelope", "anchor"];
 
     #[test]

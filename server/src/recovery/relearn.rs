@@ -119,11 +119,12 @@ pub fn acknowledgements(app: &App, device: &DeviceRequest, request: &Request) ->
 /// is shown. It was another one only if two phones are one install.
 pub fn held_since(shown: &[Shown], envelope: &Envelope) -> Vec<Timestamp> {
     let header = &envelope.header;
-    let covers = |said: &&Acknowledgement| {
-        let is_it = said.number > header.number || said.number == header.number && said.envelope == envelope.id;
-        said.install == header.install && is_it
+    let speaks_of_it = |said: &&Acknowledgement| {
+        let is_another = said.number == header.number && said.envelope != envelope.id;
+        said.install == header.install && !is_another
     };
-    shown.iter().map(|shown| &shown.said).filter(covers).map(Acknowledgement::held_since).collect()
+    let said = shown.iter().map(|shown| &shown.said).filter(speaks_of_it);
+    said.filter_map(|said| said.held_since(header.number)).collect()
 }
 
 /// Takes in what a request shows of other epochs. Only what this server signed for this very device

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use daybook_shared::cbor::Malformed;
-use daybook_shared::ids::{CaseloadId, EntryId, EnvelopeId, Epoch, Hash, InstallId};
+use daybook_shared::ids::{AckHash, CaseloadId, EntryId, EnvelopeId, Epoch, Hash, InstallId};
 use daybook_shared::time::Timestamp;
 use daybook_shared::wire::envelope::{Envelope, unsealed};
 use daybook_shared::wire::exchange::{
@@ -16,7 +16,7 @@ use daybook_shared::wire::exchange::{
 use daybook_shared::wire::framing::{self, FrameWriter, InflateError};
 use daybook_shared::wire::limits::{BUDGET_BYTES_MAX, BUDGET_BYTES_MIN, INFLATED_BYTES_MAX};
 use daybook_shared::wire::outcome::{BoardState, BoardVerdict, Outcome, Reason};
-use daybook_shared::wire::sign::{Acknowledgement, Context, DeviceState, Signed, WipeOrder};
+use daybook_shared::wire::sign::{Acknowledgement, Context, DeviceState, Signed, TakenBefore, WipeOrder};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::arrived::{Arrived, NotTaken};
@@ -87,6 +87,8 @@ struct Upload {
     install_id: i64,
     answers: Vec<EnvelopeAnswer>,
     acknowledgement: Option<Signed>,
+    /// The last envelope that had been taken before, of which install.
+    again: Option<(InstallId, TakenBefore)>,
     finished: Option<Box<Finished>>,
 }
 
@@ -113,7 +115,7 @@ pub async fn sync(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Result
     let acknowledgement = match upload.acknowledgement {
         Some(signed) => Some(signed),
         None if finished.acknowledge || device.device.standing() != DeviceState::Ok => {
-            Some(acknowledge(app, device, install_id).await?)
+            Some(acknowledge(app, device, install_id).await?.0)
         }
         None => None,
     };
@@ -165,7 +167,7 @@ pub async fn deposit(app: &Arc<App>, device: &DeviceRequest, body: &[u8]) -> Res
     };
     let acknowledgement = match upload.acknowledgement {
         Some(signed) => signed,
-        None => acknowledge(app, device, upload.install_id).await?,
+        None => acknowledge(app, device, upload.install_id).await?.0,
     };
     let mut frames = FrameWriter::new();
     let lost = device.device.standing() == DeviceState::Wipe && request.wiped != Some(true);
@@ -252,8 +254,12 @@ async fn upload(
     bytes_up: usize,
     bytes_left: &mut usize,
 ) -> Result<Result<Upload, Instead>, Problem> {
-    let after = request.after.filter(|_| request.acknowledgements.is_none());
-    let mut upload = Upload { install_id: 0, answers: Vec::new(), acknowledgement: None, finished: None };
+    // One that is shown has been looked at: see `rollback`.
+    let is_shown = |after: &AckHash| {
+        request.acknowledgements.iter().flatten().any(|signed| Acknowledgement::hash(signed) == *after)
+    };
+    let after = request.after.filter(|after| !is_shown(after));
+    let mut upload = Upload { install_id: 0, answers: Vec::new(), acknowledgement: None, again: None, finished: None };
     let mut steps = steps(app, device, (request, shown), &mut upload, bytes_left);
     let own = |step: Option<&Step<'_>>| step.is_some_and(|step| step.install == device.install);
     let empty = || Step { install: device.install, envelope: None };
@@ -265,7 +271,10 @@ async fn upload(
     }
     let count = steps.len();
     for (i, step) in steps.into_iter().enumerate() {
-        let (item, bytes) = step.envelope.unzip();
+        let (mut item, bytes) = step.envelope.unzip();
+        if let Some(item) = &mut item {
+            item.again = upload.again.filter(|(install, _)| *install == step.install).map(|(_, again)| again);
+        }
         let number = item.as_ref().map(|item| item.arrived.envelope.header.number);
         let job = Job {
             device_id: device.device.id,
@@ -371,7 +380,8 @@ async fn answer(
         Some(Taken::Not(answer)) => answer,
         Some(Taken::Before) => match bytes {
             Some(bytes) => {
-                upload.acknowledgement = Some(acknowledge(app, device, install_id).await?);
+                let (signed, again) = acknowledge(app, device, install_id).await?;
+                (upload.acknowledgement, upload.again) = (Some(signed), again);
                 answer_before(app, install_id, bytes).await?
             }
             None => return Ok(()),
@@ -422,20 +432,24 @@ const SELECT_LAST: &str = "select i.uid, i.last_number, i.last_envelope, e.recei
 const INSERT_ACKNOWLEDGEMENTS: &str = "insert into acknowledgement (device_id, hash, at)
      select device_id, hash, at from v where true on conflict do nothing";
 
-/// An acknowledgement of what the server holds of an install, remembered like every other.
-async fn acknowledge(app: &App, device: &DeviceRequest, install_id: i64) -> Result<Signed, Problem> {
+/// An acknowledgement of what the server holds of an install, remembered like every other, and what it says again.
+async fn acknowledge(
+    app: &App,
+    device: &DeviceRequest,
+    install_id: i64,
+) -> Result<(Signed, Option<(InstallId, TakenBefore)>), Problem> {
     let now = app.now();
     let mut tx = app.db.write().await?;
     let last: Option<(InstallId, i64, EnvelopeId, Option<Timestamp>)> =
         on_db!(&mut tx, conn => sqlx::query_as(SELECT_LAST).bind(install_id).fetch_optional(conn).await)?;
     let (install, number, envelope, taken_at) = last.unwrap_or((device.install, 0, EnvelopeId::NONE, None));
     let number = u64::try_from(number).unwrap_or_default();
-    let state = device.device.standing();
-    let signed = take::acknowledgement(app, (device.device.uid, install), (number, envelope), state, (now, taken_at));
+    let (state, again) = (device.device.standing(), taken_at.map(|at| TakenBefore { number, at }));
+    let signed = take::acknowledgement(app, (device.device.uid, install), (number, envelope), state, (now, again));
     let row = AcknowledgementRow { device_id: device.device.id, hash: Acknowledgement::hash(&signed), at: now };
     batch::execute(&mut tx, &[row], INSERT_ACKNOWLEDGEMENTS).await?;
     tx.commit().await?;
-    Ok(signed)
+    Ok((signed, again.map(|again| (install, again))))
 }
 
 batch_row! {

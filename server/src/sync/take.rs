@@ -12,7 +12,7 @@ use daybook_shared::ids::{AgentId, DossierId, EntryId, EnvelopeId, InstallId};
 use daybook_shared::time::{Date, Timestamp};
 use daybook_shared::wire::exchange::Answer;
 use daybook_shared::wire::outcome::{BoardVerdict, Flag, Outcome, Reason};
-use daybook_shared::wire::sign::{Acknowledgement, Context, DeviceState, Signed};
+use daybook_shared::wire::sign::{Acknowledgement, Context, DeviceState, Signed, TakenBefore};
 
 use super::arrived::Arrived;
 use super::boards::{self, PreparedChange};
@@ -50,6 +50,8 @@ pub struct Item {
     pub boards_excluded: bool,
     /// Since when its number had been held in histories of the database that were lost, as far as it is shown.
     pub held_since: Vec<Timestamp>,
+    /// What of its install was sent again before it, in the same request.
+    pub again: Option<TakenBefore>,
 }
 
 /// What is done with an entry that makes its envelope fail.
@@ -71,7 +73,7 @@ impl Item {
             own_days.extend(possible_days(app, sealed_at).into_iter().map(|day| DossierId::day(arrived.user, day)));
         }
         let (boards, excluded) = (Vec::with_capacity(changes.len()), BTreeMap::new());
-        Self { arrived, role, own_days, boards, excluded, boards_excluded: false, held_since }
+        Self { arrived, role, own_days, boards, excluded, boards_excluded: false, held_since, again: None }
     }
 
     /// Its entries that can be read and are not refused for having failed.
@@ -370,7 +372,7 @@ impl Group<'_> {
             (device.uid, header.install),
             (header.number, id),
             state,
-            (self.received_at, None),
+            (self.received_at, item.again),
         );
         let hash = Acknowledgement::hash(&signed);
         self.effects.acknowledgements.push(AcknowledgementRow { device_id, hash, at: self.received_at });
@@ -459,18 +461,17 @@ pub fn state_of(lost: bool, deactivated: bool) -> DeviceState {
     }
 }
 
-/// Signs an acknowledgement. `taken_at` is for one that repeats another.
+/// Signs an acknowledgement. `again` is what of the install was sent once more.
 pub fn acknowledgement(
     app: &App,
     (device, install): (daybook_shared::ids::DeviceId, InstallId),
     (number, envelope): (u64, EnvelopeId),
     state: DeviceState,
-    (at, taken_at): (Timestamp, Option<Timestamp>),
+    (at, again): (Timestamp, Option<TakenBefore>),
 ) -> Signed {
     let epoch = app.epoch();
     let head = app.audit_head.get();
     let (audit_head, audit_seq) = (head.map(|head| head.hash), head.map(|head| head.seq.unsigned_abs()));
-    let payload =
-        Acknowledgement { epoch, device, install, number, envelope, at, state, audit_head, audit_seq, taken_at };
+    let payload = Acknowledgement { epoch, device, install, number, envelope, at, state, audit_head, audit_seq, again };
     Signed::seal(&app.keys.server, Context::Acknowledgement, app.deployment.id, &payload)
 }

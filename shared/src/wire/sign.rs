@@ -252,10 +252,21 @@ pub struct Acknowledgement {
     /// That row's place in the chain. A phone keeps both, and so can tell when a tail was cut off.
     #[n(8)]
     pub audit_seq: Option<u64>,
-    /// When that envelope was taken, where this says once more that it was: the first word of it may not have been
-    /// heard.
+    /// The last of what was sent again: the first word of it may not have been heard.
     #[n(9)]
-    pub taken_at: Option<Timestamp>,
+    pub again: Option<TakenBefore>,
+}
+
+/// An envelope that had been taken before it was sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct TakenBefore {
+    /// Its number.
+    #[n(0)]
+    pub number: u64,
+    /// When it was taken.
+    #[n(1)]
+    pub at: Timestamp,
 }
 
 impl Acknowledgement {
@@ -264,9 +275,10 @@ impl Acknowledgement {
         AckHash(first_8(sha256(&[&signed.payload])))
     }
 
-    /// By when every envelope of the install up to its number had been taken.
-    pub fn held_since(&self) -> Timestamp {
-        self.taken_at.unwrap_or(self.at)
+    /// By when the envelope with this number had been taken; none beyond those that it speaks of.
+    pub fn held_since(&self, number: u64) -> Option<Timestamp> {
+        let again = self.again.filter(|again| again.number >= number).map(|again| again.at);
+        (self.number >= number).then(|| again.unwrap_or(self.at))
     }
 }
 

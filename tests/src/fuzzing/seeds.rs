@@ -127,7 +127,7 @@ fn acknowledgement() -> Signed {
         state: DeviceState::Ok,
         audit_head: None,
         audit_seq: None,
-        taken_at: None,
+        again: None,
     };
     Signed::seal(&phone(), Context::Acknowledgement, deployment(), &said)
 }

@@ -228,3 +228,22 @@ fn a_dossier_of_ten_thousand_entries_comes_down_in_pieces_opens_and_goes_on() {
     assert!(world.shown(fresh, paid).starts_with("posted"));
     assert_eq!(world.stands(acc), "active, owes 2900, paid 100, credit 0");
 }
+
+/// Goal: I8 on the day's first exchange of an idle phone, too. Method: the server's daily acknowledgement, which repeats
+/// when it took the phone's last envelope, beside cash in hand.
+#[test]
+fn the_daily_acknowledgement_of_an_idle_phone_is_small() {
+    on_every_engine(|mut world| {
+        let (amina, on) = world.officer("Amina");
+        let acc = world.account(amina, Terms::months(3));
+        world.sync(on);
+        world.cash(on, acc, 300);
+        world.settle(&[on]);
+        let idle = world.sync(on);
+        world.pass_days(1);
+        let daily = world.sync(on);
+        assert!(daily.bytes_down >= idle.bytes_down + 150, "an acknowledgement came: {idle:?} {daily:?}");
+        assert_eq!(daily.round_trips, 1);
+        assert!(daily.bytes_up <= 300 && daily.bytes_down <= 300, "{daily:?}");
+    });
+}

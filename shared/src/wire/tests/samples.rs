@@ -18,7 +18,9 @@ use crate::wire::exchange::{
     Section, Unsent, VERSION,
 };
 use crate::wire::outcome::{BoardState, BoardVerdict, Flag, Outcome, OutcomeState, Reason};
-use crate::wire::sign::{Acknowledgement, Certificate, Context, DeviceState, ReceiptBlock, Signed, Signer, WipeOrder};
+use crate::wire::sign::{
+    Acknowledgement, Certificate, Context, DeviceState, ReceiptBlock, Signed, Signer, TakenBefore, WipeOrder,
+};
 
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(1_795_326_677_000 + seconds * 1000)
@@ -263,7 +265,7 @@ pub fn acknowledgement() -> Acknowledgement {
         state: DeviceState::Ok,
         audit_head: Some(Hash([14; 32])),
         audit_seq: None,
-        taken_at: None,
+        again: None,
     }
 }
 
@@ -274,7 +276,7 @@ pub fn acknowledgement_of_a_chain() -> Acknowledgement {
 
 /// One that says again what was said before.
 pub fn acknowledgement_again() -> Acknowledgement {
-    Acknowledgement { taken_at: Some(at(4)), ..acknowledgement_of_a_chain() }
+    Acknowledgement { again: Some(TakenBefore { number: 6, at: at(4) }), ..acknowledgement_of_a_chain() }
 }
 
 pub fn signed_acknowledgement() -> Signed {

@@ -29,6 +29,8 @@ type Facts = Vec<(u8, Vec<u8>)>;
 pub struct Books {
     /// The verdict on every entry.
     pub outcomes: BTreeMap<EntryId, String>,
+    /// Hand-overs that contest each other, and whether one of them has what it names.
+    pub contested: BTreeMap<BTreeSet<EntryId>, bool>,
     /// Where accounts stand.
     pub accounts: BTreeMap<AccountId, String>,
     /// Journals by event and kind: what they debit.
@@ -54,16 +56,23 @@ pub fn of(world: &mut World, officers: &[Who]) -> Books {
     let listed = "select distinct entry_uid from entry_attachment where arrived_at is null";
     let missing: BTreeSet<EntryId> = world.server.rows::<(EntryId,)>(listed).into_iter().map(|(id,)| id).collect();
     let entries = world.entries();
-    let contested = contested(&entries);
+    let contested = contested(world, &entries);
     for (id, mut entry) in entries {
         let flags = entry.outcome.flags.take().unwrap_or_default();
         let is_left_out =
             |flag: &Flag| OF_ARRIVAL.contains(flag) || *flag == Flag::EvidencePending && missing.contains(&id);
         let flags: Vec<_> = flags.into_iter().filter(|flag| !is_left_out(flag)).collect();
         entry.outcome.flags = (!flags.is_empty()).then_some(flags);
-        let words = words(&entry.outcome);
-        let words = if contested.contains(&id) { words.replace("held(NOT_IN_HAND)", "noted") } else { words };
-        books.outcomes.insert(id, words);
+        books.outcomes.insert(id, words(&entry.outcome));
+    }
+    for handovers in contested {
+        let mut has = false;
+        for id in &handovers {
+            let words = books.outcomes.get_mut(id).expect("a hand-over has an outcome");
+            has |= words.starts_with("noted");
+            *words = words.replace("held(NOT_IN_HAND)", "contested").replace("noted", "contested");
+        }
+        books.contested.insert(handovers, has);
     }
     for index in 0..world.accounts.len() {
         books.accounts.insert(world.accounts[index].uid, world.stands(Acc(index)));
@@ -99,17 +108,26 @@ pub fn of(world: &mut World, officers: &[Who]) -> Books {
     books
 }
 
-/// Hand-overs that name a payment which another names too: the first to come has it.
-fn contested(entries: &BTreeMap<EntryId, OnServer>) -> BTreeSet<EntryId> {
+/// Hand-overs of an officer that contest each other: they name the same money of his, and the first to come has it.
+fn contested(world: &World, entries: &BTreeMap<EntryId, OnServer>) -> Vec<BTreeSet<EntryId>> {
+    let authors: Vec<(EntryId, i64)> = world.server.rows("select uid, user_id from entry");
+    let authors: BTreeMap<_, _> = authors.into_iter().collect();
     let mut named: BTreeMap<EntryId, BTreeSet<EntryId>> = BTreeMap::new();
     for (id, entry) in entries {
         if let Ok(Entry { body: Body::CashHandover(handover), .. }) = Entry::decode(&entry.bytes) {
-            for payment in handover.repayments {
-                named.entry(payment).or_default().insert(*id);
+            for payment in handover.repayments.iter().filter(|payment| authors.get(payment) == authors.get(id)) {
+                named.entry(*payment).or_default().insert(*id);
             }
         }
     }
-    named.into_values().filter(|handovers| handovers.len() > 1).flatten().collect()
+    let mut groups: Vec<BTreeSet<EntryId>> = Vec::new();
+    for handovers in named.into_values().filter(|handovers| handovers.len() > 1) {
+        let (touching, mut apart): (Vec<_>, Vec<_>) =
+            groups.into_iter().partition(|group| !group.is_disjoint(&handovers));
+        apart.push(touching.into_iter().flatten().chain(handovers).collect());
+        groups = apart;
+    }
+    groups
 }
 
 impl Books {
@@ -125,6 +143,7 @@ impl Books {
             differing.map(|key| format!("{what} {key:?}: {:?} was {:?}", other.get(key), one.get(key))).collect()
         }
         let mut all = differ("entry", &self.outcomes, &other.outcomes);
+        all.extend(differ("hand-overs", &self.contested, &other.contested));
         all.extend(differ("account", &self.accounts, &other.accounts));
         all.extend(differ("journal", &self.journals, &other.journals));
         all.extend(differ("balance", &self.balances, &other.balances));
