@@ -2,7 +2,7 @@
 //!
 //! A statement is a text, or texts joined by `concat!` and by macros of at most one argument, or a `const`
 //! with a locking clause behind it. It may stand anywhere: a `const`, a table of them, an argument. Only
-//! `db.rs` composes statements, from a batch's tail, and backups, from the engine's catalogue; the scan fails for a text it cannot follow.
+//! `db/batch.rs` composes statements, from a batch's tail, and backups, from the engine's catalogue; the scan fails for a text it cannot follow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
