@@ -18,6 +18,8 @@ ONLY = os.environ.get("AS")
 TOOL = os.path.join(os.path.dirname(sys.executable), "schemathesis")
 # A login of each role.
 LOGINS = ["admin", "supervisor1", "cashier", "auditor", "officer1", "seller1", "partner", "risk", "finance"]
+# How often the server may say that it is asked too often.
+PATIENCE = 20
 # The number of somebody who buys a phone of the demo's shop.
 CUSTOMER = "+254712345678"
 # End the caller's session, whose id the tool finds in a list: what came after it would all be refused.
@@ -50,8 +52,16 @@ def ask(path, token=None, body=None, version=None):
     if version:
         headers["If-Match"] = version
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(URL + path, data, headers)) as answer:
-        return json.load(answer), answer.headers["ETag"]
+    for _ in range(PATIENCE):
+        try:
+            with urllib.request.urlopen(urllib.request.Request(URL + path, data, headers)) as answer:
+                return json.load(answer), answer.headers["ETag"]
+        except urllib.error.HTTPError as error:
+            if error.code != 429:
+                raise
+            # On a fast machine the tool's own guesses have used up what an address may guess: as the server says.
+            time.sleep(int(error.headers["Retry-After"]))
+    sys.exit(f"{path} answers 429 however long one waits")
 
 
 def call(path, token=None, body=None):
